@@ -1,0 +1,96 @@
+#include "common/base/arena.h"
+#include "common/base/mem.h"
+
+#include <stdint.h>
+#include <stdlib.h>
+
+#ifndef COX_ARENA_MALLOC
+#define COX_ARENA_MALLOC 0
+#endif
+
+#define CHUNK_MIN ((size_t)4096)
+#define CHUNK_MAX ((size_t)256 * 1024)
+
+struct cox_arena_chunk {
+	struct cox_arena_chunk *next;
+	size_t size;
+	char bytes[] __attribute__((aligned(16)));
+};
+
+void cox_arena_fini(struct cox_arena *a)
+{
+	for (struct cox_arena_chunk *c = a->chunks, *next; c; c = next) {
+		next = c->next;
+		free(c);
+	}
+	*a = COX_ARENA_INIT(a->quota);
+}
+
+static struct cox_arena_chunk *add_chunk(struct cox_arena *a, size_t size)
+{
+	struct cox_arena_chunk *c = cox_malloc(sizeof(*c) + size);
+
+	c->next = a->chunks;
+	c->size = size;
+	a->chunks = c;
+	return c;
+}
+
+void *cox_arena_alloc(struct cox_arena *a, size_t size)
+{
+	size_t want, chunk;
+	void *p;
+
+	if (size > SIZE_MAX / 2)
+		return NULL;
+	want = (size + 7) & ~(size_t)7;
+	if (a->quota && (want > a->quota || a->used > a->quota - want))
+		return NULL;
+	a->used += want;
+	if (COX_ARENA_MALLOC)
+		return add_chunk(a, size ? size : 1)->bytes;
+	if ((size_t)(a->end - a->next) >= want && a->next) {
+		p = a->next;
+		a->next += want;
+		return p;
+	}
+	chunk = a->chunks ? a->chunks->size * 2 : CHUNK_MIN;
+	if (chunk > CHUNK_MAX)
+		chunk = CHUNK_MAX;
+	/* A large object gets a chunk of its own, and the open one stays open. */
+	if (want > chunk / 4 && a->next) {
+		struct cox_arena_chunk *open = a->chunks, *own;
+
+		own = cox_malloc(sizeof(*own) + want);
+		own->size = want;
+		own->next = open->next;
+		open->next = own;
+		return own->bytes;
+	}
+	if (chunk < want)
+		chunk = want;
+	a->next = add_chunk(a, chunk)->bytes;
+	a->end = a->next + chunk;
+	p = a->next;
+	a->next += want;
+	return p;
+}
+
+void *cox_arena_calloc(struct cox_arena *a, size_t size)
+{
+	void *p = cox_arena_alloc(a, size);
+
+	return p ? memset(p, 0, size) : NULL;
+}
+
+char *cox_arena_strndup(struct cox_arena *a, const char *s, size_t n)
+{
+	char *copy = cox_arena_alloc(a, n + 1);
+
+	if (!copy)
+		return NULL;
+	if (n)
+		memcpy(copy, s, n);
+	copy[n] = '\0';
+	return copy;
+}

@@ -1,0 +1,30 @@
+/* struct cox_arena: memory for one unit of work, freed all at once. Chunks double from 4 KiB to
+ * 256 KiB. A quota bounds what input from outside may make us hold: cox_arena_alloc returns NULL
+ * past it (the only allocator in the house that may), and the reader turns that into an error.
+ * Built with COX_ARENA_MALLOC every object is its own malloc, so that sanitizers see each one.
+ * Threads: job-local until its content is sealed, immutable then. */
+#ifndef COX_BASE_ARENA_H
+#define COX_BASE_ARENA_H
+
+#include <stddef.h>
+
+struct cox_arena_chunk;
+
+struct cox_arena {
+	struct cox_arena_chunk *chunks;
+	char *next, *end;
+	size_t used;  /* bytes handed out */
+	size_t quota; /* 0: none */
+};
+
+#define COX_ARENA_INIT(quota_bytes) ((struct cox_arena){.quota = (quota_bytes)})
+
+void cox_arena_fini(struct cox_arena *a);
+/* 8-byte aligned, not zeroed. NULL past the quota. */
+void *cox_arena_alloc(struct cox_arena *a, size_t size);
+/* Zeroed. */
+void *cox_arena_calloc(struct cox_arena *a, size_t size);
+/* A terminated copy of n bytes. */
+char *cox_arena_strndup(struct cox_arena *a, const char *s, size_t n);
+
+#endif

@@ -1,0 +1,40 @@
+/* YAML in and out. The reader drives libyaml's parser (events, never its document loader) and takes
+ * what Kubernetes' loader takes: YAML 1.1 scalars, several documents, anchors, aliases and merge
+ * keys within limits, BOM, CRLF. It refuses, with "name:line:column: …": duplicate keys, tabs as
+ * indentation, depth, nodes, aliases and scalars over the limit (common/base/limits.h), tags
+ * outside YAML's core schema, keys that are no scalars, bad UTF-8, NUL.
+ * Threads: any, one call a text. */
+#ifndef COX_DOC_YAML_H
+#define COX_DOC_YAML_H
+
+#include "common/doc/doc.h"
+
+/* How plain scalars resolve; reference: sigs.k8s.io/yaml (go-yaml v2, YAML 1.1) and go-yaml v3 as
+ * Kustomize uses it. */
+enum cox_yaml_schema {
+	COX_YAML_KUBERNETES = 0, /* y, yes, on, … are booleans; 0777 is octal */
+	COX_YAML_KUSTOMIZE,      /* only true/True/TRUE and false/… are */
+};
+
+struct cox_yaml_options {
+	enum cox_yaml_schema schema;
+	/* 0: the limit's default */
+	size_t max_depth, max_nodes, max_aliases, max_documents;
+	bool keep_empty; /* an empty document is one with a null root, instead of being left out */
+};
+
+/* Every document of the text, appended to ret_docs, sealed. options may be NULL. On failure
+ * ret_docs is as before. */
+int cox_yaml_read_all(struct cox_str text, const char *name, const struct cox_yaml_options *options,
+		      cox_docs *ret_docs, struct cox_error *err);
+/* Exactly one; COX_INVALID_ARGUMENT when there is none or another. */
+int cox_yaml_read(struct cox_str text, const char *name, const struct cox_yaml_options *options,
+		  struct cox_doc **ret_doc, struct cox_error *err);
+
+/* Block style, two spaces, list items not indented under their key, `|` for text of several lines;
+ * what either schema would misread is quoted. Reads back equal. Ends with a line feed. Appends. */
+void cox_yaml_write(struct cox_buf *out, const struct cox_node *node);
+/* The same with map keys sorted by bytes. */
+void cox_yaml_write_sorted(struct cox_buf *out, const struct cox_node *node);
+
+#endif
