@@ -17,7 +17,7 @@ if(CCACHE)
 endif()
 
 add_compile_options(-Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla
-	-Wpointer-arith -Wformat=2 -Wundef -Wwrite-strings -fno-strict-aliasing -fno-common)
+	-Wpointer-arith -Wformat=2 -Wundef -Wwrite-strings -Wno-missing-field-initializers -fno-strict-aliasing -fno-common)
 add_compile_definitions(_GNU_SOURCE COX_VERSION="${PROJECT_VERSION}")
 if(COX_WERROR)
 	add_compile_options(-Werror)

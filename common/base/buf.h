@@ -57,7 +57,7 @@ struct cox_buf {
 	size_t len, cap;
 };
 
-#define COX_BUF_INIT ((struct cox_buf){0})
+#define COX_BUF_INIT  ((struct cox_buf){0})
 #define _cleanup_buf_ __attribute__((cleanup(cox_buf_fini)))
 
 void cox_buf_fini(struct cox_buf *b);

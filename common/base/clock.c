@@ -92,8 +92,12 @@ int cox_time_parse(struct cox_str text, int64_t *ret_wall_ms, struct cox_error *
 		if (p == first)
 			goto bad;
 	}
-	tm = (struct tm){.tm_year = year - 1900, .tm_mon = month - 1, .tm_mday = day,
-			 .tm_hour = hour, .tm_min = minute, .tm_sec = second};
+	tm = (struct tm){.tm_year = year - 1900,
+			 .tm_mon = month - 1,
+			 .tm_mday = day,
+			 .tm_hour = hour,
+			 .tm_min = minute,
+			 .tm_sec = second};
 	seconds = timegm(&tm);
 	if (tm.tm_mday != day)
 		goto bad;
@@ -119,8 +123,8 @@ static const struct {
 	const char *name;
 	double ns;
 } units[] = {
-	{"ns", 1}, {"us", 1e3}, {"\xc2\xb5s", 1e3}, {"\xce\xbcs", 1e3}, {"ms", 1e6},
-	{"s", 1e9}, {"m", 60e9}, {"h", 3600e9},
+	{"ns", 1},   {"us", 1e3}, {"\xc2\xb5s", 1e3}, {"\xce\xbcs", 1e3},
+	{"ms", 1e6}, {"s", 1e9},  {"m", 60e9},	      {"h", 3600e9},
 };
 
 static double unit_of(const char **p, const char *end)
@@ -197,7 +201,8 @@ void cox_duration_format(int64_t ms, char ret_text[COX_TIME_TEXT_MAX])
 			fraction[n - 1] = '\0';
 	}
 	if (h)
-		snprintf(ret_text, COX_TIME_TEXT_MAX, "%s%lluh%llum%llu%ss", sign, h, m, s, fraction);
+		snprintf(ret_text, COX_TIME_TEXT_MAX, "%s%lluh%llum%llu%ss", sign, h, m, s,
+			 fraction);
 	else if (m)
 		snprintf(ret_text, COX_TIME_TEXT_MAX, "%s%llum%llu%ss", sign, m, s, fraction);
 	else

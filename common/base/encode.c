@@ -22,14 +22,15 @@ static int hex_digit(char c)
 int cox_hex_decode(struct cox_str text, uint8_t *ret_bytes, size_t n, struct cox_error *err)
 {
 	if (text.len != 2 * n)
-		return cox_error(err, COX_INVALID_ARGUMENT, "expected %zu hexadecimal digits", 2 * n);
+		return cox_error(err, COX_INVALID_ARGUMENT, "expected %zu hexadecimal digits",
+				 2 * n);
 	for (size_t i = 0; i < text.len; i++)
 		if (hex_digit(text.ptr[i]) < 0)
 			return cox_error(err, COX_INVALID_ARGUMENT,
 					 "'%c' is not a hexadecimal digit", text.ptr[i]);
 	for (size_t i = 0; i < n; i++)
-		ret_bytes[i] = (uint8_t)(hex_digit(text.ptr[2 * i]) << 4 |
-					 hex_digit(text.ptr[2 * i + 1]));
+		ret_bytes[i] =
+			(uint8_t)(hex_digit(text.ptr[2 * i]) << 4 | hex_digit(text.ptr[2 * i + 1]));
 	return 0;
 }
 
@@ -37,7 +38,7 @@ static void encode64(struct cox_buf *out, const uint8_t *p, size_t n, const char
 {
 	static const char head[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
 
-#define DIGIT(x) ((x) < 62 ? head[x] : tail[(x) - 62])
+#define DIGIT(x) ((x) < 62 ? head[x] : tail[(x)-62])
 	cox_buf_reserve(out, (n + 2) / 3 * 4);
 	for (; n >= 3; p += 3, n -= 3) {
 		char q[4] = {DIGIT(p[0] >> 2), DIGIT((p[0] & 3) << 4 | p[1] >> 4),

@@ -136,8 +136,8 @@ int cox_file_lock(const char *path, int *ret_fd, struct cox_error *err)
 		return cox_error_sys(err, errno, "cannot open '%s'", path);
 	if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
 		if (errno == EWOULDBLOCK)
-			return cox_error(err, COX_UNAVAILABLE,
-					 "'%s' is locked by another process", path);
+			return cox_error(err, COX_UNAVAILABLE, "'%s' is locked by another process",
+					 path);
 		return cox_error_sys(err, errno, "cannot lock '%s'", path);
 	}
 	*ret_fd = TAKE_FD(fd);

@@ -4,28 +4,28 @@
 #define COX_BASE_LIMITS_H
 
 /* Documents (common/doc) */
-#define COX_LIMIT_YAML_DEPTH       64
-#define COX_LIMIT_JSON_DEPTH       128
-#define COX_LIMIT_DOC_NODES        200000
-#define COX_LIMIT_YAML_ALIASES     100
-#define COX_LIMIT_SCALAR_BYTES     (1 << 20)
-#define COX_LIMIT_FILE_BYTES       (5 << 20)
-#define COX_LIMIT_DOC_ARENA_BYTES  (256 << 20)
+#define COX_LIMIT_YAML_DEPTH	  64
+#define COX_LIMIT_JSON_DEPTH	  128
+#define COX_LIMIT_DOC_NODES	  200000
+#define COX_LIMIT_YAML_ALIASES	  100
+#define COX_LIMIT_SCALAR_BYTES	  (1 << 20)
+#define COX_LIMIT_FILE_BYTES	  (5 << 20)
+#define COX_LIMIT_DOC_ARENA_BYTES (256 << 20)
 /* One application (hub/render) */
-#define COX_LIMIT_APP_BYTES        (10 << 20)
-#define COX_LIMIT_APP_DOCS         2000
-#define COX_LIMIT_APP_OBJECTS      5000
-#define COX_LIMIT_OBJECT_BYTES     (1 << 20)
+#define COX_LIMIT_APP_BYTES    (10 << 20)
+#define COX_LIMIT_APP_DOCS     2000
+#define COX_LIMIT_APP_OBJECTS  5000
+#define COX_LIMIT_OBJECT_BYTES (1 << 20)
 /* Generators (hub/generate) */
-#define COX_LIMIT_APPSET_APPS      1000
+#define COX_LIMIT_APPSET_APPS 1000
 /* Regular expressions (common/text) */
-#define COX_LIMIT_REGEX_BYTES      256
+#define COX_LIMIT_REGEX_BYTES 256
 /* The wire (common/net/rpc) */
-#define COX_LIMIT_MESSAGE_BYTES    (4 << 20)
-#define COX_LIMIT_DECODE_BYTES     (64 << 20)
-#define COX_LIMIT_REPEATED         10000
+#define COX_LIMIT_MESSAGE_BYTES (4 << 20)
+#define COX_LIMIT_DECODE_BYTES	(64 << 20)
+#define COX_LIMIT_REPEATED	10000
 /* HTTP servers (common/net/http_server) */
 #define COX_LIMIT_HTTP_HEADER_BYTES (16 << 10)
-#define COX_LIMIT_HTTP_BODY_BYTES  (5 << 20)
+#define COX_LIMIT_HTTP_BODY_BYTES   (5 << 20)
 
 #endif

@@ -1,7 +1,7 @@
 #include "common/base/log.h"
 #include "common/base/buf.h"
-#include "common/base/clock.h"
 #include "common/base/cleanup.h"
+#include "common/base/clock.h"
 
 #include <stdio.h>
 #include <unistd.h>
@@ -118,7 +118,8 @@ void cox_log_write(enum cox_log_level level, const char *message,
 
 	cox_time_format_micro(cox_clock_wall_ms() * 1000, now);
 	if (settings.format == COX_LOG_JSON) {
-		cox_buf_printf(&line, "{\"time\":\"%s\",\"level\":\"%s\",\"program\":\"%s\",\"message\":",
+		cox_buf_printf(&line,
+			       "{\"time\":\"%s\",\"level\":\"%s\",\"program\":\"%s\",\"message\":",
 			       now, level_names[level], settings.program);
 		put_quoted(&line, message);
 	} else {

@@ -23,10 +23,10 @@ struct cox_log_field {
 	int64_t number;
 };
 
-#define COX_KV(k, v)       ((struct cox_log_field){.key = (k), .text = (v)})
-#define COX_KV_INT(k, v)   ((struct cox_log_field){.key = (k), .kind = COX_FIELD_INT, .number = (v)})
-#define COX_KV_URL(k, v)   ((struct cox_log_field){.key = (k), .kind = COX_FIELD_URL, .text = (v)})
-#define COX_KV_ERROR(e)    ((struct cox_log_field){.key = "error", .text = (e)->message})
+#define COX_KV(k, v)	 ((struct cox_log_field){.key = (k), .text = (v)})
+#define COX_KV_INT(k, v) ((struct cox_log_field){.key = (k), .kind = COX_FIELD_INT, .number = (v)})
+#define COX_KV_URL(k, v) ((struct cox_log_field){.key = (k), .kind = COX_FIELD_URL, .text = (v)})
+#define COX_KV_ERROR(e)	 ((struct cox_log_field){.key = "error", .text = (e)->message})
 
 /* Before the first thread starts. program names the process in each line ("cox-hub"). */
 void cox_log_init(const char *program, enum cox_log_level level, enum cox_log_format format);
@@ -40,8 +40,8 @@ void cox_log_write(enum cox_log_level level, const char *message,
 	do {                                                                                       \
 		if (cox_log_enabled(level))                                                        \
 			cox_log_write(level, message,                                              \
-				      (const struct cox_log_field[]){__VA_ARGS__ __VA_OPT__(, ){   \
-					      .key = NULL}});                                      \
+				      (const struct cox_log_field[]){                              \
+					      __VA_ARGS__ __VA_OPT__(, ){.key = NULL}});           \
 	} while (0)
 #define cox_log_debug(message, ...) cox_log(COX_LOG_DEBUG, message __VA_OPT__(, ) __VA_ARGS__)
 #define cox_log_info(message, ...)  cox_log(COX_LOG_INFO, message __VA_OPT__(, ) __VA_ARGS__)

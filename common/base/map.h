@@ -20,14 +20,14 @@ struct cox_map_entry {
 
 struct cox_map {
 	struct cox_map_entry *entries; /* in order of insertion */
-	uint32_t *slots;               /* index + 1 into entries; 0 free */
-	uint32_t n_used;               /* entries in use or removed */
-	uint32_t n;                    /* entries in use */
-	uint32_t cap;                  /* room in entries */
-	uint32_t n_slots;              /* a power of two, or 0 */
+	uint32_t *slots;	       /* index + 1 into entries; 0 free */
+	uint32_t n_used;	       /* entries in use or removed */
+	uint32_t n;		       /* entries in use */
+	uint32_t cap;		       /* room in entries */
+	uint32_t n_slots;	       /* a power of two, or 0 */
 };
 
-#define COX_MAP_INIT ((struct cox_map){0})
+#define COX_MAP_INIT  ((struct cox_map){0})
 #define _cleanup_map_ __attribute__((cleanup(cox_map_fini)))
 
 void cox_map_fini(struct cox_map *m);

@@ -16,8 +16,8 @@ char *cox_strdup(const char *s);
 char *cox_strndup(const char *s, size_t n);
 char *cox_asprintf(const char *format, ...) __attribute__((format(printf, 1, 2), returns_nonnull));
 
-#define cox_new(T)       ((T *)cox_calloc(1, sizeof(T)))
-#define cox_new_n(T, n)  ((T *)cox_calloc((n), sizeof(T)))
+#define cox_new(T)	((T *)cox_calloc(1, sizeof(T)))
+#define cox_new_n(T, n) ((T *)cox_calloc((n), sizeof(T)))
 
 /* The program's end when an invariant of its own is broken: prints and aborts. */
 void cox_bug(const char *file, int line, const char *what) __attribute__((noreturn, cold));

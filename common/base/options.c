@@ -10,7 +10,7 @@
 
 void cox_strings_fini(cox_strings *v)
 {
-	COX_VEC_EACH(v, s)
+	COX_VEC_EACH (v, s)
 		free(*s);
 	cox_vec_fini(v);
 }
@@ -61,7 +61,8 @@ static int set_value(const struct cox_option *o, const char *value, void *out,
 		errno = 0;
 		n = strtoll(value, &end, 10);
 		if (errno || end == value || *end)
-			return cox_error(err, COX_INVALID_ARGUMENT, "'%s' is not an integer", value);
+			return cox_error(err, COX_INVALID_ARGUMENT, "'%s' is not an integer",
+					 value);
 		*(int64_t *)slot(out, o) = n;
 		return 0;
 	}
@@ -313,8 +314,9 @@ void cox_options_help(const struct cox_options *spec, FILE *to)
 	fprintf(to, "      --help%*s  this text\n      --version%*s  the version\n",
 		(int)(width > 4 ? width - 4 : 0), "", (int)(width > 7 ? width - 7 : 0), "");
 	if (spec->env_prefix)
-		fprintf(to, "\nEach flag is also an environment variable: %s and the flag's name in "
-			    "capitals, '-' as '_'.\n",
+		fprintf(to,
+			"\nEach flag is also an environment variable: %s and the flag's name in "
+			"capitals, '-' as '_'.\n",
 			spec->env_prefix);
 }
 

@@ -23,11 +23,11 @@ typedef COX_VEC(char *) cox_strings;
 void cox_strings_fini(cox_strings *v);
 
 enum cox_option_kind {
-	COX_OPT_BOOL,     /* bool */
-	COX_OPT_STRING,   /* char * */
-	COX_OPT_INT,      /* int64_t */
+	COX_OPT_BOOL,	  /* bool */
+	COX_OPT_STRING,	  /* char * */
+	COX_OPT_INT,	  /* int64_t */
 	COX_OPT_DURATION, /* int64_t, milliseconds */
-	COX_OPT_LIST,     /* cox_strings; may be given more than once; ',' separates in environment */
+	COX_OPT_LIST, /* cox_strings; may be given more than once; ',' separates in environment */
 };
 
 struct cox_option {
@@ -37,20 +37,21 @@ struct cox_option {
 	size_t offset; /* in the output struct */
 	const char *arg;
 	const char *help;
-	const char *def;   /* default, as it would be written; NULL: none */
-	bool no_env;       /* is not read from the environment */
+	const char *def; /* default, as it would be written; NULL: none */
+	bool no_env;	 /* is not read from the environment */
 };
 
 struct cox_options {
-	const char *program;     /* "cox-hub" */
-	const char *env_prefix;  /* "COX_HUB_"; NULL: the environment is not read */
-	const char *usage;       /* "[flags]" */
-	const char *summary;     /* one sentence */
+	const char *program;	       /* "cox-hub" */
+	const char *env_prefix;	       /* "COX_HUB_"; NULL: the environment is not read */
+	const char *usage;	       /* "[flags]" */
+	const char *summary;	       /* one sentence */
 	const struct cox_option *rows; /* ends with a row without a name */
 	/* Values of a configuration file: calls emit(ctx, key, value) for each; may be NULL. Called
 	 * when a row named "config" got a value. */
-	int (*read_file)(const char *path, int (*emit)(void *ctx, const char *key, const char *value,
-						       struct cox_error *err),
+	int (*read_file)(const char *path,
+			 int (*emit)(void *ctx, const char *key, const char *value,
+				     struct cox_error *err),
 			 void *ctx, struct cox_error *err);
 };
 

@@ -1,5 +1,5 @@
-/* Runs a fuzz target's entry point over files: what ctest does with every corpus, where libFuzzer is
- * not linked. Arguments are files or folders; the order is by name. */
+/* Runs a fuzz target's entry point over files: what ctest does with every corpus, where libFuzzer
+ * is not linked. Arguments are files or folders; the order is by name. */
 #include "common/base/buf.h"
 #include "common/base/cleanup.h"
 #include "common/base/file.h"
