@@ -1,0 +1,42 @@
+/* hub/render: a tree and a source in, manifests out. Pure but for the tree that it reads.
+ *
+ * This version renders directories (reference/argocd.md A2, B8): .yaml, .yml and .json files in
+ * lexical order of their paths, `recurse`, `include` and `exclude` globs, several documents a file,
+ * List kinds expanded. A path with a Chart.yaml or a kustomization is refused with a sentence that
+ * says so, as are Jsonnet and plugins.
+ *
+ * Errors name the file, line and column inside the repository. A failure gives no objects: an
+ * incomplete rendering must not be mistaken for a small one. */
+#ifndef COX_HUB_RENDER_RENDER_H
+#define COX_HUB_RENDER_RENDER_H
+
+#include "common/base/vec.h"
+#include "common/doc/doc.h"
+#include "hub/model/application.h"
+#include "hub/model/problem.h"
+
+struct hub_tree; /* hub/source/tree.h */
+
+/* What was read: a change to nothing of this renders to the same. */
+struct hub_read {
+	char *path; /* in the repository */
+	char *id;   /* the blob's id, hexadecimal; a directory's is its tree id */
+};
+
+struct hub_rendered {
+	cox_docs objects; /* sealed; the root is one object; in order of file and document */
+	COX_VEC(struct hub_read) reads;
+	struct hub_problems warnings;
+};
+
+struct hub_render_limits {
+	size_t max_bytes, max_objects; /* 0: COX_LIMIT_APP_BYTES, COX_LIMIT_APP_OBJECTS */
+};
+
+int hub_render(struct hub_tree *tree, const struct hub_source *source,
+	       const struct hub_render_limits *limits, struct hub_rendered *ret,
+	       struct cox_error *err);
+void hub_rendered_fini(struct hub_rendered *r);
+#define _cleanup_rendered_ __attribute__((cleanup(hub_rendered_fini)))
+
+#endif
