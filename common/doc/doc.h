@@ -175,7 +175,7 @@ void cox_map_put_cstr(struct cox_doc *doc, struct cox_node *map, const char *key
 void cox_map_put_int(struct cox_doc *doc, struct cox_node *map, const char *key, int64_t value);
 void cox_map_put_bool(struct cox_doc *doc, struct cox_node *map, const char *key, bool value);
 /* false when there was no such key. */
-bool cox_map_remove(struct cox_doc *doc, struct cox_node *map, struct cox_str key);
+bool cox_map_drop(struct cox_doc *doc, struct cox_node *map, struct cox_str key);
 void cox_list_push(struct cox_doc *doc, struct cox_node *list, const struct cox_node *value);
 void cox_list_insert(struct cox_doc *doc, struct cox_node *list, size_t i,
 		     const struct cox_node *value);
