@@ -18,6 +18,8 @@
 #define COX_LIMIT_OBJECT_BYTES (1 << 20)
 /* Generators (hub/generate) */
 #define COX_LIMIT_APPSET_APPS 1000
+/* Selectors (common/kube) */
+#define COX_LIMIT_SELECTOR_BYTES (64 << 10)
 /* Regular expressions (common/text) */
 #define COX_LIMIT_REGEX_BYTES 256
 /* The wire (common/net/rpc) */

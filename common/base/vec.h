@@ -75,6 +75,6 @@
 
 /* p is a pointer to each element in turn. */
 #define COX_VEC_EACH(v, p)                                                                         \
-	for (__typeof__((v)->items) p = (v)->items; p && p < (v)->items + (v)->n; p++)
+	for (__typeof__(&*(v)->items) p = (v)->items; p && p < (v)->items + (v)->n; p++)
 
 #endif
