@@ -230,7 +230,8 @@ class Cluster:
     def start_sim(self, listen="127.0.0.1:0"):
         argv = [program("kubesim"), "--listen", listen, "--name", self.name,
                 "--kubeconfig-out", self.kubeconfig,
-                "--data", os.path.join(self.folder, "objects")] + self.fleet.sim_flags
+                "--data", os.path.join(self.folder, "objects"),
+                "--audit", self.audit] + self.fleet.sim_flags
         self.sim = Process(f"kubesim {self.name}", argv, os.path.join(self.folder, "kubesim.log"),
                            ready="listening").start()
         self.api = "http://" + self.sim.first_line.split()[-1]
@@ -250,6 +251,11 @@ class Cluster:
                              os.path.join(self.folder, "agent.log"))
         self.agent.start()
         return self
+
+    def writes(self):
+        """What was written in this cluster, in order, as its API server saw it."""
+        with open(self.audit) as f:
+            return [json.loads(line) for line in f if line.endswith("\n")]
 
     def get(self, path):
         """A GET against the simulated API server; None when it says 404."""
@@ -482,6 +488,51 @@ spec:
         automated: {{prune: true, selfHeal: true}}
         syncOptions: [CreateNamespace=true]
 """
+
+
+def start_guestbook(fleet, strategy=True):
+    """Everything of the README's example, Synced and Healthy; the first revision."""
+    guestbook_manifests(fleet.repository, "1.0")
+    first = fleet.repository.push("guestbook 1.0")
+    fleet.start_hub()
+    for name, server, env in GUESTBOOK_CLUSTERS:
+        fleet.add_cluster(name, server, {"env": env}).join()
+    fleet.apply(guestbook_appset(fleet.repository.url, strategy))
+    fleet.wait_at(GUESTBOOK_APPS, first)
+    return first
+
+
+DEPLOYMENT = "/apis/apps/v1/namespaces/guestbook/deployments/guestbook"
+VERSION = "example.com/version"
+
+
+def deployment_writes(cluster):
+    """(time, version, ready) of each state that the guestbook's Deployment went through."""
+    for w in cluster.writes():
+        o = w.get("object")
+        if not o or o.get("kind") != "Deployment" or o["metadata"]["name"] != "guestbook":
+            continue
+        status, want = o.get("status", {}), o["spec"].get("replicas", 1)
+        ready = (status.get("observedGeneration", 0) >= o["metadata"]["generation"]
+                 and all(status.get(k, 0) == want
+                         for k in ("replicas", "updatedReplicas", "availableReplicas")))
+        yield w["time"], o["metadata"]["annotations"].get(VERSION), ready
+
+
+def check_wave_order(fleet, versions, order=("engineering-dev", "finance-preprod",
+                                             "engineering-prod")):
+    """No cluster got a version before the cluster of the wave before was healthy at it."""
+    for version in versions:
+        for before, after in zip(order, order[1:]):
+            first = min((t for t, v, _ in deployment_writes(fleet.clusters[after])
+                         if v == version), default=None)
+            if first is None:
+                continue  # superseded before its wave came
+            healthy = min((t for t, v, ready in deployment_writes(fleet.clusters[before])
+                           if v == version and ready), default=None)
+            if healthy is None or healthy > first:
+                raise Failure(f"{after} got {version} at {first}, but {before} was healthy at it "
+                              f"{'never' if healthy is None else f'only at {healthy}'}")
 
 
 GUESTBOOK_APPS = [f"{name}-guestbook" for name, _, _ in GUESTBOOK_CLUSTERS]
