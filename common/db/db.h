@@ -25,8 +25,9 @@
  * primary keys, else COX_FAILED_PRECONDITION; damaged: COX_DATA_LOSS; a file of a newer program:
  * COX_FAILED_PRECONDITION. All name the file.
  *
- * Threads: a connection and its statements belong to the thread that opened it; a second thread
- * opens its own. Debug builds abort on a stranger. */
+ * Threads: a connection and its statements belong to one thread: the first that uses it after it
+ *was opened. Any other aborts the program; a second thread opens its own. Open and close may be
+ * elsewhere, before the first use and after the last. */
 #ifndef COX_DB_DB_H
 #define COX_DB_DB_H
 
@@ -50,7 +51,7 @@ int cox_db_open(const char *path, const struct cox_db_migration *migrations, siz
 		struct cox_db **ret_db, struct cox_error *err);
 /* Opens what is there, for reading only; no migration. */
 int cox_db_open_read(const char *path, struct cox_db **ret_db, struct cox_error *err);
-/* Statements still begun are ended. An open transaction is rolled back. NULL is fine. */
+/* No statement may be begun any more. An open transaction is rolled back. NULL is fine. */
 void cox_db_close(struct cox_db *db);
 
 static inline void cox_db_close_p(struct cox_db **db)
@@ -90,8 +91,7 @@ struct cox_stmt {
 #define COX_STMT_INIT  ((struct cox_stmt){.slot = -1})
 #define _cleanup_stmt_ __attribute__((cleanup(cox_stmt_end)))
 
-/* Compiles, or takes from the cache. sql must be one statement; it lives as long as the database
- * (a literal). */
+/* Compiles, or takes from the cache. sql must be one statement. */
 int cox_stmt_begin(struct cox_stmt *s, struct cox_db *db, const char *sql, struct cox_error *err);
 /* As cox_db_run's types and arguments, from parameter 1 on. */
 void cox_stmt_bind(struct cox_stmt *s, const char *types, ...);
