@@ -1,0 +1,220 @@
+#include "hub/model/repository.h"
+
+#include "common/base/encode.h"
+#include "hub/model/view.h"
+
+#include <ctype.h>
+
+/* The keys of a repository Secret, by the reference's A8. */
+static const struct {
+	const char *key;
+	size_t offset;
+} text_keys[] = {
+	{"url", offsetof(struct hub_repository, url)},
+	{"type", offsetof(struct hub_repository, type)},
+	{"project", offsetof(struct hub_repository, project)},
+	{"username", offsetof(struct hub_repository, username)},
+	{"password", offsetof(struct hub_repository, password)},
+	{"bearerToken", offsetof(struct hub_repository, bearer_token)},
+	{"sshPrivateKey", offsetof(struct hub_repository, ssh_private_key)},
+	{"tlsClientCertData", offsetof(struct hub_repository, tls_client_cert)},
+	{"tlsClientCertKey", offsetof(struct hub_repository, tls_client_key)},
+	{"tlsCaData", offsetof(struct hub_repository, tls_ca)},
+	{"proxy", offsetof(struct hub_repository, proxy)},
+	{"noProxy", offsetof(struct hub_repository, no_proxy)},
+};
+
+static char **slot(struct hub_repository *repo, size_t i)
+{
+	return (char **)((char *)repo + text_keys[i].offset);
+}
+
+/* The value of a key, the caller's, never NULL. A key in stringData wins over one in data. */
+static char *value_of(const struct cox_node *root, const char *key)
+{
+	const struct cox_node *plain = COX_GET(root, "stringData", key);
+	struct cox_buf bytes = COX_BUF_INIT;
+
+	if (plain)
+		cox_buf_puts_str(&bytes, cox_node_str(plain));
+	else
+		(void)cox_base64_decode(&bytes, cox_node_str(COX_GET(root, "data", key)), NULL);
+	return cox_buf_take(&bytes);
+}
+
+static bool flag_of(const struct cox_node *root, const char *key)
+{
+	_cleanup_free_ char *text = value_of(root, key);
+
+	return strcmp(text, "true") == 0;
+}
+
+int hub_repository_init(struct hub_repository *repo, const struct cox_doc *doc,
+			struct cox_error *err)
+{
+	const struct cox_node *root = cox_doc_root(doc);
+	int r = hub_view_check(doc, HUB_SECRET, err);
+
+	if (r < 0)
+		return r;
+	*repo = (struct hub_repository){
+		.is_template =
+			cox_streq(hub_object_label(root, HUB_SECRET_TYPE_LABEL), "repo-creds"),
+		.name = cox_strdup(hub_object_name(root)),
+		.namespace = cox_strdup(hub_object_namespace(root)),
+		/* insecureIgnoreHostKey is the older name, for SSH alone */
+		.insecure = flag_of(root, "insecure") || flag_of(root, "insecureIgnoreHostKey"),
+		.enable_oci = flag_of(root, "enableOCI"),
+	};
+	for (size_t i = 0; i < COX_ARRAY_LEN(text_keys); i++)
+		*slot(repo, i) = value_of(root, text_keys[i].key);
+	if (!*repo->type) {
+		free(repo->type);
+		repo->type = cox_strdup("git");
+	}
+	return 0;
+}
+
+void hub_repository_fini(struct hub_repository *repo)
+{
+	for (size_t i = 0; i < COX_ARRAY_LEN(text_keys); i++) {
+		char *text = *slot(repo, i);
+
+		if (text)
+			explicit_bzero(text, strlen(text));
+		free(text);
+	}
+	free(repo->name);
+	free(repo->namespace);
+	*repo = (struct hub_repository){0};
+}
+
+/* ---- URLs ---- */
+
+static void put_lower(struct cox_buf *out, struct cox_str s)
+{
+	for (size_t i = 0; i < s.len; i++)
+		cox_buf_putc(out, (char)tolower((unsigned char)s.ptr[i]));
+}
+
+static struct cox_str without_user(struct cox_str host)
+{
+	const char *at = host.len ? memrchr(host.ptr, '@', host.len) : NULL;
+
+	if (!at)
+		return host;
+	return (struct cox_str){at + 1, host.len - (size_t)(at + 1 - host.ptr)};
+}
+
+static struct cox_str trim_path(struct cox_str path)
+{
+	while (path.len && path.ptr[path.len - 1] == '/')
+		path.len--;
+	if (cox_str_ends(path, ".git"))
+		path.len -= 4;
+	while (path.len && path.ptr[0] == '/') {
+		path.ptr++;
+		path.len--;
+	}
+	return path;
+}
+
+char *hub_repository_normal_url(const char *url)
+{
+	struct cox_str rest = cox_str_trim(cox_str(url)), host;
+	const char *scheme_end = rest.len ? memmem(rest.ptr, rest.len, "://", 3) : NULL;
+	struct cox_buf out = COX_BUF_INIT;
+
+	if (scheme_end) {
+		struct cox_str scheme = {rest.ptr, (size_t)(scheme_end - rest.ptr)};
+
+		rest = (struct cox_str){scheme_end + 3, rest.len - scheme.len - 3};
+		put_lower(&out, scheme);
+		cox_buf_puts(&out, "://");
+		cox_str_split(&rest, '/', &host);
+	} else if (rest.len && memchr(rest.ptr, ':', rest.len) && rest.ptr[0] != '/') {
+		cox_buf_puts(&out, "ssh://");
+		cox_str_split(&rest, ':', &host);
+	} else {
+		cox_buf_puts_str(&out, rest);
+		while (out.len > 1 && out.ptr[out.len - 1] == '/')
+			out.ptr[--out.len] = 0;
+		return cox_buf_take(&out);
+	}
+	put_lower(&out, without_user(host));
+	cox_buf_putc(&out, '/');
+	cox_buf_puts_str(&out, trim_path(rest));
+	return cox_buf_take(&out);
+}
+
+bool hub_repository_same_url(const char *a, const char *b)
+{
+	_cleanup_free_ char *x = hub_repository_normal_url(a), *y = hub_repository_normal_url(b);
+
+	return strcmp(x, y) == 0;
+}
+
+static const struct hub_repository *find_exact(const struct hub_repository *repos, size_t n,
+					       const char *url)
+{
+	for (size_t i = 0; i < n; i++)
+		if (!repos[i].is_template && hub_repository_same_url(repos[i].url, url))
+			return &repos[i];
+	return NULL;
+}
+
+/* A prefix ends where a part of the path ends: https://host/team is none of https://host/teams. */
+static bool is_prefix(const char *prefix, const char *url)
+{
+	size_t n = strlen(prefix);
+
+	while (n && prefix[n - 1] == '/')
+		n--;
+	return strncmp(prefix, url, n) == 0 && (url[n] == 0 || url[n] == '/');
+}
+
+static const struct hub_repository *find_template(const struct hub_repository *repos, size_t n,
+						  const char *url)
+{
+	_cleanup_free_ char *normal = hub_repository_normal_url(url);
+	const struct hub_repository *best = NULL;
+	size_t longest = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		_cleanup_free_ char *prefix = NULL;
+
+		if (!repos[i].is_template)
+			continue;
+		prefix = hub_repository_normal_url(repos[i].url);
+		if (is_prefix(prefix, normal) && (!best || strlen(prefix) > longest)) {
+			best = &repos[i];
+			longest = strlen(prefix);
+		}
+	}
+	return best;
+}
+
+const struct hub_repository *hub_repository_find(const struct hub_repository *repos, size_t n,
+						 const char *url)
+{
+	const struct hub_repository *exact = find_exact(repos, n, url);
+
+	return exact ? exact : find_template(repos, n, url);
+}
+
+static bool has_credentials(const struct hub_repository *r)
+{
+	return *r->username || *r->password || *r->bearer_token || *r->ssh_private_key ||
+	       *r->tls_client_cert;
+}
+
+const struct hub_repository *hub_repository_credentials(const struct hub_repository *repos,
+							size_t n, const char *url)
+{
+	const struct hub_repository *exact = find_exact(repos, n, url), *template;
+
+	if (exact && has_credentials(exact))
+		return exact;
+	template = find_template(repos, n, url);
+	return template ? template : exact;
+}

@@ -1,0 +1,383 @@
+#include "hub/model/rules.h"
+
+#include "common/base/clock.h"
+#include "common/base/encode.h"
+#include "hub/model/appset.h"
+#include "hub/model/suggest.h"
+
+static const char *text_of(const struct cox_node *map, const char *key)
+{
+	return cox_node_cstr(cox_node_get(map, key), "");
+}
+
+/* Where a problem with a field is shown: at it, or at what should have it. */
+static const struct cox_node *place(const struct cox_node *map, const char *key)
+{
+	const struct cox_node *value = cox_node_get(map, key);
+
+	return value ? value : map;
+}
+
+/* ---- Application ---- */
+
+/* Names of sync options, by the reference's A3. */
+static const char *const sync_options[] = {
+	"Prune",
+	"Delete",
+	"Validate",
+	"SkipDryRunOnMissingResource",
+	"ApplyOutOfSyncOnly",
+	"PrunePropagationPolicy",
+	"PruneLast",
+	"Replace",
+	"Force",
+	"ServerSideApply",
+	"ClientSideApplyMigration",
+	"FailOnSharedResource",
+	"RespectIgnoreDifferences",
+	"CreateNamespace",
+};
+
+static bool climbs_out(const char *path)
+{
+	struct cox_str rest = cox_str(path), part;
+
+	while (rest.len && cox_str_split(&rest, '/', &part))
+		if (cox_str_is(part, ".."))
+			return true;
+	return false;
+}
+
+static void check_source(struct hub_check *c, const struct cox_node *source)
+{
+	const char *path = text_of(source, "path"), *chart = text_of(source, "chart");
+
+	if (!*text_of(source, "repoURL"))
+		hub_check_error(c, place(source, "repoURL"), "repoURL: must not be empty");
+	if (*path && *chart)
+		hub_check_error(c, place(source, "chart"), "has both a path and a chart");
+	if (!*path && !*chart && !*text_of(source, "ref"))
+		hub_check_error(c, source,
+				"needs a path (of a Git repository) or a chart (of a "
+				"Helm repository)");
+	if (path[0] == '/')
+		hub_check_error(c, place(source, "path"),
+				"path: must be relative to the repository's root");
+	if (climbs_out(path))
+		hub_check_error(c, place(source, "path"), "path: must not leave the repository");
+}
+
+static void check_sources(struct hub_check *c, const struct cox_node *spec)
+{
+	const struct cox_node *sources = COX_GET(spec, "sources");
+	const struct cox_node *source = COX_GET(spec, "source");
+	size_t mark;
+
+	for (size_t i = 0; i < cox_node_len(sources); i++) {
+		size_t at;
+
+		mark = hub_path_push(c, COX_STR("sources"));
+		at = hub_path_push_index(c, i);
+		check_source(c, cox_node_at(sources, i));
+		hub_path_pop(c, at);
+		hub_path_pop(c, mark);
+	}
+	if (cox_node_len(sources) || COX_GET(spec, "sourceHydrator"))
+		return;
+	if (!cox_node_is(source, COX_MAP)) {
+		hub_check_error(c, spec, "needs a source or sources");
+		return;
+	}
+	mark = hub_path_push(c, COX_STR("source"));
+	check_source(c, source);
+	hub_path_pop(c, mark);
+}
+
+static void check_destination(struct hub_check *c, const struct cox_node *spec)
+{
+	const struct cox_node *d = COX_GET(spec, "destination");
+	size_t mark = hub_path_push(c, COX_STR("destination"));
+
+	if (cox_node_is(d, COX_MAP)) {
+		bool server = *text_of(d, "server"), name = *text_of(d, "name");
+
+		if (server && name)
+			hub_check_error(c, d, "has both a server and a name; keep one");
+		if (!server && !name)
+			hub_check_error(c, d, "needs the server or the name of a cluster");
+	}
+	hub_path_pop(c, mark);
+}
+
+static void check_sync_option(struct hub_check *c, const struct cox_node *option)
+{
+	struct cox_str rest = cox_node_str(option), name;
+	struct hub_suggestion near = {0};
+
+	if (!cox_str_split(&rest, '=', &name))
+		return;
+	for (size_t i = 0; i < COX_ARRAY_LEN(sync_options); i++) {
+		if (cox_str_is(name, sync_options[i])) {
+			if (!rest.ptr)
+				hub_check_warning(c, option, "'%.*s' has no effect without '=...'",
+						  COX_STR_ARG(name));
+			return;
+		}
+		hub_suggest(&near, name, sync_options[i]);
+	}
+	hub_check_warning(c, option, "unknown sync option '%.*s'%s%s%s", COX_STR_ARG(name),
+			  near.best ? ", did you mean '" : "", near.best ? near.best : "",
+			  near.best ? "'?" : "");
+}
+
+static void check_sync_options(struct hub_check *c, const struct cox_node *spec)
+{
+	const struct cox_node *list = COX_GET(spec, "syncPolicy", "syncOptions");
+	size_t mark = hub_path_push(c, COX_STR("syncPolicy.syncOptions"));
+
+	for (size_t i = 0; i < cox_node_len(list); i++) {
+		size_t at = hub_path_push_index(c, i);
+
+		if (!strstr(cox_node_cstr(cox_node_at(list, i), ""), "{{"))
+			check_sync_option(c, cox_node_at(list, i));
+		hub_path_pop(c, at);
+	}
+	hub_path_pop(c, mark);
+}
+
+static void check_application(struct hub_check *c, const struct cox_node *root)
+{
+	const struct cox_node *spec = COX_GET(root, "spec");
+	size_t mark = hub_path_push(c, COX_STR("spec"));
+
+	if (cox_node_is(spec, COX_MAP)) {
+		check_sources(c, spec);
+		check_destination(c, spec);
+		check_sync_options(c, spec);
+		if (cox_node_int(COX_GET(spec, "revisionHistoryLimit"), 0) < 0)
+			hub_check_error(c, COX_GET(spec, "revisionHistoryLimit"),
+					"revisionHistoryLimit: must not be negative");
+	}
+	hub_path_pop(c, mark);
+}
+
+/* ---- ApplicationSet ---- */
+
+static const char *const generator_names[] = {
+	"list",	       "clusters", "git",
+	"matrix",      "merge",	   "scmProvider",
+	"pullRequest", "plugin",   "clusterDecisionResource",
+};
+
+static void check_generators(struct hub_check *c, const struct cox_node *list)
+{
+	for (size_t i = 0; i < cox_node_len(list); i++) {
+		const struct cox_node *g = cox_node_at(list, i);
+		size_t mark = hub_path_push_index(c, i);
+		size_t n = 0;
+
+		for (size_t k = 0; k < COX_ARRAY_LEN(generator_names); k++)
+			n += cox_node_kind(cox_node_get(g, generator_names[k])) > COX_NULL;
+		if (cox_node_is(g, COX_MAP) && n != 1)
+			hub_check_error(c, g,
+					n ? "has more than one generator; put each in an item "
+					    "of its own"
+					  : "has no generator (list, clusters, git, …)");
+		hub_path_pop(c, mark);
+	}
+}
+
+static void check_count(struct hub_check *c, const struct cox_node *node, const char *field)
+{
+	struct hub_count count;
+	struct cox_error err;
+
+	if (hub_count_parse(c->doc, node, &count, NULL) == 0)
+		return;
+	if (cox_node_is(node, COX_STRING) || cox_node_is(node, COX_INT)) {
+		cox_error(&err, COX_INVALID_ARGUMENT, "expected a number or a percentage");
+		hub_check_error(c, node, "%s: %s", field, err.message);
+	}
+}
+
+static void check_steps(struct hub_check *c, const struct cox_node *spec)
+{
+	const struct cox_node *strategy = COX_GET(spec, "strategy");
+	const struct cox_node *steps = COX_GET(strategy, "rollingSync", "steps");
+	size_t mark = hub_path_push(c, COX_STR("strategy.rollingSync.steps"));
+
+	if (strcmp(text_of(strategy, "type"), "RollingSync") == 0 && cox_node_len(steps) == 0)
+		hub_check_error(c, strategy, "RollingSync needs at least one step");
+	for (size_t i = 0; i < cox_node_len(steps); i++) {
+		const struct cox_node *step = cox_node_at(steps, i);
+		const struct cox_node *e = COX_GET(step, "matchExpressions");
+		size_t at = hub_path_push_index(c, i);
+
+		check_count(c, COX_GET(step, "maxUpdate"), "maxUpdate");
+		for (size_t k = 0; k < cox_node_len(e); k++) {
+			const struct cox_node *one = cox_node_at(e, k);
+			const char *op = text_of(one, "operator");
+
+			if (strcmp(op, "Exists") == 0 || strcmp(op, "DoesNotExist") == 0)
+				hub_check_error(c, COX_GET(one, "operator"),
+						"matchExpressions[%zu].operator: steps take In and "
+						"NotIn only",
+						k);
+		}
+		hub_path_pop(c, at);
+	}
+	hub_path_pop(c, mark);
+}
+
+static void check_deletion_order(struct hub_check *c, const struct cox_node *spec)
+{
+	const struct cox_node *order = COX_GET(spec, "strategy", "deletionOrder");
+	const char *text = cox_node_cstr(order, "");
+
+	if (*text && strcasecmp(text, "AllAtOnce") != 0 && strcasecmp(text, "Reverse") != 0)
+		hub_check_error(c, order,
+				"strategy.deletionOrder: '%s' is not one of AllAtOnce, "
+				"Reverse",
+				text);
+}
+
+static void check_appset(struct hub_check *c, const struct cox_node *root)
+{
+	const struct cox_node *spec = COX_GET(root, "spec");
+	size_t mark = hub_path_push(c, COX_STR("spec"));
+
+	if (cox_node_is(spec, COX_MAP)) {
+		size_t at = hub_path_push(c, COX_STR("generators"));
+
+		check_generators(c, COX_GET(spec, "generators"));
+		hub_path_pop(c, at);
+		check_steps(c, spec);
+		check_deletion_order(c, spec);
+		at = hub_path_push(c, COX_STR("template.spec"));
+		check_sync_options(c, COX_GET(spec, "template", "spec"));
+		hub_path_pop(c, at);
+	}
+	hub_path_pop(c, mark);
+}
+
+/* ---- RolloutPolicy ---- */
+
+static const char *const gate_names[] = {"soak", "approval", "http", "window"};
+
+static void check_gates(struct hub_check *c, const struct cox_node *wave, const char *key)
+{
+	const struct cox_node *gates = cox_node_get(wave, key);
+	size_t mark = hub_path_push(c, cox_str(key));
+
+	for (size_t i = 0; i < cox_node_len(gates); i++) {
+		const struct cox_node *g = cox_node_at(gates, i);
+		size_t at = hub_path_push_index(c, i), n = 0;
+
+		for (size_t k = 0; k < COX_ARRAY_LEN(gate_names); k++)
+			n += cox_node_find(g, cox_str(gate_names[k])) >= 0;
+		if (cox_node_is(g, COX_MAP) && n != 1)
+			hub_check_error(c, g, "needs exactly one of soak, approval, http, window");
+		if (COX_GET(g, "soak") && strcmp(key, "before") == 0)
+			hub_check_error(c, g,
+					"soak belongs to 'after': there is nothing to watch "
+					"before a wave");
+		hub_path_pop(c, at);
+	}
+	hub_path_pop(c, mark);
+}
+
+static bool wave_name_taken(const struct cox_node *waves, size_t i)
+{
+	const char *name = text_of(cox_node_at(waves, i), "name");
+
+	for (size_t k = 0; k < i; k++)
+		if (*name && strcmp(text_of(cox_node_at(waves, k), "name"), name) == 0)
+			return true;
+	return false;
+}
+
+static void check_policy(struct hub_check *c, const struct cox_node *root)
+{
+	const struct cox_node *waves = COX_GET(root, "spec", "waves");
+	size_t mark = hub_path_push(c, COX_STR("spec.waves"));
+
+	for (size_t i = 0; i < cox_node_len(waves); i++) {
+		const struct cox_node *wave = cox_node_at(waves, i);
+		size_t at = hub_path_push_index(c, i);
+
+		if (wave_name_taken(waves, i))
+			hub_check_error(c, COX_GET(wave, "name"),
+					"name: another wave is called '%s'", text_of(wave, "name"));
+		check_count(c, COX_GET(wave, "maxConcurrent"), "maxConcurrent");
+		check_count(c, COX_GET(wave, "maxFailures"), "maxFailures");
+		check_gates(c, wave, "before");
+		check_gates(c, wave, "after");
+		hub_path_pop(c, at);
+	}
+	hub_path_pop(c, mark);
+}
+
+/* ---- Secret ---- */
+
+static void check_secret(struct hub_check *c, const struct cox_node *root)
+{
+	const struct cox_node *data = COX_GET(root, "data");
+	size_t mark = hub_path_push(c, COX_STR("data"));
+
+	for (size_t i = 0; i < cox_node_len(data); i++) {
+		_cleanup_buf_ struct cox_buf bytes = COX_BUF_INIT;
+		size_t at = hub_path_push(c, cox_node_key(data, i));
+
+		if (cox_node_is(cox_node_at(data, i), COX_STRING) &&
+		    cox_base64_decode(&bytes, cox_node_str(cox_node_at(data, i)), NULL) < 0)
+			hub_check_error(c, cox_node_at(data, i),
+					"is not base64; plain text belongs "
+					"in stringData");
+		explicit_bzero(bytes.ptr, bytes.len);
+		hub_path_pop(c, at);
+	}
+	hub_path_pop(c, mark);
+	if (!COX_GET(data, "url") && !COX_GET(root, "stringData", "url"))
+		hub_check_error(c, root, "needs a url in data or stringData");
+}
+
+/* ---- all ---- */
+
+static void check_name(struct hub_check *c, enum hub_kind kind, const struct cox_node *root)
+{
+	const struct cox_node *metadata = COX_GET(root, "metadata"), *name;
+
+	if (!cox_node_is(metadata, COX_MAP))
+		return;
+	name = COX_GET(metadata, "name");
+	if (!*text_of(metadata, "name"))
+		hub_check_error(c, name ? name : metadata, "metadata.name: is required");
+	else if (!hub_is_dns_subdomain(text_of(metadata, "name")))
+		hub_check_error(c, name,
+				"metadata.name: '%s' is not a name: at most 253 lower-case "
+				"letters, digits, '-' and '.', a letter or digit at both "
+				"ends",
+				text_of(metadata, "name"));
+	if (*text_of(metadata, "namespace") && !hub_is_dns_label(text_of(metadata, "namespace")))
+		hub_check_error(c, COX_GET(metadata, "namespace"),
+				"metadata.namespace: '%s' is not a namespace's name",
+				text_of(metadata, "namespace"));
+	if (*text_of(metadata, "namespace") && !hub_kind_info(kind)->namespaced)
+		hub_check_warning(c, COX_GET(metadata, "namespace"),
+				  "metadata.namespace: a %s belongs to no namespace",
+				  hub_kind_info(kind)->name);
+}
+
+void hub_check_rules(struct hub_check *c, enum hub_kind kind, const struct cox_node *root)
+{
+	static void (*const rules[HUB_N_KINDS])(struct hub_check *, const struct cox_node *) = {
+		[HUB_APPLICATION] = check_application,
+		[HUB_APPLICATION_SET] = check_appset,
+		[HUB_ROLLOUT_POLICY] = check_policy,
+		[HUB_SECRET] = check_secret,
+	};
+
+	check_name(c, kind, root);
+	if (rules[kind])
+		rules[kind](c, root);
+}
