@@ -76,6 +76,15 @@ void *cox_arena_alloc(struct cox_arena *a, size_t size)
 	return p;
 }
 
+void cox_arena_reserve(struct cox_arena *a, size_t size)
+{
+	COX_ASSERT(!a->chunks);
+	if (COX_ARENA_MALLOC || !size)
+		return;
+	a->next = add_chunk(a, size)->bytes;
+	a->end = a->next + size;
+}
+
 void *cox_arena_calloc(struct cox_arena *a, size_t size)
 {
 	void *p = cox_arena_alloc(a, size);

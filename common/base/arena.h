@@ -24,6 +24,9 @@ void cox_arena_fini(struct cox_arena *a);
 void *cox_arena_alloc(struct cox_arena *a, size_t size);
 /* Zeroed. */
 void *cox_arena_calloc(struct cox_arena *a, size_t size);
+/* The next allocations, up to size bytes in all, come from one chunk of just that size: for what is
+ * measured first and built then. Only on an arena that has handed out nothing yet. */
+void cox_arena_reserve(struct cox_arena *a, size_t size);
 /* A terminated copy of n bytes. */
 char *cox_arena_strndup(struct cox_arena *a, const char *s, size_t n);
 

@@ -4,13 +4,15 @@
 #define COX_BASE_LIMITS_H
 
 /* Documents (common/doc) */
-#define COX_LIMIT_YAML_DEPTH	  64
-#define COX_LIMIT_JSON_DEPTH	  128
-#define COX_LIMIT_DOC_NODES	  200000
-#define COX_LIMIT_YAML_ALIASES	  100
-#define COX_LIMIT_SCALAR_BYTES	  (1 << 20)
-#define COX_LIMIT_FILE_BYTES	  (5 << 20)
-#define COX_LIMIT_DOC_ARENA_BYTES (256 << 20)
+#define COX_LIMIT_YAML_DEPTH	   64
+#define COX_LIMIT_JSON_DEPTH	   128
+#define COX_LIMIT_DOC_NODES	   200000
+#define COX_LIMIT_YAML_ALIASES	   100
+#define COX_LIMIT_YAML_ALIAS_BYTES (5 << 20) /* text that aliases add to a document */
+#define COX_LIMIT_SCALAR_BYTES	   (1 << 20)
+#define COX_LIMIT_FILE_BYTES	   (5 << 20)
+#define COX_LIMIT_DOC_ARENA_BYTES  (256 << 20)
+#define COX_LIMIT_DOC_TEXT_BYTES   (64 << 20)
 /* One application (hub/render) */
 #define COX_LIMIT_APP_BYTES    (10 << 20)
 #define COX_LIMIT_APP_DOCS     2000

@@ -36,8 +36,8 @@ enum cox_kind {
 	COX_ABSENT = 0, /* what cox_node_kind says of NULL */
 	COX_NULL,
 	COX_BOOL,
-	COX_INT,    /* fits int64_t */
-	COX_FLOAT,  /* any other number; its text is kept */
+	COX_INT,   /* fits int64_t */
+	COX_FLOAT, /* any other number; its text is kept */
 	COX_STRING,
 	COX_MAP,
 	COX_LIST,
@@ -109,8 +109,7 @@ const struct cox_node *cox_node_get_str(const struct cox_node *map, struct cox_s
 /* Index of the key, or -1. */
 ptrdiff_t cox_node_find(const struct cox_node *map, struct cox_str key);
 /* Walks keys until NULL. */
-const struct cox_node *cox_node_walk(const struct cox_node *node, ...)
-	__attribute__((sentinel));
+const struct cox_node *cox_node_walk(const struct cox_node *node, ...) __attribute__((sentinel));
 #define COX_GET(node, ...) cox_node_walk((node), __VA_ARGS__, (char *)NULL)
 
 /* From 1; 0: the node was not read from a text. */
@@ -122,8 +121,8 @@ void cox_node_key_position(const struct cox_node *map, size_t i, uint32_t *ret_l
 
 /* i: size_t; key: struct cox_str; value: const struct cox_node *. */
 #define COX_DOC_MAP_EACH(map, i, k, v)                                                             \
-	for (size_t i = 0, i##_n = cox_node_is((map), COX_MAP) ? cox_node_len(map) : 0;            \
-	     i < i##_n; i++)                                                                       \
+	for (size_t i = 0, i##_n = cox_node_is((map), COX_MAP) ? cox_node_len(map) : 0; i < i##_n; \
+	     i++)                                                                                  \
 		for (struct cox_str k = cox_node_key((map), i), *k##_once = &k; k##_once;          \
 		     k##_once = NULL)                                                              \
 			for (const struct cox_node *v = cox_node_at((map), i), **v##_once = &v;    \
@@ -150,7 +149,8 @@ int cox_node_error(struct cox_error *err, const struct cox_doc *doc, const struc
 struct cox_node *cox_doc_null(struct cox_doc *doc);
 struct cox_node *cox_doc_bool(struct cox_doc *doc, bool value);
 struct cox_node *cox_doc_int(struct cox_doc *doc, int64_t value);
-/* text: a number as JSON writes it; an integer that fits becomes COX_INT. Asserts that it is one. */
+/* text: a number as JSON writes it; an integer that fits becomes COX_INT. Asserts that it is one.
+ */
 struct cox_node *cox_doc_number(struct cox_doc *doc, struct cox_str text);
 struct cox_node *cox_doc_string(struct cox_doc *doc, struct cox_str text);
 struct cox_node *cox_doc_cstring(struct cox_doc *doc, const char *text);
@@ -170,8 +170,7 @@ void cox_map_put(struct cox_doc *doc, struct cox_node *map, const char *key,
 void cox_map_put_str(struct cox_doc *doc, struct cox_node *map, struct cox_str key,
 		     const struct cox_node *value);
 /* Shorthands for the usual scalars; text NULL puts nothing. */
-void cox_map_put_cstr(struct cox_doc *doc, struct cox_node *map, const char *key,
-		      const char *text);
+void cox_map_put_cstr(struct cox_doc *doc, struct cox_node *map, const char *key, const char *text);
 void cox_map_put_int(struct cox_doc *doc, struct cox_node *map, const char *key, int64_t value);
 void cox_map_put_bool(struct cox_doc *doc, struct cox_node *map, const char *key, bool value);
 /* false when there was no such key. */

@@ -13,7 +13,7 @@
  * Kustomize uses it. */
 enum cox_yaml_schema {
 	COX_YAML_KUBERNETES = 0, /* y, yes, on, … are booleans; 0777 is octal */
-	COX_YAML_KUSTOMIZE,      /* only true/True/TRUE and false/… are */
+	COX_YAML_KUSTOMIZE,	 /* only true/True/TRUE and false/… are */
 };
 
 struct cox_yaml_options {

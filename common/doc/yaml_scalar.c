@@ -1,0 +1,268 @@
+#include "common/doc/yaml_scalar.h"
+#include "common/doc/internal.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+static const struct word {
+	const char *text;
+	enum cox_kind kind;
+	bool value;
+	bool kubernetes_only;
+} words[] = {
+	{"", COX_NULL, 0, 0},	     {"~", COX_NULL, 0, 0},	  {"null", COX_NULL, 0, 0},
+	{"Null", COX_NULL, 0, 0},    {"NULL", COX_NULL, 0, 0},	  {"true", COX_BOOL, 1, 0},
+	{"True", COX_BOOL, 1, 0},    {"TRUE", COX_BOOL, 1, 0},	  {"false", COX_BOOL, 0, 0},
+	{"False", COX_BOOL, 0, 0},   {"FALSE", COX_BOOL, 0, 0},	  {"y", COX_BOOL, 1, 1},
+	{"Y", COX_BOOL, 1, 1},	     {"yes", COX_BOOL, 1, 1},	  {"Yes", COX_BOOL, 1, 1},
+	{"YES", COX_BOOL, 1, 1},     {"on", COX_BOOL, 1, 1},	  {"On", COX_BOOL, 1, 1},
+	{"ON", COX_BOOL, 1, 1},	     {"n", COX_BOOL, 0, 1},	  {"N", COX_BOOL, 0, 1},
+	{"no", COX_BOOL, 0, 1},	     {"No", COX_BOOL, 0, 1},	  {"NO", COX_BOOL, 0, 1},
+	{"off", COX_BOOL, 0, 1},     {"Off", COX_BOOL, 0, 1},	  {"OFF", COX_BOOL, 0, 1},
+	{".inf", COX_ABSENT, 0, 0},  {".Inf", COX_ABSENT, 0, 0},  {".INF", COX_ABSENT, 0, 0},
+	{"+.inf", COX_ABSENT, 0, 0}, {"+.Inf", COX_ABSENT, 0, 0}, {"+.INF", COX_ABSENT, 0, 0},
+	{"-.inf", COX_ABSENT, 0, 0}, {"-.Inf", COX_ABSENT, 0, 0}, {"-.INF", COX_ABSENT, 0, 0},
+	{".nan", COX_ABSENT, 0, 0},  {".NaN", COX_ABSENT, 0, 0},  {".NAN", COX_ABSENT, 0, 0},
+};
+
+static const struct word *find_word(struct cox_str text)
+{
+	if (text.len > 5)
+		return NULL;
+	for (size_t i = 0; i < COX_ARRAY_LEN(words); i++)
+		if (cox_str_is(text, words[i].text))
+			return &words[i];
+	return NULL;
+}
+
+static bool is_digit(char c)
+{
+	return c >= '0' && c <= '9';
+}
+
+/* [-+]?(0[xX]hex | 0[oO]octal | 0[bB]binary | 0octal | decimal), magnitude under 2^64. */
+static bool parse_magnitude(const char *p, bool *ret_negative, uint64_t *ret_value)
+{
+	unsigned base = 10, digit;
+	uint64_t value = 0;
+
+	*ret_negative = *p == '-';
+	if (*p == '-' || *p == '+')
+		p++;
+	if (p[0] == '0' && p[1]) {
+		char c = (char)(p[1] | 0x20);
+
+		base = c == 'x' ? 16 : c == 'b' ? 2 : 8;
+		p += c == 'x' || c == 'b' || c == 'o' ? 2 : 1;
+	}
+	if (!*p)
+		return false;
+	for (; *p; p++) {
+		char c = (char)(*p | 0x20);
+
+		digit = is_digit(*p)	       ? (unsigned)(*p - '0')
+			: c >= 'a' && c <= 'f' ? (unsigned)(c - 'a' + 10)
+					       : 16;
+		if (digit >= base || __builtin_mul_overflow(value, base, &value) ||
+		    __builtin_add_overflow(value, digit, &value))
+			return false;
+	}
+	*ret_value = value;
+	return true;
+}
+
+/* [-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?, after go-yaml's resolver. */
+static bool has_float_form(const char *p)
+{
+	const char *first;
+
+	if (*p == '-' || *p == '+')
+		p++;
+	for (first = p; is_digit(*p); p++)
+		;
+	if (p == first && (p[0] != '.' || !is_digit(p[1])))
+		return false;
+	if (*p == '.')
+		for (p++; is_digit(*p); p++)
+			;
+	if (*p == 'e' || *p == 'E') {
+		p++;
+		if (*p == '-' || *p == '+')
+			p++;
+		for (first = p; is_digit(*p); p++)
+			;
+		if (p == first)
+			return false;
+	}
+	return !*p;
+}
+
+static bool resolve_integer(const char *plain, struct doc_scalar *ret)
+{
+	uint64_t magnitude;
+	bool negative;
+
+	if (!parse_magnitude(plain, &negative, &magnitude))
+		return false;
+	if (magnitude <= (uint64_t)INT64_MAX + negative) {
+		ret->kind = COX_INT;
+		ret->value = (int64_t)(negative ? 0 - magnitude : magnitude);
+		return true;
+	}
+	if (negative)
+		return false;
+	ret->kind = COX_FLOAT;
+	ret->text_len = (size_t)snprintf(ret->text, sizeof(ret->text), "%llu",
+					 (unsigned long long)magnitude);
+	return true;
+}
+
+/* As Go's JSON has it: a number without a fraction is an integer. */
+static bool resolve_float(const char *plain, struct doc_scalar *ret)
+{
+	double value;
+
+	if (!has_float_form(plain) || !doc_parse_double(plain, &value))
+		return false;
+	ret->text_len = doc_format_double(value, ret->text);
+	ret->kind = doc_parse_int(cox_str_n(ret->text, ret->text_len), &ret->value) ? COX_INT
+										    : COX_FLOAT;
+	return true;
+}
+
+/* A number of at most `width` digits. */
+static bool take_number(const char **p, int width, int *ret_value)
+{
+	const char *first = *p;
+
+	for (*ret_value = 0; is_digit(**p) && *p - first < width; (*p)++)
+		*ret_value = *ret_value * 10 + **p - '0';
+	return *p > first;
+}
+
+static bool take(const char **p, char c)
+{
+	if (**p != c)
+		return false;
+	(*p)++;
+	return true;
+}
+
+static bool take_date(const char **p, struct tm *tm)
+{
+	if (!take_number(p, 4, &tm->tm_year) || tm->tm_year < 1000 || !take(p, '-') ||
+	    !take_number(p, 2, &tm->tm_mon) || !take(p, '-') || !take_number(p, 2, &tm->tm_mday))
+		return false;
+	return tm->tm_mon >= 1 && tm->tm_mon <= 12 && tm->tm_mday >= 1 && tm->tm_mday <= 31;
+}
+
+static bool take_clock(const char **p, struct tm *tm)
+{
+	if (!take_number(p, 2, &tm->tm_hour) || !take(p, ':') || !take_number(p, 2, &tm->tm_min) ||
+	    !take(p, ':') || !take_number(p, 2, &tm->tm_sec))
+		return false;
+	return tm->tm_hour < 24 && tm->tm_min < 60 && tm->tm_sec < 60;
+}
+
+/* go-yaml v3 decodes these into times, which JSON then writes as RFC 3339: a date; a date and a
+ * clock with T or t and a zone; a date and a clock with a space and none. */
+static bool resolve_time(struct cox_str text, struct doc_scalar *ret)
+{
+	char plain[40], fraction[12] = "";
+	const char *p = plain, *dot, *zone = "Z";
+	struct tm tm = {0};
+
+	if (text.len < 8 || text.len >= sizeof(plain) || !is_digit(text.ptr[0]))
+		return false;
+	memcpy(plain, text.ptr, text.len);
+	plain[text.len] = '\0';
+	if (!take_date(&p, &tm))
+		return false;
+	if (*p) {
+		bool zoned = *p == 'T' || *p == 't';
+
+		if ((!zoned && *p != ' ') || (p++, !take_clock(&p, &tm)))
+			return false;
+		if (*p == '.') {
+			size_t n;
+
+			for (dot = p++; is_digit(*p); p++)
+				;
+			for (n = (size_t)(p - dot); n > 1 && dot[n - 1] == '0';)
+				n--;
+			if (n >= sizeof(fraction) || p == dot + 1)
+				return false;
+			snprintf(fraction, sizeof(fraction), "%.*s", n > 1 ? (int)n : 0, dot);
+		}
+		if (zoned && *p != 'Z') {
+			int h, m;
+
+			zone = p;
+			if ((*p != '+' && *p != '-') || (p++, !take_number(&p, 2, &h)) ||
+			    !take(&p, ':') || !take_number(&p, 2, &m) || p - zone != 6)
+				return false;
+		} else if (zoned) {
+			p++;
+		}
+		if (*p)
+			return false;
+	}
+	{
+		struct tm check = tm;
+
+		check.tm_year -= 1900;
+		check.tm_mon -= 1;
+		timegm(&check);
+		if (check.tm_mday != tm.tm_mday)
+			return false; /* the 31st of a short month */
+	}
+	ret->kind = COX_STRING;
+	ret->is_time = true;
+	ret->text_len = (size_t)snprintf(
+		ret->text, sizeof(ret->text), "%04d-%02d-%02dT%02d:%02d:%02d%s%s", tm.tm_year,
+		tm.tm_mon, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, fraction, zone);
+	return true;
+}
+
+void doc_yaml_resolve(enum cox_yaml_schema schema, struct cox_str text, struct doc_scalar *ret)
+{
+	const struct word *word = find_word(text);
+	char plain[400];
+	size_t n = 0;
+	char c = text.len ? text.ptr[0] : '\0';
+
+	*ret = (struct doc_scalar){.kind = COX_STRING};
+	if (word && !(word->kubernetes_only && schema != COX_YAML_KUBERNETES)) {
+		ret->kind = word->kind;
+		ret->value = word->value;
+		return;
+	}
+	if ((!is_digit(c) && c != '-' && c != '+' && c != '.') || text.len >= sizeof(plain))
+		return;
+	if (schema == COX_YAML_KUSTOMIZE && resolve_time(text, ret))
+		return;
+	for (size_t i = 0; i < text.len; i++) {
+		if (!text.ptr[i])
+			return;
+		/* Behind a leading point go-yaml keeps the underscores, and it is a string then. */
+		if (text.ptr[i] != '_' || c == '.')
+			plain[n++] = text.ptr[i];
+	}
+	plain[n] = '\0';
+	if (c != '.' && resolve_integer(plain, ret))
+		return;
+	resolve_float(plain, ret);
+}
+
+bool doc_yaml_is_ambiguous(struct cox_str text)
+{
+	struct doc_scalar as;
+
+	for (int schema = COX_YAML_KUBERNETES; schema <= COX_YAML_KUSTOMIZE; schema++) {
+		doc_yaml_resolve((enum cox_yaml_schema)schema, text, &as);
+		if (as.kind != COX_STRING || as.is_time)
+			return true;
+	}
+	return false;
+}
