@@ -119,7 +119,7 @@ size_t doc_format_double(double value, char ret_text[DOC_DOUBLE_TEXT])
 			break;
 	}
 	e = strchr(text, 'e');
-	exponent = atoi(e + 1);
+	exponent = (int)strtol(e + 1, NULL, 10);
 	for (char *p = text; p < e; p++)
 		if (*p >= '0' && *p <= '9')
 			ds[n++] = *p;

@@ -293,15 +293,18 @@ static struct cox_node *read_scalar(struct reader *r, const yaml_event_t *event)
 	struct cox_str text = {(const char *)event->data.scalar.value, event->data.scalar.length};
 	struct cox_node *node = new_node(r, COX_STRING, &event->start_mark);
 	struct doc_scalar as = {.kind = COX_STRING};
+	const char *tag = (const char *)event->data.scalar.tag;
 
 	if (!node || !count(r, &event->start_mark, 0, text.len))
 		return NULL;
 	if (text.len > COX_LIMIT_SCALAR_BYTES)
 		return fail(r, &event->start_mark, "text of %zu bytes, the limit is %d", text.len,
 			    COX_LIMIT_SCALAR_BYTES);
-	if (event->data.scalar.tag)
+	/* "!" alone: a string for go-yaml v2, as if it were not there for v3. */
+	if (tag && strcmp(tag, "!") != 0)
 		return read_tagged(r, event, node, text);
-	if (event->data.scalar.style == YAML_PLAIN_SCALAR_STYLE)
+	if (event->data.scalar.style == YAML_PLAIN_SCALAR_STYLE &&
+	    !(tag && r->max.schema == COX_YAML_KUBERNETES))
 		doc_yaml_resolve(r->max.schema, text, &as);
 	if (as.kind == COX_ABSENT)
 		return fail(r, &event->start_mark,
@@ -670,6 +673,8 @@ static bool check_bytes(struct reader *r)
 {
 	size_t bad;
 
+	if (cox_str_starts(r->text, "\xEF\xBB\xBF"))
+		r->text = cox_str_n(r->text.ptr + 3, r->text.len - 3);
 	if (r->text.len > COX_LIMIT_DOC_TEXT_BYTES)
 		return fail_offset(r, 0, "text of %zu bytes, the limit is %d", r->text.len,
 				   COX_LIMIT_DOC_TEXT_BYTES);
@@ -711,8 +716,8 @@ int cox_yaml_read_all(struct cox_str text, const char *name, const struct cox_ya
 	if (!check_bytes(&r))
 		return -COX_INVALID_ARGUMENT;
 	yaml_parser_set_encoding(&r.parser, YAML_UTF8_ENCODING);
-	yaml_parser_set_input_string(&r.parser, (const unsigned char *)(text.ptr ? text.ptr : ""),
-				     text.len);
+	yaml_parser_set_input_string(
+		&r.parser, (const unsigned char *)(r.text.ptr ? r.text.ptr : ""), r.text.len);
 	if (!read_stream(&r, &docs))
 		return -COX_INVALID_ARGUMENT;
 	cox_vec_reserve(ret_docs, ret_docs->n + docs.n);

@@ -158,7 +158,7 @@ static void keys(void **state)
 		       "{\"on\":1,\"0x10\":\"b\",\"1.50\":\"c\"}");
 	assert_refused("y: 1\ntrue: 2\n", "t:2:1: duplicate key 'true'");
 	assert_refused("~: 1\n", "t:1:1: a map's key is null, quote it if it is a text");
-	assert_refused("{: 1}\n", "t:1:2: a map's key is missing before ':'");
+	assert_refused(": 1\n", "t:1:1: expected a key at the map's indentation, or its end");
 	assert_refused("[a]: 1\n",
 		       "t:1:1: a map's key must be a text or a number, this one is a list");
 }
