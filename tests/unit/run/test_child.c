@@ -128,7 +128,7 @@ static void deadline_kills_the_group(void **state)
 	assert_true(o.result.timed_out);
 	assert_int_equal(o.result.signal, SIGKILL);
 	assert_int_equal(o.error.code, COX_DEADLINE_EXCEEDED);
-	assert_true(atoi(o.out) > 0);
+	assert_true(strtol(o.out, NULL, 10) > 0);
 }
 
 static void environment_and_folder_are_given(void **state)
