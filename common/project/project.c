@@ -1,5 +1,6 @@
 #include "common/project/project.h"
 
+#include "common/project/repo_url.h"
 #include "common/text/glob.h"
 
 #include <string.h>
@@ -44,41 +45,9 @@ static bool matches(const char *pattern, char separator, const char *text)
 
 /* ---- sources ---- */
 
-/* One spelling for a repository: lower case where it does not matter, no ".git", no '/' at the
- * end, no user. Globs go through it too, which changes none of their special characters. */
-static char *normal_url(const char *url)
-{
-	struct cox_str s = cox_str_trim(cox_str(url));
-	const char *scheme = s.len ? memmem(s.ptr, s.len, "://", 3) : NULL;
-	struct cox_buf out = COX_BUF_INIT;
-
-	while (s.len > 1 && s.ptr[s.len - 1] == '/')
-		s.len--;
-	if (cox_str_ends(s, ".git"))
-		s.len -= 4;
-	if (scheme) {
-		size_t head = (size_t)(scheme + 3 - s.ptr) <= s.len ? (size_t)(scheme + 3 - s.ptr)
-								    : s.len;
-		struct cox_str rest = {s.ptr + head, s.len - head};
-		const char *slash = rest.len ? memchr(rest.ptr, '/', rest.len) : NULL;
-		size_t n = slash ? (size_t)(slash - rest.ptr) : rest.len;
-		const char *at = n ? memrchr(rest.ptr, '@', n) : NULL;
-
-		cox_buf_add(&out, s.ptr, head);
-		if (at) {
-			rest.len -= (size_t)(at + 1 - rest.ptr);
-			rest.ptr = at + 1;
-		}
-		cox_buf_puts_str(&out, rest);
-	} else {
-		cox_buf_puts_str(&out, s);
-	}
-	return cox_buf_take(&out);
-}
-
 static bool source_matches(const char *pattern, const char *url)
 {
-	_cleanup_free_ char *p = normal_url(pattern), *u = normal_url(url);
+	_cleanup_free_ char *p = cox_repo_url_normal(pattern), *u = cox_repo_url_normal(url);
 
 	return strcmp(pattern, "*") == 0 || matches(p, '/', u);
 }

@@ -1,7 +1,8 @@
 /* hub/generate: an ApplicationSet and the clusters in, Applications out. Pure.
  *
- * Generators: list (elements, elementsYaml) and clusters; each with `template` and `selector`. The
- * others, goTemplate and templatePatch are refused with a sentence that names the field's place.
+ * Generators: list (elements, elementsYaml) and clusters; each with `template` and `selector`.
+ * templatePatch is laid over as RFC 7386 has it. The other generators and goTemplate are refused
+ * with a sentence that names the field's place.
  * Rules of parameters and rendering: reference/argocd.md B6.1 to B6.5.
  *
  * A failure (negative) means that nothing is known: the caller leaves existing Applications alone.
@@ -38,8 +39,8 @@ void hub_generated_fini(struct hub_generated *g);
 /* Whether an existing Application already says what the generated one does: spec, labels,
  * annotations, finalizers and ownerReferences, each by value, but what the set preserves, status
  * and operation. */
-bool hub_generate_is_same(const struct hub_appset *set, const struct cox_node *existing,
-			  const struct cox_node *generated);
+bool hub_generate_is_same(const struct hub_appset *set, struct cox_doc *existing,
+			  struct cox_doc *generated);
 /* The existing Application with what the generated one says put in; keeps uid, status, operation,
  * preserved fields and the annotations that belong to others (B6.2). Sealed, the caller's. */
 struct cox_doc *hub_generate_update(const struct hub_appset *set, struct cox_doc *existing,

@@ -1,9 +1,8 @@
 #include "hub/model/repository.h"
 
 #include "common/base/encode.h"
+#include "common/project/repo_url.h"
 #include "hub/model/view.h"
-
-#include <ctype.h>
 
 /* The keys of a repository Secret, by the reference's A8. */
 static const struct {
@@ -91,65 +90,9 @@ void hub_repository_fini(struct hub_repository *repo)
 
 /* ---- URLs ---- */
 
-static void put_lower(struct cox_buf *out, struct cox_str s)
-{
-	for (size_t i = 0; i < s.len; i++)
-		cox_buf_putc(out, (char)tolower((unsigned char)s.ptr[i]));
-}
-
-static struct cox_str without_user(struct cox_str host)
-{
-	const char *at = host.len ? memrchr(host.ptr, '@', host.len) : NULL;
-
-	if (!at)
-		return host;
-	return (struct cox_str){at + 1, host.len - (size_t)(at + 1 - host.ptr)};
-}
-
-static struct cox_str trim_path(struct cox_str path)
-{
-	while (path.len && path.ptr[path.len - 1] == '/')
-		path.len--;
-	if (cox_str_ends(path, ".git"))
-		path.len -= 4;
-	while (path.len && path.ptr[0] == '/') {
-		path.ptr++;
-		path.len--;
-	}
-	return path;
-}
-
-char *hub_repository_normal_url(const char *url)
-{
-	struct cox_str rest = cox_str_trim(cox_str(url)), host;
-	const char *scheme_end = rest.len ? memmem(rest.ptr, rest.len, "://", 3) : NULL;
-	struct cox_buf out = COX_BUF_INIT;
-
-	if (scheme_end) {
-		struct cox_str scheme = {rest.ptr, (size_t)(scheme_end - rest.ptr)};
-
-		rest = (struct cox_str){scheme_end + 3, rest.len - scheme.len - 3};
-		put_lower(&out, scheme);
-		cox_buf_puts(&out, "://");
-		cox_str_split(&rest, '/', &host);
-	} else if (rest.len && memchr(rest.ptr, ':', rest.len) && rest.ptr[0] != '/') {
-		cox_buf_puts(&out, "ssh://");
-		cox_str_split(&rest, ':', &host);
-	} else {
-		cox_buf_puts_str(&out, rest);
-		while (out.len > 1 && out.ptr[out.len - 1] == '/')
-			out.ptr[--out.len] = 0;
-		return cox_buf_take(&out);
-	}
-	put_lower(&out, without_user(host));
-	cox_buf_putc(&out, '/');
-	cox_buf_puts_str(&out, trim_path(rest));
-	return cox_buf_take(&out);
-}
-
 bool hub_repository_same_url(const char *a, const char *b)
 {
-	_cleanup_free_ char *x = hub_repository_normal_url(a), *y = hub_repository_normal_url(b);
+	_cleanup_free_ char *x = cox_repo_url_normal(a), *y = cox_repo_url_normal(b);
 
 	return strcmp(x, y) == 0;
 }
@@ -176,7 +119,7 @@ static bool is_prefix(const char *prefix, const char *url)
 static const struct hub_repository *find_template(const struct hub_repository *repos, size_t n,
 						  const char *url)
 {
-	_cleanup_free_ char *normal = hub_repository_normal_url(url);
+	_cleanup_free_ char *normal = cox_repo_url_normal(url);
 	const struct hub_repository *best = NULL;
 	size_t longest = 0;
 
@@ -185,7 +128,7 @@ static const struct hub_repository *find_template(const struct hub_repository *r
 
 		if (!repos[i].is_template)
 			continue;
-		prefix = hub_repository_normal_url(repos[i].url);
+		prefix = cox_repo_url_normal(repos[i].url);
 		if (is_prefix(prefix, normal) && (!best || strlen(prefix) > longest)) {
 			best = &repos[i];
 			longest = strlen(prefix);

@@ -27,9 +27,7 @@ int hub_repository_init(struct hub_repository *repo, const struct cox_doc *doc,
 void hub_repository_fini(struct hub_repository *repo);
 #define _cleanup_repository_ __attribute__((cleanup(hub_repository_fini)))
 
-/* One spelling for what is the same repository: lower-case scheme and host, no user, no trailing
- * '/' or ".git", scp-like "git@host:path" as ssh://host/path. The caller's. */
-char *hub_repository_normal_url(const char *url);
+/* After common/project/repo_url.h's normal form. */
 bool hub_repository_same_url(const char *a, const char *b);
 
 /* Which of the n serves this URL: the `repository` with that URL, else the `repo-creds` with the

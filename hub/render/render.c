@@ -1,0 +1,128 @@
+#include "hub/render/render.h"
+
+#include "common/base/limits.h"
+#include "common/crypto/digest.h"
+#include "hub/render/internal.h"
+
+void hub_rendered_fini(struct hub_rendered *r)
+{
+	cox_docs_fini(&r->objects);
+	COX_VEC_EACH (&r->reads, read) {
+		free(read->path);
+		free(read->id);
+	}
+	cox_vec_fini(&r->reads);
+	hub_problems_fini(&r->warnings);
+}
+
+void hub_render_note_read(struct hub_render *r, const char *path, struct cox_str content)
+{
+	char id[COX_SHA256_TEXT];
+
+	cox_sha256_hex(content, id);
+	cox_vec_push(&r->out->reads, (struct hub_read){cox_strdup(path), cox_strdup(id)});
+}
+
+/* ---- which kind of source it is (reference/argocd.md A2, "Discovery") ---- */
+
+static const char *const kustomizations[] = {
+	"kustomization.yaml",
+	"kustomization.yml",
+	"Kustomization",
+};
+
+static int refuse(const struct hub_render *r, const char *what, struct cox_error *err)
+{
+	return cox_error(err, COX_UNIMPLEMENTED,
+			 "%s sources are not supported by this version (%s)", what,
+			 *r->path ? r->path : "the repository's root");
+}
+
+static bool is_in_list(const struct hub_tree_list *list, const char *name)
+{
+	for (size_t i = 0; i < list->n; i++)
+		if (strcmp(list->items[i].name, name) == 0)
+			return true;
+	return false;
+}
+
+static int check_explicit(const struct hub_render *r, struct cox_error *err)
+{
+	const struct hub_source *s = r->source;
+	int n = (s->helm != NULL) + (s->kustomize != NULL) + (s->plugin != NULL) +
+		s->directory.given;
+
+	if (n > 1)
+		return cox_error(err, COX_INVALID_ARGUMENT,
+				 "the source has more than one of directory, helm, kustomize and "
+				 "plugin; keep one");
+	if (*s->chart || s->helm)
+		return refuse(r, "Helm", err);
+	if (s->kustomize)
+		return refuse(r, "Kustomize", err);
+	if (s->plugin)
+		return refuse(r, "plugin", err);
+	if (s->directory.jsonnet)
+		return refuse(r, "Jsonnet", err);
+	return 0;
+}
+
+static int check_discovered(struct hub_render *r, struct cox_error *err)
+{
+	_cleanup_tree_list_ struct hub_tree_list list = HUB_TREE_LIST_INIT;
+	int e = hub_tree_list(r->tree, r->path, &list, err);
+
+	if (e == -COX_NOT_FOUND)
+		return cox_error(err, COX_NOT_FOUND, "the repository has no directory '%s'",
+				 r->path);
+	if (e < 0)
+		return e;
+	if (r->source->directory.given)
+		return 0;
+	if (is_in_list(&list, "Chart.yaml"))
+		return refuse(r, "Helm", err);
+	for (size_t i = 0; i < COX_ARRAY_LEN(kustomizations); i++)
+		if (is_in_list(&list, kustomizations[i]))
+			return refuse(r, "Kustomize", err);
+	return 0;
+}
+
+int hub_render(struct hub_tree *tree, const struct hub_source *source,
+	       const struct hub_render_limits *limits, struct hub_rendered *ret,
+	       struct cox_error *err)
+{
+	_cleanup_rendered_ struct hub_rendered out = {0};
+	_cleanup_free_ char *path = NULL;
+	struct hub_render r = {
+		.tree = tree,
+		.source = source,
+		.max_bytes = limits && limits->max_bytes ? limits->max_bytes : COX_LIMIT_APP_BYTES,
+		.max_objects =
+			limits && limits->max_objects ? limits->max_objects : COX_LIMIT_APP_OBJECTS,
+		.out = &out,
+	};
+	int e;
+
+	/* a source that only names files for others renders nothing */
+	if (!*source->path && !*source->chart && *source->ref) {
+		*ret = (struct hub_rendered){0};
+		return 0;
+	}
+	r.path = "";
+	e = check_explicit(&r, err);
+	if (e < 0)
+		return e;
+	e = hub_path_clean(cox_str(source->path), &path, err);
+	if (e < 0)
+		return cox_error_wrap(err, "source.path");
+	r.path = path;
+	e = check_discovered(&r, err);
+	if (e < 0)
+		return e;
+	e = hub_render_directory(&r, err);
+	if (e < 0)
+		return e;
+	*ret = out;
+	out = (struct hub_rendered){0};
+	return 0;
+}
