@@ -180,7 +180,7 @@ void cox_list_insert(struct cox_doc *doc, struct cox_node *list, size_t i,
 		     const struct cox_node *value);
 void cox_list_set(struct cox_doc *doc, struct cox_node *list, size_t i,
 		  const struct cox_node *value);
-void cox_list_remove(struct cox_doc *doc, struct cox_node *list, size_t i);
+void cox_list_drop(struct cox_doc *doc, struct cox_node *list, size_t i);
 
 /* ---- editing by path copy ---- */
 
