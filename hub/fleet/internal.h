@@ -20,7 +20,7 @@ struct fleet_entry {
 	fleet_change *change;
 	/* the last report, with all resources; NULL: none */
 	hub_report *report;
-	char boot[COX_UUID_TEXT];
+	char boot[64];
 };
 
 struct fleet_member {

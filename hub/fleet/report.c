@@ -4,6 +4,8 @@
 #include "common/base/log.h"
 #include "hub/fleet/internal.h"
 
+#include <stdio.h>
+
 typedef Coxswain__Report__V1__ResourceStatus resource;
 typedef Coxswain__Report__V1__ResourceKey resource_key;
 
@@ -225,8 +227,7 @@ static void application(struct fleet_member *m, struct cox_rpc_call *call, const
 	if (e->report)
 		protobuf_c_message_free_unpacked(&e->report->base, NULL);
 	e->report = next;
-	memset(e->boot, 0, sizeof(e->boot));
-	strncpy(e->boot, boot, sizeof(e->boot) - 1);
+	snprintf(e->boot, sizeof(e->boot), "%s", boot);
 	keep(m, e);
 	ack_later(m, next, false);
 	m->fleet->events.on_report(m->fleet->ctx, m->name, e->uid);
