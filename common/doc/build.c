@@ -382,7 +382,7 @@ void cox_list_set(struct cox_doc *doc, struct cox_node *list, size_t i,
 	list->body.list.items[i] = value;
 }
 
-void cox_list_remove(struct cox_doc *doc, struct cox_node *list, size_t i)
+void cox_list_drop(struct cox_doc *doc, struct cox_node *list, size_t i)
 {
 	const struct cox_node **items = list->body.list.items;
 

@@ -48,7 +48,7 @@ static void builds_and_reads(void **state)
 	for (int i = 0; i < 5; i++)
 		cox_list_push(doc, list, cox_doc_int(doc, i));
 	cox_list_insert(doc, list, 0, cox_doc_int(doc, -1));
-	cox_list_remove(doc, list, 2);
+	cox_list_drop(doc, list, 2);
 	cox_list_set(doc, list, 1, cox_doc_cstring(doc, "one"));
 	cox_map_put_cstr(doc, root, "short", "changed");
 	assert_true(cox_map_drop(doc, root, COX_STR("null")));
