@@ -28,7 +28,7 @@ static const struct word {
 
 static const struct word *find_word(struct cox_str text)
 {
-	if (text.len > 5)
+	if (text.len > 5 || (text.len && !strchr("~nNtTfFyYoO.+-", text.ptr[0])))
 		return NULL;
 	for (size_t i = 0; i < COX_ARRAY_LEN(words); i++)
 		if (cox_str_is(text, words[i].text))
@@ -259,6 +259,8 @@ bool doc_yaml_is_ambiguous(struct cox_str text)
 {
 	struct doc_scalar as;
 
+	if (text.len && !strchr("0123456789+-.~fFnNoOtTyY", text.ptr[0]))
+		return false;
 	for (int schema = COX_YAML_KUBERNETES; schema <= COX_YAML_KUSTOMIZE; schema++) {
 		doc_yaml_resolve((enum cox_yaml_schema)schema, text, &as);
 		if (as.kind != COX_STRING || as.is_time)
