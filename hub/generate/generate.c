@@ -156,11 +156,13 @@ static void add_one(struct hub_generated *out, const struct hub_appset *set, con
 
 	if (build(set, namespace, p, &app, &err) < 0) {
 		report(out, set, p, err.message);
+		out->incomplete = true;
 		return;
 	}
 	name = hub_object_name(cox_doc_root(app));
 	if (!*name) {
 		report(out, set, p, "the Application has no name (spec.template.metadata.name)");
+		out->incomplete = true;
 		return;
 	}
 	first = cox_map_get(names, name);
@@ -172,8 +174,10 @@ static void add_one(struct hub_generated *out, const struct hub_appset *set, con
 		report(out, set, p, message);
 		return;
 	}
-	if (report_invalid(out, set, p, app))
+	if (report_invalid(out, set, p, app)) {
+		out->incomplete = true;
 		return;
+	}
 	cox_map_set(names, name, (void *)p);
 	cox_vec_push(&out->applications, TAKE(app));
 }

@@ -29,6 +29,9 @@ struct hub_generated {
 	 * annotations, finalizers, ownerReferences when the set has a uid}, spec. */
 	cox_docs applications;
 	struct hub_problems problems;
+	/* An Application is missing from the list because it was invalid: until that is mended,
+	 * nothing that exists may be deleted for not being in the list. */
+	bool incomplete;
 };
 
 int hub_generate(const struct hub_appset *set, const struct hub_generate_input *in,

@@ -5,17 +5,30 @@
 #include "hub/model/appset.h"
 #include "hub/model/suggest.h"
 
+#include <stdarg.h>
+#include <strings.h>
+
 static const char *text_of(const struct cox_node *map, const char *key)
 {
 	return cox_node_cstr(cox_node_get(map, key), "");
 }
 
-/* Where a problem with a field is shown: at it, or at what should have it. */
-static const struct cox_node *place(const struct cox_node *map, const char *key)
+/* At the field, or at what should have it; the path gets the field's name. */
+static void bad_field(struct hub_check *c, const struct cox_node *map, const char *key,
+		      const char *format, ...) __attribute__((format(printf, 4, 5)));
+static void bad_field(struct hub_check *c, const struct cox_node *map, const char *key,
+		      const char *format, ...)
 {
+	_cleanup_buf_ struct cox_buf text = COX_BUF_INIT;
 	const struct cox_node *value = cox_node_get(map, key);
+	size_t mark = hub_path_push(c, cox_str(key));
+	va_list args;
 
-	return value ? value : map;
+	va_start(args, format);
+	cox_buf_vprintf(&text, format, args);
+	va_end(args);
+	hub_check_error(c, value ? value : map, "%s", cox_buf_cstr(&text));
+	hub_path_pop(c, mark);
 }
 
 /* ---- Application ---- */
@@ -53,18 +66,17 @@ static void check_source(struct hub_check *c, const struct cox_node *source)
 	const char *path = text_of(source, "path"), *chart = text_of(source, "chart");
 
 	if (!*text_of(source, "repoURL"))
-		hub_check_error(c, place(source, "repoURL"), "repoURL: must not be empty");
+		bad_field(c, source, "repoURL", "must not be empty");
 	if (*path && *chart)
-		hub_check_error(c, place(source, "chart"), "has both a path and a chart");
+		hub_check_error(c, source, "has both a path and a chart; keep one");
 	if (!*path && !*chart && !*text_of(source, "ref"))
 		hub_check_error(c, source,
 				"needs a path (of a Git repository) or a chart (of a "
 				"Helm repository)");
 	if (path[0] == '/')
-		hub_check_error(c, place(source, "path"),
-				"path: must be relative to the repository's root");
+		bad_field(c, source, "path", "must be relative to the repository's root");
 	if (climbs_out(path))
-		hub_check_error(c, place(source, "path"), "path: must not leave the repository");
+		bad_field(c, source, "path", "must not leave the repository");
 }
 
 static void check_sources(struct hub_check *c, const struct cox_node *spec)
@@ -155,8 +167,7 @@ static void check_application(struct hub_check *c, const struct cox_node *root)
 		check_destination(c, spec);
 		check_sync_options(c, spec);
 		if (cox_node_int(COX_GET(spec, "revisionHistoryLimit"), 0) < 0)
-			hub_check_error(c, COX_GET(spec, "revisionHistoryLimit"),
-					"revisionHistoryLimit: must not be negative");
+			bad_field(c, spec, "revisionHistoryLimit", "must not be negative");
 	}
 	hub_path_pop(c, mark);
 }
@@ -187,17 +198,30 @@ static void check_generators(struct hub_check *c, const struct cox_node *list)
 	}
 }
 
-static void check_count(struct hub_check *c, const struct cox_node *node, const char *field)
+static void check_count(struct hub_check *c, const struct cox_node *map, const char *key)
 {
+	const struct cox_node *node = cox_node_get(map, key);
 	struct hub_count count;
-	struct cox_error err;
 
-	if (hub_count_parse(c->doc, node, &count, NULL) == 0)
-		return;
-	if (cox_node_is(node, COX_STRING) || cox_node_is(node, COX_INT)) {
-		cox_error(&err, COX_INVALID_ARGUMENT, "expected a number or a percentage");
-		hub_check_error(c, node, "%s: %s", field, err.message);
+	if ((cox_node_is(node, COX_STRING) || cox_node_is(node, COX_INT)) &&
+	    hub_count_parse(c->doc, node, &count, NULL) < 0)
+		bad_field(c, map, key, "expected a number or a percentage, not negative");
+}
+
+static void check_step_operators(struct hub_check *c, const struct cox_node *expressions)
+{
+	size_t mark = hub_path_push(c, COX_STR("matchExpressions"));
+
+	for (size_t i = 0; i < cox_node_len(expressions); i++) {
+		const struct cox_node *e = cox_node_at(expressions, i);
+		const char *op = text_of(e, "operator");
+		size_t at = hub_path_push_index(c, i);
+
+		if (strcmp(op, "Exists") == 0 || strcmp(op, "DoesNotExist") == 0)
+			bad_field(c, e, "operator", "steps take In and NotIn only");
+		hub_path_pop(c, at);
 	}
+	hub_path_pop(c, mark);
 }
 
 static void check_steps(struct hub_check *c, const struct cox_node *spec)
@@ -210,20 +234,10 @@ static void check_steps(struct hub_check *c, const struct cox_node *spec)
 		hub_check_error(c, strategy, "RollingSync needs at least one step");
 	for (size_t i = 0; i < cox_node_len(steps); i++) {
 		const struct cox_node *step = cox_node_at(steps, i);
-		const struct cox_node *e = COX_GET(step, "matchExpressions");
 		size_t at = hub_path_push_index(c, i);
 
-		check_count(c, COX_GET(step, "maxUpdate"), "maxUpdate");
-		for (size_t k = 0; k < cox_node_len(e); k++) {
-			const struct cox_node *one = cox_node_at(e, k);
-			const char *op = text_of(one, "operator");
-
-			if (strcmp(op, "Exists") == 0 || strcmp(op, "DoesNotExist") == 0)
-				hub_check_error(c, COX_GET(one, "operator"),
-						"matchExpressions[%zu].operator: steps take In and "
-						"NotIn only",
-						k);
-		}
+		check_count(c, step, "maxUpdate");
+		check_step_operators(c, COX_GET(step, "matchExpressions"));
 		hub_path_pop(c, at);
 	}
 	hub_path_pop(c, mark);
@@ -231,14 +245,14 @@ static void check_steps(struct hub_check *c, const struct cox_node *spec)
 
 static void check_deletion_order(struct hub_check *c, const struct cox_node *spec)
 {
-	const struct cox_node *order = COX_GET(spec, "strategy", "deletionOrder");
-	const char *text = cox_node_cstr(order, "");
+	const struct cox_node *strategy = COX_GET(spec, "strategy");
+	const char *text = text_of(strategy, "deletionOrder");
+	size_t mark = hub_path_push(c, COX_STR("strategy"));
 
 	if (*text && strcasecmp(text, "AllAtOnce") != 0 && strcasecmp(text, "Reverse") != 0)
-		hub_check_error(c, order,
-				"strategy.deletionOrder: '%s' is not one of AllAtOnce, "
-				"Reverse",
-				text);
+		bad_field(c, strategy, "deletionOrder", "'%s' is not one of AllAtOnce, Reverse",
+			  text);
+	hub_path_pop(c, mark);
 }
 
 static void check_appset(struct hub_check *c, const struct cox_node *root)
@@ -306,10 +320,10 @@ static void check_policy(struct hub_check *c, const struct cox_node *root)
 		size_t at = hub_path_push_index(c, i);
 
 		if (wave_name_taken(waves, i))
-			hub_check_error(c, COX_GET(wave, "name"),
-					"name: another wave is called '%s'", text_of(wave, "name"));
-		check_count(c, COX_GET(wave, "maxConcurrent"), "maxConcurrent");
-		check_count(c, COX_GET(wave, "maxFailures"), "maxFailures");
+			bad_field(c, wave, "name", "another wave is called '%s'",
+				  text_of(wave, "name"));
+		check_count(c, wave, "maxConcurrent");
+		check_count(c, wave, "maxFailures");
 		check_gates(c, wave, "before");
 		check_gates(c, wave, "after");
 		hub_path_pop(c, at);
@@ -352,10 +366,12 @@ static void check_name(struct hub_check *c, enum hub_kind kind, const struct cox
 	name = COX_GET(metadata, "name");
 	if (!*text_of(metadata, "name"))
 		hub_check_error(c, name ? name : metadata, "metadata.name: is required");
+	else if (cox_node_str(name).len > 253)
+		hub_check_error(c, name, "metadata.name: is longer than 253 characters");
 	else if (!hub_is_dns_subdomain(text_of(metadata, "name")))
 		hub_check_error(c, name,
-				"metadata.name: '%s' is not a name: at most 253 lower-case "
-				"letters, digits, '-' and '.', a letter or digit at both "
+				"metadata.name: '%s' is not a name: lower-case letters, digits, "
+				"'-' and '.', a letter or digit at both "
 				"ends",
 				text_of(metadata, "name"));
 	if (*text_of(metadata, "namespace") && !hub_is_dns_label(text_of(metadata, "namespace")))
