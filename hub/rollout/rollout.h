@@ -4,10 +4,10 @@
  * A rollout pins what it deploys: each target's bundle digest is fixed when it starts. The shell
  * feeds it what is observed and asks it for decisions:
  *
- *	cox_rollout_new      from the plan (the waves) and the targets, pinned
- *	cox_rollout_assigned the assignment of a target is now (epoch, generation), made by an
- *operation cox_rollout_observe  an agent's report about a target cox_rollout_step     which targets
- *shall move to their pinned digest now
+ *	cox_rollout_new       from the plan (the waves) and the targets, pinned
+ *	cox_rollout_assigned  the assignment of a target is now (epoch, generation), by an operation
+ *	cox_rollout_observe   an agent's report about a target
+ *	cox_rollout_step      which targets shall move to their pinned digest now
  *
  * and makes the state (cox_rollout_to_node) durable together with the assignments that carry the
  * decisions out, before anything is sent. A decision is given once.
@@ -22,7 +22,7 @@
  * - At most maxUpdate targets of a wave are Moving or Failed at one time.
  * - A target that cannot be rendered or assigned is Blocked: its wave does not end.
  * - A target in no step, or one whose application is synced by hand, is not planned: it does not
- *move and holds up nobody.
+ *   move and holds up nobody.
  *
  * Waves follow Argo CD's RollingSync where it says something (reference: its ApplicationSet
  * progressive syncs documentation), but an operator other than In and NotIn matches nothing, and
