@@ -31,9 +31,23 @@ static bool is_list(const struct cox_node *node)
 	       cox_node_is(COX_GET(node, "items"), COX_LIST);
 }
 
+/* A name that YAML reads as a number or a boolean is a common slip. */
+static int check_text(const struct cox_doc *doc, const struct cox_node *map, const char *key,
+		      struct cox_error *err)
+{
+	const struct cox_node *value = cox_node_get(map, key);
+
+	if (cox_node_kind(value) <= COX_NULL || cox_node_is(value, COX_STRING))
+		return 0;
+	return cox_node_error(err, doc, value, "metadata.%s: expected a string, got %s%s", key,
+			      cox_kind_name(cox_node_kind(value)),
+			      cox_node_len(value) ? "" : " (put it in quotes)");
+}
+
 static int check_object(const struct cox_doc *doc, const struct cox_node *node,
 			struct cox_error *err)
 {
+	static const char *const texts[] = {"name", "generateName", "namespace"};
 	const struct cox_node *metadata = COX_GET(node, "metadata");
 
 	if (!is_object(node))
@@ -43,6 +57,9 @@ static int check_object(const struct cox_doc *doc, const struct cox_node *node,
 		return cox_node_error(err, doc, metadata ? metadata : node,
 				      "metadata: expected a map%s",
 				      metadata ? "" : ", got nothing");
+	for (size_t i = 0; i < COX_ARRAY_LEN(texts); i++)
+		if (check_text(doc, metadata, texts[i], err) < 0)
+			return -COX_INVALID_ARGUMENT;
 	if (!cox_node_str(COX_GET(metadata, "name")).len &&
 	    !cox_node_str(COX_GET(metadata, "generateName")).len)
 		return cox_node_error(err, doc, metadata, "metadata.name: is required");

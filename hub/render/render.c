@@ -108,15 +108,13 @@ int hub_render(struct hub_tree *tree, const struct hub_source *source,
 		*ret = (struct hub_rendered){0};
 		return 0;
 	}
-	r.path = "";
-	e = check_explicit(&r, err);
-	if (e < 0)
-		return e;
 	e = hub_path_clean(cox_str(source->path), &path, err);
 	if (e < 0)
 		return cox_error_wrap(err, "source.path");
 	r.path = path;
-	e = check_discovered(&r, err);
+	e = check_explicit(&r, err);
+	if (e == 0)
+		e = check_discovered(&r, err);
 	if (e < 0)
 		return e;
 	e = hub_render_directory(&r, err);
