@@ -106,7 +106,7 @@ static void cut_pointer(struct cox_doc *doc, struct cox_str pointer)
 			if (!parse_index(key, cox_node_len(node), &i))
 				return;
 			if (last)
-				cox_list_remove(doc, node, i);
+				cox_list_drop(doc, node, i);
 			else
 				node = cox_list_edit(doc, node, i);
 		} else if (last) {

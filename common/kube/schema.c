@@ -174,7 +174,7 @@ static void read_fields(struct cox_schema_type *type, const char *p, const char 
 				fields[i].replace = true;
 				break;
 			case '=':
-				end = scan_name(p + 1);
+				end = p + 1 + strcspn(p + 1, " !&%");
 				fields[i].def = copy_name(p + 1, end);
 				p = end - 1;
 				break;

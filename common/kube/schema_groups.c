@@ -230,10 +230,10 @@ const struct cox_schema_row cox_schema_rows_groups[] = {
 	{"batch.v1.JobCondition",
 	 "lastProbeTime:t lastTransitionTime:t message:s reason:s status:s! type:s!"},
 	{"batch.v1.JobSchedulingConfiguration",
-	 "disruptionMode:scheduling.v1alpha3.WorkloadPodGroupDisruptionMode"
-	 " resourceClaims:[scheduling.v1alpha3.WorkloadPodGroupResourceClaim]name~-"
-	 " schedulingConstraints:scheduling.v1alpha3.WorkloadPodGroupSchedulingConstraints"
-	 " schedulingPolicy:scheduling.v1alpha3.WorkloadPodGroupSchedulingPolicy"},
+	 "disruptionMode:*"
+	 " resourceClaims:[*]"
+	 " schedulingConstraints:*"
+	 " schedulingPolicy:*"},
 	{"batch.v1.JobSpec",
 	 "activeDeadlineSeconds:i backoffLimit:i backoffLimitPerIndex:i completionMode:s"
 	 " completions:i managedBy:s manualSelector:b maxFailedIndexes:i parallelism:i"

@@ -65,8 +65,8 @@ static const struct {
 	 "a}]}}}}",
 	 NULL, ""},
 	{"false is not absent in a custom resource",
-	 "{apiVersion: example.com/v1, kind: Thing, spec: {on: false}}",
-	 "{apiVersion: example.com/v1, kind: Thing, spec: {}}", NULL, "spec.on"},
+	 "{apiVersion: example.com/v1, kind: Thing, spec: {use: false}}",
+	 "{apiVersion: example.com/v1, kind: Thing, spec: {}}", NULL, "spec.use"},
 	{"list items go by their keys",
 	 "{apiVersion: v1, kind: Pod, spec: {containers: [{name: a, image: i}, {name: b, image: "
 	 "j}]}}",
