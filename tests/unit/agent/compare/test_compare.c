@@ -45,7 +45,7 @@ static const struct {
 	{"what the server adds counts for nothing",
 	 "{apiVersion: v1, kind: ConfigMap, metadata: {name: a}, data: {x: '1'}}",
 	 "{apiVersion: v1, kind: ConfigMap, metadata: {name: a, uid: u, labels: {l: m}}, data: {x: "
-	 "'1', y: '2'}}",
+	 "'1', w: '2'}}",
 	 NULL, ""},
 	{"a value", "{apiVersion: v1, kind: ConfigMap, data: {x: '1'}}",
 	 "{apiVersion: v1, kind: ConfigMap, data: {x: '2'}}", NULL, "data.x"},
@@ -109,14 +109,14 @@ static const struct {
 	{"what we applied and dropped since", "{apiVersion: v1, kind: ConfigMap, data: {x: '1'}}",
 	 "{apiVersion: v1, kind: ConfigMap, metadata: {managedFields: [{manager: coxswain, "
 	 "operation: "
-	 "Apply, fieldsV1: {'f:data': {'f:x': {}, 'f:y': {}}}}]}, data: {x: '1', y: '2', z: '3'}}",
-	 NULL, "data.y"},
+	 "Apply, fieldsV1: {'f:data': {'f:x': {}, 'f:w': {}}}}]}, data: {x: '1', w: '2', z: '3'}}",
+	 NULL, "data.w"},
 	{"what another one owns", "{apiVersion: v1, kind: ConfigMap, data: {x: '1'}}",
 	 "{apiVersion: v1, kind: ConfigMap, metadata: {managedFields: [{manager: kubectl, "
 	 "operation: "
-	 "Apply, fieldsV1: {'f:data': {'f:y': {}}}}, {manager: coxswain, operation: Update, "
+	 "Apply, fieldsV1: {'f:data': {'f:w': {}}}}, {manager: coxswain, operation: Update, "
 	 "fieldsV1: "
-	 "{'f:data': {'f:y': {}}}}]}, data: {x: '1', y: '2'}}",
+	 "{'f:data': {'f:w': {}}}}]}, data: {x: '1', w: '2'}}",
 	 NULL, ""},
 	{"an item that we applied and dropped since",
 	 "{apiVersion: v1, kind: Pod, spec: {containers: [{name: a}]}}",
