@@ -129,10 +129,10 @@ static const struct {
 	 NULL, "spec.containers[name=b]"},
 	{"a value of a set that we dropped since",
 	 "{apiVersion: v1, kind: ConfigMap, metadata: {finalizers: [x]}}",
-	 "{apiVersion: v1, kind: ConfigMap, metadata: {finalizers: [x, y], managedFields: "
+	 "{apiVersion: v1, kind: ConfigMap, metadata: {finalizers: [x, w], managedFields: "
 	 "[{manager: "
 	 "coxswain, operation: Apply, fieldsV1: {'f:metadata': {'f:finalizers': {'v:\"x\"': {}, "
-	 "'v:\"y\"': {}}}}}]}}",
+	 "'v:\"w\"': {}}}}}]}}",
 	 NULL, "metadata.finalizers"},
 	{"told to ignore",
 	 "{apiVersion: apps/v1, kind: Deployment, metadata: {name: a}, spec: {replicas: 1, "
