@@ -193,6 +193,9 @@ struct cox_rpc_call_options {
 	const struct cox_rpc_pair *metadata;
 	size_t n_metadata;	   /* at most 32; 16 KiB together with the method's name */
 	size_t max_response_bytes; /* 0: COX_LIMIT_MESSAGE_BYTES */
+	/* Has no end of its own, as a watch: is cancelled (on_end with COX_UNAVAILABLE) as soon as
+	 * either side says go away, instead of being waited for. */
+	bool endless;
 };
 
 /* on_end always comes, last, and once, unless cox_rpc_call_cancel was called. Any may be NULL. */
