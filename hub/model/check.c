@@ -357,21 +357,31 @@ static void check_api_version(struct hub_check *c, const struct cox_node *root)
 	}
 }
 
+void hub_check_object(const struct cox_doc *doc, const struct cox_node *object,
+		      struct hub_problems *ret)
+{
+	struct hub_check c = {.doc = doc, .out = ret};
+	enum hub_kind kind = hub_kind_of(object);
+
+	if (kind != HUB_KIND_NONE) {
+		hub_check_fields(&c, object, hub_schema(kind));
+		hub_check_rules(&c, kind, object);
+	} else {
+		check_any_object(&c, object);
+		check_api_version(&c, object);
+	}
+	cox_buf_fini(&c.path);
+}
+
 void hub_check(const struct cox_doc *doc, struct hub_problems *ret)
 {
 	const struct cox_node *root = cox_doc_root(doc);
 	struct hub_check c = {.doc = doc, .out = ret};
-	enum hub_kind kind = hub_kind_of(root);
 
-	if (kind != HUB_KIND_NONE) {
-		hub_check_fields(&c, root, hub_schema(kind));
-		hub_check_rules(&c, kind, root);
-	} else if (is_object_list(root)) {
+	if (is_object_list(root))
 		check_list(&c, root);
-	} else {
-		check_any_object(&c, root);
-		check_api_version(&c, root);
-	}
+	else
+		hub_check_object(doc, root, ret);
 	cox_buf_fini(&c.path);
 }
 

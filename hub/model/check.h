@@ -11,6 +11,10 @@
  * apiVersion, kind, metadata.name or generateName, maps where maps belong. */
 void hub_check(const struct cox_doc *doc, struct hub_problems *ret);
 
+/* The same for one object anywhere in doc; a List is an object like any other here. */
+void hub_check_object(const struct cox_doc *doc, const struct cox_node *object,
+		      struct hub_problems *ret);
+
 /* 0, or the first error of hub_check. Warnings do not count. */
 int hub_validate(const struct cox_doc *doc, struct cox_error *err);
 

@@ -1,0 +1,101 @@
+/* hub/cli: the `cox` command. Verbs are rows of a table (verbs.c); each row has its words, its flags
+ * and a function. Some work on files alone, the others speak the hub's REST API (hub/web/README.md)
+ * through client.h.
+ *
+ * A verb's function returns a negative code with its error, 0, CLI_FAILED (1: what it was asked for
+ * is not so; it has said why), or CLI_USAGE (2, with an error: the words were wrong). These become
+ * the exit status. Single-threaded; everything is job-local. */
+#ifndef COX_HUB_CLI_CLI_H
+#define COX_HUB_CLI_CLI_H
+
+#include "common/base/error.h"
+#include "common/base/options.h"
+#include "common/doc/doc.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum { CLI_FAILED = 1, CLI_USAGE = 2 };
+
+/* Every flag that any verb has; a verb's rows say which of them it takes. */
+struct cli_flags {
+	char *hub, *token_file; /* where the hub is, and who asks */
+	char *ca_file;
+	bool insecure;
+	char *output; /* "", wide, json, yaml, name */
+	char *namespace;
+	cox_strings files;
+	bool dry_run, prune, force, skip_hooks, async, hard, follow;
+	bool want_sync, want_health, want_operation;
+	cox_strings resources;
+	char *revision, *cascade;
+	int64_t timeout_ms;
+	char *app;
+	cox_strings labels;
+	char *server, *ttl, *token_out;
+};
+
+struct cox_verb {
+	const char *name; /* "app list" */
+	const char *args; /* "NAME…", for people */
+	const char *help; /* one sentence */
+	const struct cox_option *rows;
+	size_t min_args, max_args;
+	int (*run)(const struct cli_flags *flags, const cox_strings *args, struct cox_error *err);
+};
+
+/* Ends with a row without a name. */
+extern const struct cox_verb cli_verbs[];
+
+/* Fills err; returns CLI_USAGE. */
+int cli_usage(struct cox_error *err, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+#define CLI_RUN(f)                                                                                 \
+	int f(const struct cli_flags *flags, const cox_strings *args, struct cox_error *err)
+
+/* offline.c, lint.c */
+CLI_RUN(cli_render);
+CLI_RUN(cli_health);
+CLI_RUN(cli_lint);
+CLI_RUN(cli_appset_generate);
+/* objects.c */
+CLI_RUN(cli_apply);
+CLI_RUN(cli_get);
+CLI_RUN(cli_delete);
+CLI_RUN(cli_login);
+CLI_RUN(cli_version);
+/* app.c */
+CLI_RUN(cli_app_list);
+CLI_RUN(cli_app_get);
+CLI_RUN(cli_app_sync);
+CLI_RUN(cli_app_refresh);
+CLI_RUN(cli_app_terminate);
+CLI_RUN(cli_app_resources);
+CLI_RUN(cli_app_manifests);
+CLI_RUN(cli_app_wait);
+/* fleet.c */
+CLI_RUN(cli_appset_list);
+CLI_RUN(cli_appset_get);
+CLI_RUN(cli_appset_refresh);
+CLI_RUN(cli_rollout_list);
+CLI_RUN(cli_rollout_status);
+CLI_RUN(cli_rollout_watch);
+CLI_RUN(cli_cluster_list);
+CLI_RUN(cli_cluster_get);
+CLI_RUN(cli_cluster_add);
+CLI_RUN(cli_cluster_token);
+
+/* ---- files (input.c) ---- */
+
+/* Every document of the files; "-" is standard input, a folder is its .yaml, .yml and .json files in
+ * order of their names, with those of its folders when `recurse`. Documents are named by the file's
+ * path. COX_INVALID_ARGUMENT when there is none. */
+int cli_read_files(const cox_strings *files, bool recurse, cox_docs *ret_docs,
+		   struct cox_error *err);
+/* The paths alone, the caller's. */
+int cli_list_files(const cox_strings *files, bool recurse, cox_strings *ret_paths,
+		   struct cox_error *err);
+/* JSON by its name, YAML otherwise. */
+int cli_read_file(const char *path, cox_docs *ret_docs, struct cox_error *err);
+
+#endif

@@ -1,0 +1,208 @@
+/* Every verb: its words, its flags, its function. The same table prints the help. */
+#include "hub/cli/cli.h"
+
+#include <stdarg.h>
+
+#define AT(field) offsetof(struct cli_flags, field)
+
+/* Only where the hub is and how it is trusted comes from the environment: a forgotten COX_FORCE
+ * must not change what a command does. */
+#define HUB_ROWS                                                                                   \
+	{.name = "hub",                                                                            \
+	 .kind = COX_OPT_STRING,                                                                   \
+	 .offset = AT(hub),                                                                        \
+	 .arg = "URL",                                                                             \
+	 .help = "where the hub is",                                                               \
+	 .def = "http://127.0.0.1:8080"},                                                          \
+		{.name = "token-file",                                                             \
+		 .kind = COX_OPT_STRING,                                                           \
+		 .offset = AT(token_file),                                                         \
+		 .arg = "FILE",                                                                    \
+		 .help = "the token, instead of COX_TOKEN or what `cox login` keeps"},             \
+		{.name = "ca-file",                                                                \
+		 .kind = COX_OPT_STRING,                                                           \
+		 .offset = AT(ca_file),                                                            \
+		 .arg = "FILE",                                                                    \
+		 .help = "the authority of the hub's https certificate, PEM"},                     \
+	{                                                                                          \
+		.name = "insecure", .kind = COX_OPT_BOOL, .offset = AT(insecure),                  \
+		.help = "any https certificate will do"                                            \
+	}
+#define OUTPUT_ROW                                                                                 \
+	{                                                                                          \
+		.name = "output", .letter = 'o', .kind = COX_OPT_STRING, .offset = AT(output),     \
+		.arg = "FORMAT", .help = "json, yaml, name or wide", .no_env = true                \
+	}
+#define NAMESPACE_ROW                                                                              \
+	{                                                                                          \
+		.name = "namespace", .letter = 'n', .kind = COX_OPT_STRING,                        \
+		.offset = AT(namespace), .arg = "NS",                                              \
+		.help = "of the objects; the hub's own without it", .no_env = true                 \
+	}
+#define FILES_ROW                                                                                  \
+	{                                                                                          \
+		.name = "file", .letter = 'f', .kind = COX_OPT_LIST, .offset = AT(files),          \
+		.arg = "FILE|DIR|-", .help = "what to read; may be given more than once",          \
+		.no_env = true                                                                     \
+	}
+#define FLAG_ROW(n, field, text)                                                                   \
+	{                                                                                          \
+		.name = (n), .kind = COX_OPT_BOOL, .offset = AT(field), .help = (text),            \
+		.no_env = true                                                                     \
+	}
+#define TEXT_ROW(n, field, a, text)                                                                \
+	{                                                                                          \
+		.name = (n), .kind = COX_OPT_STRING, .offset = AT(field), .arg = (a),              \
+		.help = (text), .no_env = true                                                     \
+	}
+#define TIMEOUT_ROW                                                                                \
+	{                                                                                          \
+		.name = "timeout", .kind = COX_OPT_DURATION, .offset = AT(timeout_ms),             \
+		.arg = "DURATION", .help = "how long to wait", .def = "5m", .no_env = true         \
+	}
+
+static const struct cox_option files_rows[] = {FILES_ROW, {0}};
+static const struct cox_option generate_rows[] = {FILES_ROW, NAMESPACE_ROW, {0}};
+static const struct cox_option render_rows[] = {
+	TEXT_ROW("app", app, "FILE", "an Application: its source's settings, its namespace"),
+	TEXT_ROW("namespace", namespace, "NS", "for namespaced objects that name none"),
+	{0}};
+static const struct cox_option hub_rows[] = {HUB_ROWS, {0}};
+static const struct cox_option plain_rows[] = {NAMESPACE_ROW, HUB_ROWS, {0}};
+static const struct cox_option output_rows[] = {OUTPUT_ROW, NAMESPACE_ROW, HUB_ROWS, {0}};
+static const struct cox_option apply_rows[] = {
+	FILES_ROW,  FLAG_ROW("dry-run", dry_run, "say what would be done, and do nothing"),
+	OUTPUT_ROW, NAMESPACE_ROW,
+	HUB_ROWS,   {0}};
+static const struct cox_option delete_rows[] = {
+	TEXT_ROW("cascade", cascade, "true|false",
+		 "delete an Application's objects too; without it, as its finalizer says"),
+	NAMESPACE_ROW,
+	HUB_ROWS,
+	{0}};
+static const struct cox_option sync_rows[] = {
+	FLAG_ROW("prune", prune, "delete what is no longer in Git"),
+	FLAG_ROW("dry-run", dry_run, "change nothing"),
+	FLAG_ROW("force", force, "delete and make anew what cannot be changed"),
+	FLAG_ROW("skip-hooks", skip_hooks, "run no hooks"),
+	{.name = "resource",
+	 .kind = COX_OPT_LIST,
+	 .offset = AT(resources),
+	 .arg = "GROUP:KIND:[NS/]NAME",
+	 .help = "only this; may be given more than once",
+	 .no_env = true},
+	FLAG_ROW("async", async, "do not wait for its end"),
+	TIMEOUT_ROW,
+	NAMESPACE_ROW,
+	HUB_ROWS,
+	{0}};
+static const struct cox_option refresh_rows[] = {
+	FLAG_ROW("hard", hard, "render again, even if the commit is the same"),
+	NAMESPACE_ROW,
+	HUB_ROWS,
+	{0}};
+static const struct cox_option wait_rows[] = {
+	FLAG_ROW("sync", want_sync, "for Synced (without any of the three: for all of them)"),
+	FLAG_ROW("health", want_health, "for Healthy"),
+	FLAG_ROW("operation", want_operation, "for the end of what runs"),
+	TEXT_ROW("revision", revision, "COMMIT", "and for this revision, or what it begins with"),
+	TIMEOUT_ROW,
+	NAMESPACE_ROW,
+	HUB_ROWS,
+	{0}};
+static const struct cox_option watch_rows[] = {
+	FLAG_ROW("follow", follow, "stay when it has succeeded, and show the next"),
+	OUTPUT_ROW,
+	NAMESPACE_ROW,
+	HUB_ROWS,
+	{0}};
+#define TOKEN_OUT_ROW TEXT_ROW("token-out", token_out, "FILE", "write the token there, mode 0600")
+static const struct cox_option add_rows[] = {
+	TEXT_ROW("server", server, "URL", "by which destinations name it, besides its name"),
+	{.name = "label",
+	 .letter = 'l',
+	 .kind = COX_OPT_LIST,
+	 .offset = AT(labels),
+	 .arg = "KEY=VALUE",
+	 .help = "may be given more than once",
+	 .no_env = true},
+	TOKEN_OUT_ROW,
+	OUTPUT_ROW,
+	HUB_ROWS,
+	{0}};
+static const struct cox_option token_rows[] = {
+	TEXT_ROW("ttl", ttl, "DURATION", "how long it may be used"),
+	TOKEN_OUT_ROW,
+	OUTPUT_ROW,
+	HUB_ROWS,
+	{0}};
+
+#define MANY SIZE_MAX
+
+const struct cox_verb cli_verbs[] = {
+	{"apply", "-f FILE|DIR|-",
+	 "create or update Applications, ApplicationSets, AppProjects, Clusters, RolloutPolicies, "
+	 "repository Secrets",
+	 apply_rows, 0, 0, cli_apply},
+	{"get", "KIND [NAME]", "show objects that the hub keeps", output_rows, 1, 2, cli_get},
+	{"delete", "KIND NAME...", "delete objects", delete_rows, 2, MANY, cli_delete},
+	{"app list", "", "every Application, its state and where it runs", output_rows, 0, 0,
+	 cli_app_list},
+	{"app get", "NAME", "one Application: state, conditions, resources", output_rows, 1, 1,
+	 cli_app_get},
+	{"app sync", "NAME", "bring the cluster to what Git says, now", sync_rows, 1, 1,
+	 cli_app_sync},
+	{"app refresh", "NAME...", "look at the repository now", refresh_rows, 1, MANY,
+	 cli_app_refresh},
+	{"app terminate", "NAME...", "end the operation that runs", plain_rows, 1, MANY,
+	 cli_app_terminate},
+	{"app resources", "NAME", "the objects of an Application, each with its state", output_rows,
+	 1, 1, cli_app_resources},
+	{"app manifests", "NAME", "what the hub rendered for it", output_rows, 1, 1,
+	 cli_app_manifests},
+	{"app wait", "NAME...", "wait until it is Synced and Healthy", wait_rows, 1, MANY,
+	 cli_app_wait},
+	{"appset list", "", "every ApplicationSet", output_rows, 0, 0, cli_appset_list},
+	{"appset get", "NAME", "one ApplicationSet, and the Applications that it made", output_rows,
+	 1, 1, cli_appset_get},
+	{"appset refresh", "NAME...", "generate, and look at the repositories, now", plain_rows, 1,
+	 MANY, cli_appset_refresh},
+	{"appset generate", "-f FILE",
+	 "the Applications that an ApplicationSet makes; Clusters in the files are the fleet",
+	 generate_rows, 0, 0, cli_appset_generate},
+	{"rollout list", "[APPLICATIONSET]", "rollouts, the newest first", output_rows, 0, 1,
+	 cli_rollout_list},
+	{"rollout status", "NAME", "how far the newest rollout is, and what it waits for",
+	 output_rows, 1, 1, cli_rollout_status},
+	{"rollout watch", "NAME", "the same as it happens, until it has succeeded", watch_rows, 1,
+	 1, cli_rollout_watch},
+	{"cluster list", "", "every cluster, and whether its agent is connected", output_rows, 0, 0,
+	 cli_cluster_list},
+	{"cluster get", "NAME", "one cluster", output_rows, 1, 1, cli_cluster_get},
+	{"cluster add", "NAME", "register a cluster; prints what its agent needs to join", add_rows,
+	 1, 1, cli_cluster_add},
+	{"cluster token", "NAME", "a new one-time token for its agent", token_rows, 1, 1,
+	 cli_cluster_token},
+	{"login", "", "keep a token, read from --token-file or standard input, for this hub",
+	 hub_rows, 0, 0, cli_login},
+	{"version", "", "the versions of this program and of the hub", hub_rows, 0, 0, cli_version},
+	{"render", "DIR", "what the hub would deploy from this directory, as a YAML stream",
+	 render_rows, 1, 1, cli_render},
+	{"health", "-f FILE", "the health of each object: STATUS, KIND/NAME, message", files_rows,
+	 0, 0, cli_health},
+	{"lint", "-f FILE|DIR", "every problem of the files, as file:line:column: message",
+	 files_rows, 0, 0, cli_lint},
+	{0},
+};
+
+int cli_usage(struct cox_error *err, const char *format, ...)
+{
+	_cleanup_buf_ struct cox_buf text = COX_BUF_INIT;
+	va_list args;
+
+	va_start(args, format);
+	cox_buf_vprintf(&text, format, args);
+	va_end(args);
+	(void)cox_error(err, COX_INVALID_ARGUMENT, "%s", cox_buf_cstr(&text));
+	return CLI_USAGE;
+}
