@@ -22,7 +22,103 @@ struct cox_node *doc_node(struct cox_doc *doc, enum cox_kind kind)
 	return n;
 }
 
-/* ---- keys ---- */
+/* ---- keys ----
+ *
+ * A document of Kubernetes is small and its keys are mostly the same few hundred: those are made once
+ * for the whole process and never freed, so that no document holds them and two documents' keys are
+ * mostly equal by pointer. */
+
+static const char *const usual_keys[] = {
+	/* clang-format off */
+	"apiVersion", "kind", "metadata", "name", "namespace", "labels", "annotations", "uid",
+	"resourceVersion", "generation", "creationTimestamp", "deletionTimestamp",
+	"deletionGracePeriodSeconds", "finalizers", "ownerReferences", "managedFields",
+	"generateName", "selfLink", "spec", "status", "data", "stringData", "binaryData",
+	"immutable", "type", "items", "manager", "operation", "time", "fieldsType", "fieldsV1",
+	"subresource", "controller", "blockOwnerDeletion", "replicas", "selector", "matchLabels",
+	"matchExpressions", "key", "operator", "values", "template", "containers",
+	"initContainers", "ephemeralContainers", "image", "imagePullPolicy", "imagePullSecrets",
+	"command", "args", "workingDir", "ports", "containerPort", "hostPort", "hostIP",
+	"protocol", "env", "envFrom", "value", "valueFrom", "fieldRef", "fieldPath",
+	"resourceFieldRef", "resource", "divisor", "configMapKeyRef", "secretKeyRef",
+	"configMapRef", "secretRef", "optional", "resources", "limits", "requests", "claims",
+	"cpu", "memory", "storage", "ephemeral-storage", "volumeMounts", "mountPath", "subPath",
+	"readOnly", "volumes", "configMap", "secret", "secretName", "emptyDir", "medium",
+	"sizeLimit", "persistentVolumeClaim", "claimName", "projected", "sources",
+	"serviceAccountToken", "path", "hostPath", "defaultMode", "mode", "downwardAPI", "csi",
+	"nfs", "server", "volumeClaimTemplates", "volumeName", "volumeMode", "accessModes",
+	"storageClassName", "livenessProbe", "readinessProbe", "startupProbe", "httpGet",
+	"tcpSocket", "exec", "grpc", "port", "host", "scheme", "httpHeaders",
+	"initialDelaySeconds", "periodSeconds", "timeoutSeconds", "successThreshold",
+	"failureThreshold", "lifecycle", "preStop", "postStart", "securityContext", "runAsUser",
+	"runAsGroup", "runAsNonRoot", "fsGroup", "privileged", "allowPrivilegeEscalation",
+	"readOnlyRootFilesystem", "capabilities", "add", "drop", "seccompProfile",
+	"seLinuxOptions", "serviceAccount", "serviceAccountName", "automountServiceAccountToken",
+	"nodeName", "nodeSelector", "tolerations", "tolerationSeconds", "effect", "affinity",
+	"nodeAffinity", "podAffinity", "podAntiAffinity",
+	"requiredDuringSchedulingIgnoredDuringExecution",
+	"preferredDuringSchedulingIgnoredDuringExecution", "nodeSelectorTerms", "podAffinityTerm",
+	"labelSelector", "topologyKey", "weight", "preference", "topologySpreadConstraints",
+	"maxSkew", "whenUnsatisfiable", "priorityClassName", "restartPolicy", "dnsPolicy",
+	"dnsConfig", "hostNetwork", "hostPID", "schedulerName", "terminationGracePeriodSeconds",
+	"terminationMessagePath", "terminationMessagePolicy", "enableServiceLinks",
+	"preemptionPolicy", "priority", "hostname", "subdomain", "strategy", "rollingUpdate",
+	"maxSurge", "maxUnavailable", "minReadySeconds", "progressDeadlineSeconds",
+	"revisionHistoryLimit", "paused", "updateStrategy", "podManagementPolicy", "partition",
+	"serviceName", "clusterIP", "clusterIPs", "internalTrafficPolicy",
+	"externalTrafficPolicy", "ipFamilies", "ipFamilyPolicy", "sessionAffinity",
+	"loadBalancer", "ingress", "loadBalancerIP", "targetPort", "nodePort", "appProtocol",
+	"publishNotReadyAddresses", "externalName", "rules", "http", "paths", "pathType",
+	"backend", "service", "number", "tls", "hosts", "ingressClassName", "defaultBackend",
+	"verbs", "apiGroups", "resourceNames", "nonResourceURLs", "roleRef", "apiGroup",
+	"subjects", "conditions", "lastTransitionTime", "lastUpdateTime", "lastProbeTime",
+	"lastHeartbeatTime", "reason", "message", "observedGeneration", "availableReplicas",
+	"readyReplicas", "updatedReplicas", "unavailableReplicas", "currentReplicas",
+	"fullyLabeledReplicas", "collisionCount", "currentRevision", "updateRevision", "phase",
+	"podIP", "podIPs", "hostIPs", "startTime", "completionTime", "containerStatuses",
+	"initContainerStatuses", "containerID", "imageID", "ready", "started", "restartCount",
+	"state", "lastState", "running", "waiting", "terminated", "exitCode", "startedAt",
+	"finishedAt", "qosClass", "active", "succeeded", "failed", "backoffLimit", "completions",
+	"parallelism", "activeDeadlineSeconds", "ttlSecondsAfterFinished", "schedule",
+	"jobTemplate", "concurrencyPolicy", "successfulJobsHistoryLimit",
+	"failedJobsHistoryLimit", "suspend", "startingDeadlineSeconds", "minAvailable",
+	"podSelector", "namespaceSelector", "policyTypes", "egress", "from", "to", "ipBlock",
+	"cidr", "except", "minReplicas", "maxReplicas", "metrics", "scaleTargetRef", "target",
+	"averageUtilization", "group", "names", "plural", "singular", "shortNames", "listKind",
+	"scope", "versions", "served", "schema", "openAPIV3Schema", "properties", "description",
+	"format", "required", "enum", "default", "additionalProperties", "pattern", "minimum",
+	"maximum", "maxLength", "minLength", "maxItems", "oneOf", "anyOf", "allOf", "nullable",
+	"x-kubernetes-preserve-unknown-fields", "x-kubernetes-int-or-string",
+	"x-kubernetes-list-type", "x-kubernetes-list-map-keys", "x-kubernetes-map-type",
+	"x-kubernetes-validations", "rule", "subresources", "scale", "additionalPrinterColumns",
+	"jsonPath", "categories", "conversion", "webhooks", "clientConfig", "caBundle",
+	"admissionReviewVersions", "sideEffects", "failurePolicy", "matchPolicy",
+	"reinvocationPolicy", "object", "url", "project", "source", "repoURL", "targetRevision",
+	"chart", "helm", "kustomize", "directory", "recurse", "destination", "syncPolicy",
+	"automated", "prune", "selfHeal", "syncOptions", "retry", "limit", "backoff", "duration",
+	"factor", "maxDuration", "generators", "list", "elements", "cluster", "clusters",
+	"goTemplate", "rollingSync", "steps", "app", "version", "component", "environment",
+	"tier", "app.kubernetes.io/name", "app.kubernetes.io/instance",
+	"app.kubernetes.io/version", "app.kubernetes.io/component", "app.kubernetes.io/part-of",
+	"app.kubernetes.io/managed-by", "helm.sh/chart", "kubernetes.io/metadata.name",
+	"pod-template-hash", "kubectl.kubernetes.io/last-applied-configuration",
+	"argocd.argoproj.io/tracking-id", "argocd.argoproj.io/sync-wave",
+	"argocd.argoproj.io/sync-options", "argocd.argoproj.io/hook",
+	"deployment.kubernetes.io/revision", "coxswain.dev/app-uid", "f:metadata", "f:labels",
+	"f:annotations", "f:spec", "f:status", "f:data", ".", "f:template", "f:containers",
+	"f:name", "f:image", "f:ports", "f:env", "f:resources", "f:conditions",
+	/* clang-format on */
+};
+
+static struct {
+	struct doc_keys keys;
+	const char *memory, *end; /* all of them lie here */
+} usual;
+
+bool doc_key_is_usual(const struct doc_key *key)
+{
+	return (const char *)key >= usual.memory && (const char *)key < usual.end;
+}
 
 static const struct doc_key **find_slot(const struct doc_keys *keys, uint32_t hash,
 					struct cox_str text)
@@ -73,25 +169,56 @@ void doc_keys_fini(struct doc_keys *keys)
 	*keys = (struct doc_keys){0};
 }
 
-const struct doc_key *doc_intern(struct cox_doc *doc, struct cox_str text)
+static struct doc_key *fill_key(void *memory, uint32_t hash, struct cox_str text)
 {
-	uint32_t hash = (uint32_t)cox_hash(text.ptr, text.len);
-	const struct doc_key **slot;
-	struct doc_key *key;
+	struct doc_key *key = memory;
 
-	make_room(&doc->keys);
-	slot = find_slot(&doc->keys, hash, text);
-	if (*slot)
-		return *slot;
-	key = doc_alloc(doc, sizeof(*key) + text.len + 1);
 	key->hash = hash;
 	key->len = (uint32_t)text.len;
 	if (text.len)
 		memcpy(key->text, text.ptr, text.len);
 	key->text[text.len] = '\0';
-	*slot = key;
-	doc->keys.n++;
 	return key;
+}
+
+static size_t key_size(size_t len)
+{
+	return (sizeof(struct doc_key) + len + 1 + 7) & ~(size_t)7;
+}
+
+void doc_make_usual_keys(void)
+{
+	size_t size = 0;
+	char *p;
+
+	for (size_t i = 0; i < COX_ARRAY_LEN(usual_keys); i++)
+		size += key_size(strlen(usual_keys[i]));
+	p = cox_calloc(1, size);
+	usual.memory = p;
+	usual.end = p + size;
+	for (size_t i = 0; i < COX_ARRAY_LEN(usual_keys); i++) {
+		struct cox_str text = cox_str(usual_keys[i]);
+
+		doc_keys_add(&usual.keys,
+			     fill_key(p, (uint32_t)cox_hash(text.ptr, text.len), text));
+		p += key_size(text.len);
+	}
+}
+
+const struct doc_key *doc_intern(struct cox_doc *doc, struct cox_str text)
+{
+	uint32_t hash = (uint32_t)cox_hash(text.ptr, text.len);
+	const struct doc_key **slot = find_slot(&usual.keys, hash, text);
+
+	if (*slot)
+		return *slot;
+	make_room(&doc->keys);
+	slot = find_slot(&doc->keys, hash, text);
+	if (!*slot) {
+		*slot = fill_key(doc_alloc(doc, sizeof(**slot) + text.len + 1), hash, text);
+		doc->keys.n++;
+	}
+	return *slot;
 }
 
 /* The document's own key of the same text, without hashing again. */
@@ -100,6 +227,8 @@ static const struct doc_key *adopt_key(struct cox_doc *doc, const struct doc_key
 	size_t size = sizeof(*theirs) + theirs->len + 1;
 	const struct doc_key **slot;
 
+	if (doc_key_is_usual(theirs))
+		return theirs;
 	make_room(&doc->keys);
 	slot = find_slot(&doc->keys, theirs->hash, doc_key_str(theirs));
 	if (!*slot) {

@@ -14,6 +14,8 @@ static uint32_t take_id(void)
 	uint32_t id;
 
 	pthread_mutex_lock(&ids.lock);
+	if (!ids.last)
+		doc_make_usual_keys();
 	id = ids.free.n ? ids.free.items[--ids.free.n] : ++ids.last;
 	pthread_mutex_unlock(&ids.lock);
 	COX_ASSERT(id != 0);
@@ -186,7 +188,7 @@ static void measure(struct measure *m, const struct cox_node *n)
 		for (uint32_t i = 0; i < n->len; i++) {
 			const struct doc_entry *e = &n->body.map.entries[i];
 
-			if (doc_keys_add(&m->keys, e->key) == e->key)
+			if (!doc_key_is_usual(e->key) && doc_keys_add(&m->keys, e->key) == e->key)
 				m->bytes += round8(sizeof(*e->key) + e->key->len + 1);
 			measure(m, e->value);
 		}

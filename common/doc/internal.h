@@ -9,7 +9,8 @@
  * freed, and a node is only reachable while its document lives, so two reachable nodes with one
  * owner are of one document.
  *
- * Keys are interned per document and carry their hash; an entry holds the low 16 bits of the key's
+ * Keys are interned, the usual ones per process and the rest per document, and carry their hash; an
+ * entry holds the low 16 bits of the key's
  * length, which rejects most comparisons without touching the key. A map with room for more than
  * DOC_LINEAR entries has a table of uint32_t slots behind them: index + 1 into the entries, 0 free,
  * open addressing. It is built when entries are added, never when they are read. */
@@ -131,6 +132,10 @@ bool doc_set_number(struct cox_doc *doc, struct cox_node *n, struct cox_str text
 
 /* The document's own key of that text. */
 const struct doc_key *doc_intern(struct cox_doc *doc, struct cox_str text);
+/* Whether the key is one of the process's, which every document may name. */
+bool doc_key_is_usual(const struct doc_key *key);
+/* Makes them: once, before the first document. */
+void doc_make_usual_keys(void);
 void doc_keys_fini(struct doc_keys *keys);
 /* The set's key of that text: `key` itself when there was none. */
 const struct doc_key *doc_keys_add(struct doc_keys *keys, const struct doc_key *key);

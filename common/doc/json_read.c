@@ -1,6 +1,7 @@
 #include "common/base/limits.h"
 #include "common/doc/internal.h"
 #include "common/doc/json.h"
+#include "common/doc/out.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -73,35 +74,6 @@ static inline void skip_space(struct reader *r)
 }
 
 /* ---- strings ---- */
-
-#define EACH(byte) (0x0101010101010101ULL * (byte))
-
-/* A byte with its high bit set for each quote, backslash or control character in the word; there
- * may be false ones behind the first true one (the usual subtraction trick borrows). */
-static inline uint64_t specials(uint64_t w)
-{
-	uint64_t quote = w ^ EACH('"'), slash = w ^ EACH('\\');
-
-	return (((quote - EACH(1)) & ~quote) | ((slash - EACH(1)) & ~slash) |
-		((w - EACH(0x20)) & ~w)) &
-	       EACH(0x80);
-}
-
-/* The next quote, backslash or control character, or the end. */
-static const char *next_special(const char *p, const char *end)
-{
-	while (end - p >= 8) {
-		uint64_t w;
-
-		memcpy(&w, p, 8);
-		if (specials(w))
-			break;
-		p += 8;
-	}
-	while (p < end && *p != '"' && *p != '\\' && (unsigned char)*p >= 0x20)
-		p++;
-	return p;
-}
 
 static int hex4(const char *p, const char *end)
 {
@@ -202,7 +174,7 @@ static bool read_string(struct reader *r, struct cox_str *ret_text)
 	bool escaped = false;
 
 	for (;; from = r->p) {
-		r->p = next_special(r->p, r->end);
+		r->p = out_next_special(r->p, r->end);
 		if (r->p == r->end)
 			return fail(r, at, "string without its closing quote");
 		if (*r->p == '"' && !escaped)

@@ -1,5 +1,6 @@
 #include "common/doc/internal.h"
 #include "common/doc/json.h"
+#include "common/doc/out.h"
 
 struct writer {
 	struct cox_buf *out;
@@ -25,24 +26,34 @@ static void put_escape(struct cox_buf *out, unsigned char c)
 	char code = escape_of[c] ? escape_of[c] : 'u';
 	char text[6] = {'\\', code, '0', '0', hex[c >> 4], hex[c & 15]};
 
-	cox_buf_add(out, text, code == 'u' ? 6 : 2);
+	out_put(out, text, code == 'u' ? 6 : 2);
+}
+
+static void write_json_string(struct cox_buf *out, struct cox_str text)
+{
+	const char *from = text.ptr, *end = from + text.len, *p;
+	char *to;
+
+	for (; (p = out_next_special(from, end)) < end; from = p + 1) {
+		if (from == text.ptr)
+			out_char(out, '"');
+		out_put(out, from, (size_t)(p - from));
+		put_escape(out, (unsigned char)*p);
+	}
+	/* Mostly there is nothing to escape, and this is all: */
+	to = out_room(out, (size_t)(end - from) + 2);
+	if (from == text.ptr)
+		*to++ = '"';
+	memcpy(to, from, (size_t)(end - from));
+	to += end - from;
+	*to++ = '"';
+	out->len = (size_t)(to - out->ptr);
 }
 
 void cox_json_write_string(struct cox_buf *out, struct cox_str text)
 {
-	const char *end = text.ptr + text.len, *from = text.ptr;
-
-	cox_buf_reserve(out, text.len + 2);
-	cox_buf_putc(out, '"');
-	for (const char *p = from; p < end; p++) {
-		if (!escape_of[(unsigned char)*p])
-			continue;
-		cox_buf_add(out, from, (size_t)(p - from));
-		put_escape(out, (unsigned char)*p);
-		from = p + 1;
-	}
-	cox_buf_add(out, from, (size_t)(end - from));
-	cox_buf_putc(out, '"');
+	write_json_string(out, text.ptr ? text : COX_STR(""));
+	out_end(out);
 }
 
 /* Go escapes <, > and & for the sake of HTML, and the two separators that JavaScript takes for line
@@ -51,7 +62,7 @@ static void write_go_string(struct cox_buf *out, struct cox_str text)
 {
 	const char *end = text.ptr + text.len;
 
-	cox_buf_putc(out, '"');
+	out_char(out, '"');
 	for (const char *p = text.ptr; p < end; p++) {
 		unsigned char c = (unsigned char)*p;
 
@@ -59,13 +70,13 @@ static void write_go_string(struct cox_buf *out, struct cox_str text)
 			put_escape(out, c);
 		} else if (c == 0xE2 && end - p >= 3 && (unsigned char)p[1] == 0x80 &&
 			   ((unsigned char)p[2] & 0xFE) == 0xA8) {
-			cox_buf_puts(out, (unsigned char)p[2] & 1 ? "\\u2029" : "\\u2028");
+			out_put(out, (unsigned char)p[2] & 1 ? "\\u2029" : "\\u2028", 6);
 			p += 2;
 		} else {
-			cox_buf_putc(out, *p);
+			out_char(out, *p);
 		}
 	}
-	cox_buf_putc(out, '"');
+	out_char(out, '"');
 }
 
 static void write_string(struct writer *w, struct cox_str text)
@@ -73,7 +84,7 @@ static void write_string(struct writer *w, struct cox_str text)
 	if (w->go)
 		write_go_string(w->out, text);
 	else
-		cox_json_write_string(w->out, text);
+		write_json_string(w->out, text);
 }
 
 /* ---- order ---- */
@@ -120,9 +131,9 @@ static void line(struct writer *w, size_t depth)
 {
 	if (!w->pretty)
 		return;
-	cox_buf_putc(w->out, '\n');
+	out_char(w->out, '\n');
 	for (; depth; depth--)
-		cox_buf_add(w->out, "  ", 2);
+		out_put(w->out, "  ", 2);
 }
 
 static void write_value(struct writer *w, const struct cox_node *node, size_t depth);
@@ -131,7 +142,7 @@ static void write_entry(struct writer *w, const struct doc_entry *e, size_t dept
 {
 	line(w, depth);
 	write_string(w, doc_key_str(e->key));
-	cox_buf_add(w->out, ": ", w->pretty ? 2 : 1);
+	out_put(w->out, ": ", w->pretty ? 2 : 1);
 	write_value(w, e->value, depth);
 }
 
@@ -139,10 +150,10 @@ static void write_map(struct writer *w, const struct cox_node *map, size_t depth
 {
 	size_t first = w->sorted ? doc_sort_entries(map, &w->order) : 0;
 
-	cox_buf_putc(w->out, '{');
+	out_char(w->out, '{');
 	for (uint32_t i = 0; i < map->len; i++) {
 		if (i)
-			cox_buf_putc(w->out, ',');
+			out_char(w->out, ',');
 		write_entry(w, w->sorted ? w->order.items[first + i] : &map->body.map.entries[i],
 			    depth + 1);
 	}
@@ -150,25 +161,27 @@ static void write_map(struct writer *w, const struct cox_node *map, size_t depth
 		w->order.n = first;
 	if (map->len)
 		line(w, depth);
-	cox_buf_putc(w->out, '}');
+	out_char(w->out, '}');
 }
 
 static void write_list(struct writer *w, const struct cox_node *list, size_t depth)
 {
-	cox_buf_putc(w->out, '[');
+	out_char(w->out, '[');
 	for (uint32_t i = 0; i < list->len; i++) {
 		if (i)
-			cox_buf_putc(w->out, ',');
+			out_char(w->out, ',');
 		line(w, depth + 1);
 		write_value(w, list->body.list.items[i], depth + 1);
 	}
 	if (list->len)
 		line(w, depth);
-	cox_buf_putc(w->out, ']');
+	out_char(w->out, ']');
 }
 
 static void write_value(struct writer *w, const struct cox_node *node, size_t depth)
 {
+	struct cox_str text;
+
 	switch (cox_node_kind(node)) {
 	case COX_MAP:
 		write_map(w, node, depth);
@@ -180,10 +193,11 @@ static void write_value(struct writer *w, const struct cox_node *node, size_t de
 		write_string(w, cox_node_str(node));
 		break;
 	case COX_ABSENT:
-		cox_buf_add(w->out, "null", 4);
+		out_put(w->out, "null", 4);
 		break;
 	default:
-		cox_buf_puts_str(w->out, cox_node_text(node));
+		text = cox_node_text(node);
+		out_put(w->out, text.ptr, text.len);
 		break;
 	}
 }
@@ -191,6 +205,7 @@ static void write_value(struct writer *w, const struct cox_node *node, size_t de
 static void write_all(struct writer w, const struct cox_node *node)
 {
 	write_value(&w, node, 0);
+	out_end(w.out);
 	cox_vec_fini(&w.order);
 }
 

@@ -5,34 +5,50 @@
 #include <stdlib.h>
 #include <time.h>
 
+/* The words that are no strings, in the spellings that go-yaml takes. */
 static const struct word {
-	const char *text;
+	const char *spellings[3];
 	enum cox_kind kind;
 	bool value;
 	bool kubernetes_only;
 } words[] = {
-	{"", COX_NULL, 0, 0},	     {"~", COX_NULL, 0, 0},	  {"null", COX_NULL, 0, 0},
-	{"Null", COX_NULL, 0, 0},    {"NULL", COX_NULL, 0, 0},	  {"true", COX_BOOL, 1, 0},
-	{"True", COX_BOOL, 1, 0},    {"TRUE", COX_BOOL, 1, 0},	  {"false", COX_BOOL, 0, 0},
-	{"False", COX_BOOL, 0, 0},   {"FALSE", COX_BOOL, 0, 0},	  {"y", COX_BOOL, 1, 1},
-	{"Y", COX_BOOL, 1, 1},	     {"yes", COX_BOOL, 1, 1},	  {"Yes", COX_BOOL, 1, 1},
-	{"YES", COX_BOOL, 1, 1},     {"on", COX_BOOL, 1, 1},	  {"On", COX_BOOL, 1, 1},
-	{"ON", COX_BOOL, 1, 1},	     {"n", COX_BOOL, 0, 1},	  {"N", COX_BOOL, 0, 1},
-	{"no", COX_BOOL, 0, 1},	     {"No", COX_BOOL, 0, 1},	  {"NO", COX_BOOL, 0, 1},
-	{"off", COX_BOOL, 0, 1},     {"Off", COX_BOOL, 0, 1},	  {"OFF", COX_BOOL, 0, 1},
-	{".inf", COX_ABSENT, 0, 0},  {".Inf", COX_ABSENT, 0, 0},  {".INF", COX_ABSENT, 0, 0},
-	{"+.inf", COX_ABSENT, 0, 0}, {"+.Inf", COX_ABSENT, 0, 0}, {"+.INF", COX_ABSENT, 0, 0},
-	{"-.inf", COX_ABSENT, 0, 0}, {"-.Inf", COX_ABSENT, 0, 0}, {"-.INF", COX_ABSENT, 0, 0},
-	{".nan", COX_ABSENT, 0, 0},  {".NaN", COX_ABSENT, 0, 0},  {".NAN", COX_ABSENT, 0, 0},
+	{{"", "~", "~"}, COX_NULL, 0, 0},
+	{{"null", "Null", "NULL"}, COX_NULL, 0, 0},
+	{{"true", "True", "TRUE"}, COX_BOOL, 1, 0},
+	{{"false", "False", "FALSE"}, COX_BOOL, 0, 0},
+	{{"y", "Y", "Y"}, COX_BOOL, 1, 1},
+	{{"yes", "Yes", "YES"}, COX_BOOL, 1, 1},
+	{{"on", "On", "ON"}, COX_BOOL, 1, 1},
+	{{"n", "N", "N"}, COX_BOOL, 0, 1},
+	{{"no", "No", "NO"}, COX_BOOL, 0, 1},
+	{{"off", "Off", "OFF"}, COX_BOOL, 0, 1},
+	{{".inf", ".Inf", ".INF"}, COX_ABSENT, 0, 0},
+	{{"+.inf", "+.Inf", "+.INF"}, COX_ABSENT, 0, 0},
+	{{"-.inf", "-.Inf", "-.INF"}, COX_ABSENT, 0, 0},
+	{{".nan", ".NaN", ".NAN"}, COX_ABSENT, 0, 0},
 };
+
+/* The first characters that a scalar has when it is no string: of the words, and of numbers. */
+static bool may_resolve(struct cox_str text)
+{
+	static const bool first[256] = {
+		['~'] = 1, ['n'] = 1, ['N'] = 1, ['t'] = 1, ['T'] = 1, ['f'] = 1,
+		['F'] = 1, ['y'] = 1, ['Y'] = 1, ['o'] = 1, ['O'] = 1, ['.'] = 1,
+		['+'] = 1, ['-'] = 1, ['0'] = 1, ['1'] = 1, ['2'] = 1, ['3'] = 1,
+		['4'] = 1, ['5'] = 1, ['6'] = 1, ['7'] = 1, ['8'] = 1, ['9'] = 1,
+	};
+
+	return !text.len || first[(unsigned char)text.ptr[0]];
+}
 
 static const struct word *find_word(struct cox_str text)
 {
-	if (text.len > 5 || (text.len && !strchr("~nNtTfFyYoO.+-", text.ptr[0])))
+	if (text.len > 5)
 		return NULL;
 	for (size_t i = 0; i < COX_ARRAY_LEN(words); i++)
-		if (cox_str_is(text, words[i].text))
-			return &words[i];
+		for (size_t j = 0; j < 3; j++)
+			if (cox_str_is(text, words[i].spellings[j]))
+				return &words[i];
 	return NULL;
 }
 
@@ -227,12 +243,16 @@ static bool resolve_time(struct cox_str text, struct doc_scalar *ret)
 
 void doc_yaml_resolve(enum cox_yaml_schema schema, struct cox_str text, struct doc_scalar *ret)
 {
-	const struct word *word = find_word(text);
+	const struct word *word;
 	char plain[400];
 	size_t n = 0;
 	char c = text.len ? text.ptr[0] : '\0';
 
-	*ret = (struct doc_scalar){.kind = COX_STRING};
+	ret->kind = COX_STRING;
+	ret->is_time = false;
+	if (!may_resolve(text))
+		return;
+	word = find_word(text);
 	if (word && !(word->kubernetes_only && schema != COX_YAML_KUBERNETES)) {
 		ret->kind = word->kind;
 		ret->value = word->value;
@@ -259,7 +279,7 @@ bool doc_yaml_is_ambiguous(struct cox_str text)
 {
 	struct doc_scalar as;
 
-	if (text.len && !strchr("0123456789+-.~fFnNoOtTyY", text.ptr[0]))
+	if (!may_resolve(text))
 		return false;
 	for (int schema = COX_YAML_KUBERNETES; schema <= COX_YAML_KUSTOMIZE; schema++) {
 		doc_yaml_resolve((enum cox_yaml_schema)schema, text, &as);

@@ -1,4 +1,5 @@
 #include "common/doc/internal.h"
+#include "common/doc/out.h"
 #include "common/doc/yaml_scalar.h"
 
 /* A key up to this long, quotes and escapes included, goes before its ':'; a longer one behind a
@@ -17,7 +18,7 @@ static void indent_by(struct writer *w, size_t n)
 
 	for (size_t part; n; n -= part) {
 		part = n < sizeof(spaces) - 1 ? n : sizeof(spaces) - 1;
-		cox_buf_add(w->out, spaces, part);
+		out_put(w->out, spaces, part);
 	}
 }
 
@@ -29,6 +30,23 @@ enum style {
 	STYLE_DOUBLE,
 	STYLE_LITERAL,
 };
+
+/* Letters, digits, _ - . / : a text of these that starts with a letter or a slash is plain, unless it
+ * is a word that resolves to something else. */
+static bool is_simple(struct cox_str text)
+{
+	char c = text.len ? (char)(text.ptr[0] | 0x20) : '\0';
+
+	if ((c < 'a' || c > 'z') && c != '/')
+		return false;
+	for (size_t i = 1; i < text.len; i++) {
+		c = text.ptr[i];
+		if ((c < 'a' || c > 'z') && (c < '-' || c > '9') && (c < 'A' || c > 'Z') &&
+		    c != '_')
+			return false;
+	}
+	return true;
+}
 
 /* What a text holds that decides on its style. */
 struct traits {
@@ -122,8 +140,11 @@ static bool suits_literal(struct cox_str text)
 
 static enum style style_of(struct cox_str text, bool is_key)
 {
-	struct traits t = look(text);
+	struct traits t;
 
+	if (is_simple(text))
+		return doc_yaml_is_ambiguous(text) ? STYLE_DOUBLE : STYLE_PLAIN;
+	t = look(text);
 	if (t.unwritable)
 		return STYLE_DOUBLE;
 	if (t.breaks)
@@ -135,13 +156,13 @@ static enum style style_of(struct cox_str text, bool is_key)
 
 static void write_single(struct cox_buf *out, struct cox_str text)
 {
-	cox_buf_putc(out, '\'');
+	out_char(out, '\'');
 	for (size_t i = 0; i < text.len; i++) {
-		cox_buf_putc(out, text.ptr[i]);
+		out_char(out, text.ptr[i]);
 		if (text.ptr[i] == '\'')
-			cox_buf_putc(out, '\'');
+			out_char(out, '\'');
 	}
-	cox_buf_putc(out, '\'');
+	out_char(out, '\'');
 }
 
 static void write_escape(struct cox_buf *out, uint32_t c)
@@ -151,7 +172,7 @@ static void write_escape(struct cox_buf *out, uint32_t c)
 
 	for (size_t i = 0; i < sizeof(shorts) - 1; i += 2) {
 		if ((uint32_t)shorts[i] == c) {
-			cox_buf_add(out, (char[]){'\\', shorts[i + 1]}, 2);
+			out_put(out, (char[]){'\\', shorts[i + 1]}, 2);
 			return;
 		}
 	}
@@ -165,7 +186,7 @@ static void write_double(struct cox_buf *out, struct cox_str text)
 {
 	const unsigned char *p = (const unsigned char *)text.ptr, *end = p + text.len;
 
-	cox_buf_putc(out, '"');
+	out_char(out, '"');
 	while (p < end) {
 		uint32_t c;
 		size_t n = decode(p, &c);
@@ -173,10 +194,10 @@ static void write_double(struct cox_buf *out, struct cox_str text)
 		if (c == '"' || c == '\\' || c == '\t' || !is_printable(c))
 			write_escape(out, c);
 		else
-			cox_buf_add(out, p, n);
+			out_put(out, (const char *)p, n);
 		p += n;
 	}
-	cox_buf_putc(out, '"');
+	out_char(out, '"');
 }
 
 static void write_literal(struct writer *w, struct cox_str text, size_t indent)
@@ -187,11 +208,11 @@ static void write_literal(struct writer *w, struct cox_str text, size_t indent)
 
 	cox_buf_puts(w->out, keeps ? "|+" : ends ? "|" : "|-");
 	while (cox_str_split(&rest, '\n', &line)) {
-		cox_buf_putc(w->out, '\n');
+		out_char(w->out, '\n');
 		if (!line.len)
 			continue;
 		indent_by(w, indent + 2);
-		cox_buf_puts_str(w->out, line);
+		out_put(w->out, line.ptr, line.len);
 	}
 }
 
@@ -200,7 +221,7 @@ static void write_string(struct writer *w, struct cox_str text, size_t indent, b
 {
 	switch (style_of(text, is_key)) {
 	case STYLE_PLAIN:
-		cox_buf_puts_str(w->out, text);
+		out_put(w->out, text.ptr, text.len);
 		break;
 	case STYLE_SINGLE:
 		write_single(w->out, text);
@@ -221,6 +242,8 @@ static void write_list(struct writer *w, const struct cox_node *list, size_t ind
 
 static void write_scalar(struct writer *w, const struct cox_node *node, size_t indent)
 {
+	struct cox_str text;
+
 	switch (cox_node_kind(node)) {
 	case COX_STRING:
 		write_string(w, cox_node_str(node), indent, false);
@@ -235,10 +258,11 @@ static void write_scalar(struct writer *w, const struct cox_node *node, size_t i
 		cox_buf_puts(w->out, "null");
 		break;
 	default:
-		cox_buf_puts_str(w->out, cox_node_text(node));
+		text = cox_node_text(node);
+		out_put(w->out, text.ptr, text.len);
 		break;
 	}
-	cox_buf_putc(w->out, '\n');
+	out_char(w->out, '\n');
 }
 
 static void write_key(struct writer *w, struct cox_str key, size_t indent)
@@ -250,10 +274,10 @@ static void write_key(struct writer *w, struct cox_str key, size_t indent)
 		w->out->len = at;
 		cox_buf_puts(w->out, "? ");
 		write_string(w, key, indent, true);
-		cox_buf_putc(w->out, '\n');
+		out_char(w->out, '\n');
 		indent_by(w, indent);
 	}
-	cox_buf_putc(w->out, ':');
+	out_char(w->out, ':');
 }
 
 static void write_entry(struct writer *w, const struct doc_entry *e, size_t indent)
@@ -262,11 +286,11 @@ static void write_entry(struct writer *w, const struct doc_entry *e, size_t inde
 
 	write_key(w, doc_key_str(e->key), indent);
 	if (!cox_node_len(value)) {
-		cox_buf_putc(w->out, ' ');
+		out_char(w->out, ' ');
 		write_scalar(w, value, indent);
 		return;
 	}
-	cox_buf_putc(w->out, '\n');
+	out_char(w->out, '\n');
 	if (value->kind == COX_MAP) {
 		indent_by(w, indent + 2);
 		write_map(w, value, indent + 2);
@@ -298,7 +322,7 @@ static void write_list(struct writer *w, const struct cox_node *list, size_t ind
 
 		if (i)
 			indent_by(w, indent);
-		cox_buf_add(w->out, "- ", 2);
+		out_put(w->out, "- ", 2);
 		if (!cox_node_len(item))
 			write_scalar(w, item, indent);
 		else if (item->kind == COX_MAP)
@@ -316,6 +340,7 @@ static void write_all(struct writer w, const struct cox_node *node)
 		write_map(&w, node, 0);
 	else
 		write_list(&w, node, 0);
+	out_end(w.out);
 	cox_vec_fini(&w.order);
 }
 
