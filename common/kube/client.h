@@ -14,8 +14,6 @@
 
 struct cox_kube;
 struct cox_kube_call;
-struct cox_http_client;
-struct cox_http_target;
 
 struct cox_kube_options {
 	unsigned parallel;    /* calls in flight; 0: 32 */
@@ -178,15 +176,5 @@ struct cox_kube_call *cox_kube_delete(struct cox_kube *kube,
 				      const char *namespace, const char *name,
 				      const struct cox_kube_delete_options *options,
 				      cox_kube_done *done, void *arg);
-
-/* ---- for watch.c and discovery.c ---- */
-
-struct cox_loop *cox_kube_loop(struct cox_kube *kube);
-/* Fills answer from an HTTP status and body; *doc is the caller's to unref, error has room. */
-void cox_kube_read_answer(int status, struct cox_str body, bool raw, const char *what,
-			  struct cox_kube_answer *ret_answer, struct cox_error *ret_error);
-/* What a Status object says; ret_error gets its message. */
-enum cox_kube_reason cox_kube_read_status(const struct cox_node *status, int http_status,
-					  struct cox_error *ret_error);
 
 #endif

@@ -34,7 +34,7 @@ uint64_t cox_discovery_generation(const struct cox_discovery *discovery);
 const struct cox_kube_resource *cox_discovery_find(const struct cox_discovery *discovery,
 						   const char *group, const char *version,
 						   const char *kind);
-/* The same, and an unknown kind makes it refresh first, at most once in ten seconds, since a CRD may
+/* The same, and an unknown kind makes it refresh first, at most once in two seconds, since a CRD may
  * just have been made. done's resource is NULL when it stays unknown; error says why. May call done
  * at once. */
 typedef void cox_discovery_found(void *arg, const struct cox_kube_resource *resource,
