@@ -210,18 +210,26 @@ const char *hub_fleet_cluster_of(const struct hub_fleet *f, const char *app_uid)
 	return NULL;
 }
 
+void hub_fleet_each_of(const struct hub_fleet *f, const char *cluster,
+		       void (*fn)(void *ctx, const char *cluster, const hub_assignment *a,
+				  const hub_tombstone *t),
+		       void *ctx)
+{
+	struct fleet_member *m = fleet_member(f, cluster);
+
+	if (!m)
+		return;
+	COX_MAP_EACH(&m->entries, e)
+		fn(ctx, m->name, fleet_entry_assignment(e->value), fleet_entry_tombstone(e->value));
+}
+
 void hub_fleet_each(const struct hub_fleet *f,
 		    void (*fn)(void *ctx, const char *cluster, const hub_assignment *a,
 			       const hub_tombstone *t),
 		    void *ctx)
 {
-	COX_MAP_EACH (&f->members, slot) {
-		struct fleet_member *m = slot->value;
-
-		COX_MAP_EACH (&m->entries, e)
-			fn(ctx, m->name, fleet_entry_assignment(e->value),
-			   fleet_entry_tombstone(e->value));
-	}
+	COX_MAP_EACH(&f->members, slot)
+		hub_fleet_each_of(f, slot->key, fn, ctx);
 }
 
 /* Once a batch with a change is on the disk, the change may go out. */

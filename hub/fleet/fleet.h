@@ -116,6 +116,11 @@ void hub_fleet_each(const struct hub_fleet *f,
 		    void (*fn)(void *ctx, const char *cluster, const hub_assignment *a,
 			       const hub_tombstone *t),
 		    void *ctx);
+/* The same of one cluster. fn must not change the assignments. */
+void hub_fleet_each_of(const struct hub_fleet *f, const char *cluster,
+		       void (*fn)(void *ctx, const char *cluster, const hub_assignment *a,
+				  const hub_tombstone *t),
+		       void *ctx);
 
 /* ---- bundles ---- */
 

@@ -1,0 +1,191 @@
+/* From an Application to the assignment of its cluster. */
+#include "common/base/clock.h"
+#include "common/doc/json.h"
+#include "hub/control/internal.h"
+
+#include <stdio.h>
+
+typedef Coxswain__Assignment__V1__Policy policy;
+typedef Coxswain__Assignment__V1__KeyValue key_value;
+typedef Coxswain__Assignment__V1__Operation operation;
+
+/* The message's parts, which it borrows. */
+struct parts {
+	policy policy;
+	Coxswain__Assignment__V1__Retry retry;
+	Coxswain__Assignment__V1__Backoff backoff;
+	COX_VEC(char *) options;
+	COX_VEC(key_value *) labels, annotations;
+	struct cox_buf ignore;
+	char *instance;
+};
+
+static void parts_fini(struct parts *p)
+{
+	cox_vec_fini(&p->options);
+	COX_VEC_EACH(&p->labels, kv)
+		free(*kv);
+	COX_VEC_EACH(&p->annotations, kv)
+		free(*kv);
+	cox_vec_fini(&p->labels);
+	cox_vec_fini(&p->annotations);
+	cox_buf_fini(&p->ignore);
+	free(p->instance);
+}
+
+static key_value *pair(const struct cox_node *map, size_t i)
+{
+	key_value *kv = cox_new(key_value);
+
+	coxswain__assignment__v1__key_value__init(kv);
+	kv->key = (char *)cox_node_key(map, i).ptr;
+	kv->value = (char *)cox_node_cstr(cox_node_at(map, i), "");
+	return kv;
+}
+
+static ProtobufCBinaryData bytes(const void *data, size_t n)
+{
+	return (ProtobufCBinaryData){.data = (uint8_t *)data, .len = n};
+}
+
+static void fill_policy(const struct hub_application *view, struct parts *p)
+{
+	const struct hub_sync_policy *from = &view->sync_policy;
+
+	coxswain__assignment__v1__policy__init(&p->policy);
+	coxswain__assignment__v1__retry__init(&p->retry);
+	coxswain__assignment__v1__backoff__init(&p->backoff);
+	p->policy.automated = from->automated;
+	p->policy.prune = from->automated && from->prune;
+	p->policy.self_heal = from->automated && from->self_heal;
+	p->policy.allow_empty = from->allow_empty;
+	for (size_t i = 0; i < cox_node_len(from->sync_options); i++)
+		cox_vec_push(&p->options,
+			     (char *)cox_node_cstr(cox_node_at(from->sync_options, i), ""));
+	p->policy.sync_options = p->options.items;
+	p->policy.n_sync_options = p->options.n;
+	if (from->retry.given) {
+		p->retry.limit = from->retry.limit;
+		p->backoff.duration_ms = from->retry.duration_ms;
+		p->backoff.factor = from->retry.factor;
+		p->backoff.max_duration_ms = from->retry.max_duration_ms;
+		p->retry.backoff = &p->backoff;
+		p->policy.retry = &p->retry;
+	}
+	for (size_t i = 0; i < cox_node_len(from->namespace_labels); i++)
+		cox_vec_push(&p->labels, pair(from->namespace_labels, i));
+	for (size_t i = 0; i < cox_node_len(from->namespace_annotations); i++)
+		cox_vec_push(&p->annotations, pair(from->namespace_annotations, i));
+	p->policy.namespace_labels = p->labels.items;
+	p->policy.n_namespace_labels = p->labels.n;
+	p->policy.namespace_annotations = p->annotations.items;
+	p->policy.n_namespace_annotations = p->annotations.n;
+	if (cox_node_len(view->ignore_differences) > 0)
+		cox_json_write(&p->ignore, view->ignore_differences);
+	p->policy.ignore_differences = bytes(p->ignore.ptr, p->ignore.len);
+}
+
+static bool digest_equal(ProtobufCBinaryData a, const uint8_t *b)
+{
+	return b && a.len == HUB_DIGEST_BYTES && memcmp(a.data, b, HUB_DIGEST_BYTES) == 0;
+}
+
+/* Where the application was before, when that is another cluster now: its objects stay there, as
+ * the field's own behaviour is. */
+static void leave_elsewhere(struct hub_control *c, struct hub_batch *batch,
+			    const struct control_app *a)
+{
+	const char *before = hub_fleet_cluster_of(c->fleet, a->uid);
+
+	if (before && strcmp(before, a->cluster) != 0)
+		hub_fleet_bury(c->fleet, batch, before, a->uid, false,
+			       COXSWAIN__ASSIGNMENT__V1__PROPAGATION__ORPHAN);
+}
+
+int control_assign(struct hub_control *c, struct hub_batch *batch, struct control_app *a,
+		   const uint8_t *sync_digest, const char *sync_revision,
+		   Coxswain__Assignment__V1__Operation *op)
+{
+	COX_CLEANUP(parts_fini) struct parts p = {0};
+	hub_assignment want = COXSWAIN__ASSIGNMENT__V1__ASSIGNMENT__INIT;
+	const hub_assignment *have;
+	const uint8_t *target = a->rendered.valid && !a->rendered.error ? a->rendered.digest : NULL;
+	const char *namespace = hub_object_namespace(a->view.root);
+
+	COX_ASSERT(a->has_view && a->cluster);
+	leave_elsewhere(c, batch, a);
+	have = hub_fleet_assignment(c->fleet, a->cluster, a->uid);
+	fill_policy(&a->view, &p);
+	if (!*namespace)
+		namespace = c->options.namespace;
+	p.instance = strcmp(namespace, c->options.namespace) == 0
+			     ? cox_strdup(a->view.name)
+			     : cox_asprintf("%s_%s", namespace, a->view.name);
+	want.app_uid = a->uid;
+	want.app_name = (char *)a->view.name;
+	want.app_namespace = (char *)namespace;
+	want.project = (char *)a->view.project;
+	want.instance = p.instance;
+	want.destination_namespace = (char *)a->view.destination.namespace;
+	want.policy = &p.policy;
+	if (target)
+		want.target_digest = bytes(target, HUB_DIGEST_BYTES);
+	else if (have)
+		want.target_digest = have->target_digest;
+	/* A commit that renders to the same bundle is no news for a cluster. */
+	want.target_revision = a->rendered.revision;
+	if (have && (!target || digest_equal(have->target_digest, target)))
+		want.target_revision = have->target_revision;
+	if (sync_digest) {
+		want.sync_digest = bytes(sync_digest, HUB_DIGEST_BYTES);
+		want.sync_revision = (char *)sync_revision;
+	}
+	if (have && digest_equal(have->sync_digest, sync_digest)) {
+		want.sync_revision = have->sync_revision;
+		want.operation = have->operation;
+	}
+	if (op)
+		want.operation = op;
+	return hub_fleet_assign(c->fleet, batch, a->cluster, &want);
+}
+
+char *control_away(struct hub_control *c, const char *cluster)
+{
+	const struct hub_cluster_state *s = hub_fleet_cluster(c->fleet, cluster);
+	char since[COX_TIME_TEXT_MAX];
+
+	if (!s || s->connected)
+		return NULL;
+	if (!s->enrolled)
+		return cox_asprintf("no agent has joined for cluster '%s': `cox cluster token %s` "
+				    "says what one needs",
+				    cluster, cluster);
+	if (s->since_ms == 0)
+		return cox_asprintf("the agent of cluster '%s' is not connected (not seen since "
+				    "this hub started)",
+				    cluster);
+	cox_time_format(s->since_ms, since);
+	return cox_asprintf("the agent of cluster '%s' is offline since %s", cluster, since);
+}
+
+static int badness(const Coxswain__Report__V1__ResourceStatus *s)
+{
+	static const int by_health[] = {0, 0, 1, 2, 3, 5, 4};
+	int health = s->health < COX_ARRAY_LEN(by_health) ? by_health[s->health] : 0;
+
+	return 2 * health + (s->sync == COXSWAIN__REPORT__V1__SYNC_STATUS__OUT_OF_SYNC);
+}
+
+char *control_worst(const hub_report *r)
+{
+	const Coxswain__Report__V1__ResourceStatus *worst = NULL;
+
+	for (size_t i = 0; i < r->n_resources; i++)
+		if (r->resources[i]->key && badness(r->resources[i]) > (worst ? badness(worst) : 0))
+			worst = r->resources[i];
+	if (!worst)
+		return *r->health_message ? cox_strdup(r->health_message) : NULL;
+	return cox_asprintf("%s '%s%s%s'%s%s", worst->key->kind, worst->key->namespace_,
+			    *worst->key->namespace_ ? "/" : "", worst->key->name,
+			    *worst->health_message ? ": " : "", worst->health_message);
+}

@@ -1,0 +1,132 @@
+/* hub/control: the controllers. They watch the objects that people apply and tie the pure rooms
+ * together: expand an ApplicationSet, resolve and render an Application, feed the rollout planner,
+ * write assignments, and say what became of it all.
+ *
+ * Level-triggered: each controller has a keyed queue (common/ctl/queue.h), looks at one key at a time,
+ * re-reads the world, and may run at any time, twice, or after a restart:
+ *
+ *	sets      ApplicationSet -> Applications (hub/generate)
+ *	repos     repository and revision -> commit (hub/source, in the pool), polled
+ *	apps      Application -> project, cluster, commits -> bundle (hub/render, in the pool)
+ *	rollouts  ApplicationSet or lone Application -> rollout -> assignments (hub/rollout, hub/fleet)
+ *
+ * Whatever changes goes into one batch of the store and is sent when that is durable. An error
+ * becomes a condition on the object that it is about; everything else goes on.
+ *
+ * Loop-owned, all of it. Documents that are given back are sealed, one reference, the caller's. */
+#ifndef HUB_CONTROL_CONTROL_H
+#define HUB_CONTROL_CONTROL_H
+
+#include "common/base/options.h"
+#include "common/doc/doc.h"
+#include "hub/fleet/fleet.h"
+#include "hub/model/kind.h"
+#include "hub/rollout/rollout.h"
+#include "hub/store/store.h"
+
+struct hub_control;
+
+struct hub_control_options {
+	struct cox_loop *loop;
+	struct hub_store *store;
+	const char *namespace;	/* the home namespace */
+	const char *in_cluster; /* cluster that in-cluster destinations mean; NULL: none */
+	bool allow_file_repos;
+	const cox_strings *allow_net; /* CIDRs; may be NULL */
+	int64_t poll_ms;	      /* between looks at a repository; 0: 120 s */
+	struct hub_fleet_options fleet; /* loop and store are filled in */
+};
+
+/* Loads the state and begins. */
+int hub_control_new(const struct hub_control_options *options, struct hub_control **ret_control,
+		    struct cox_error *err);
+/* Says good-bye to the agents, then calls on_stopped. */
+void hub_control_stop(struct hub_control *c, void (*on_stopped)(void *arg), void *arg);
+/* After on_stopped, and before the store is freed. */
+void hub_control_free(struct hub_control *c);
+
+struct hub_fleet *hub_control_fleet(struct hub_control *c);
+struct hub_store *hub_control_store(struct hub_control *c);
+const char *hub_control_namespace(const struct hub_control *c);
+
+/* ---- objects; namespace "" or NULL: the home namespace ---- */
+
+enum hub_applied { HUB_UNCHANGED, HUB_CREATED, HUB_CONFIGURED };
+
+/* Whether it could be applied now: valid, one of our kinds, not being deleted. */
+int hub_control_check(struct hub_control *c, struct cox_doc *object, struct cox_error *err);
+/* Creates or replaces; the batch is the caller's to commit. status in the object is ignored. */
+int hub_control_apply(struct hub_control *c, struct hub_batch *batch, struct cox_doc *object,
+		      enum hub_applied *ret_applied, struct cox_error *err);
+/* With status. */
+int hub_control_get(struct hub_control *c, enum hub_kind kind, const char *namespace,
+		    const char *name, struct cox_doc **ret_doc, struct cox_error *err);
+/* Sorted by namespace and name; namespace NULL: all. */
+void hub_control_list(struct hub_control *c, enum hub_kind kind, const char *namespace,
+		      cox_docs *ret_docs);
+
+enum hub_delete { HUB_DELETE_DEFAULT, HUB_DELETE_CASCADE, HUB_DELETE_ORPHAN };
+/* 0: gone; 1: it goes when its clusters say that its objects are gone. */
+int hub_control_delete(struct hub_control *c, struct hub_batch *batch, enum hub_kind kind,
+		       const char *namespace, const char *name, enum hub_delete how,
+		       struct cox_error *err);
+
+/* ---- applications ---- */
+
+struct hub_sync_request {
+	bool prune, dry_run, force, skip_hooks;
+	const struct cox_node *resources; /* list of {group, kind, namespace, name}; NULL: all */
+	const char *initiated_by;
+};
+int hub_control_sync(struct hub_control *c, struct hub_batch *batch, const char *namespace,
+		     const char *name, const struct hub_sync_request *request,
+		     char ret_operation[COX_UUID_TEXT], char **ret_revision,
+		     struct cox_error *err);
+int hub_control_terminate(struct hub_control *c, struct hub_batch *batch, const char *namespace,
+			  const char *name, char ret_operation[COX_UUID_TEXT],
+			  struct cox_error *err);
+int hub_control_refresh(struct hub_control *c, const char *namespace, const char *name, bool hard,
+			struct cox_error *err);
+int hub_control_refresh_set(struct hub_control *c, const char *namespace, const char *name,
+			    struct cox_error *err);
+/* {"items": […]} */
+int hub_control_resources(struct hub_control *c, const char *namespace, const char *name,
+			  struct cox_doc **ret_doc, struct cox_error *err);
+/* The digest and revision of the target's or the synced bundle. */
+int hub_control_bundle(struct hub_control *c, const char *namespace, const char *name,
+		       bool synced, uint8_t ret_digest[HUB_DIGEST_BYTES], char **ret_revision,
+		       struct cox_error *err);
+
+/* ---- rollouts ---- */
+
+/* The newest of the ApplicationSet of that name, else of the Application; NULL: none. */
+const struct cox_rollout *hub_control_rollout(struct hub_control *c, const char *namespace,
+					      const char *name);
+const struct cox_rollout *hub_control_rollout_by_id(struct hub_control *c, const char *id);
+/* fn for each, newest first. */
+void hub_control_each_rollout(struct hub_control *c,
+			      void (*fn)(void *ctx, const struct cox_rollout *r), void *ctx);
+/* The status with "next" when a newer revision waits. */
+struct cox_node *hub_control_rollout_status(struct hub_control *c, const struct cox_rollout *r,
+					    struct cox_doc *doc);
+
+/* Told, on the loop, that the rollout of this owner (KIND/NAMESPACE/NAME) changed, durably. */
+struct hub_watcher {
+	struct cox_list node;
+	void (*fn)(void *ctx, const char *owner);
+	void *ctx;
+};
+void hub_control_watch(struct hub_control *c, struct hub_watcher *w);
+void hub_control_unwatch(struct hub_watcher *w);
+
+/* ---- figures ---- */
+
+struct hub_control_stats {
+	size_t objects[HUB_N_KINDS];
+	size_t rollouts_progressing;
+	uint64_t renders, render_failures, resolves, resolve_failures;
+	size_t queued;
+};
+void hub_control_stats(const struct hub_control *c, struct hub_control_stats *ret_stats);
+
+#endif

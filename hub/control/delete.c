@@ -1,0 +1,153 @@
+/* Deletion. An Application with the finalizer goes when its cluster says that its objects are gone;
+ * one without leaves them. Only a tombstone that names the uid makes an agent delete. */
+#include "common/base/clock.h"
+#include "common/base/log.h"
+#include "hub/control/internal.h"
+#include "hub/model/appset.h"
+
+#define CASCADE_ANNOTATION "coxswain.dev/cascade"
+
+/* The object with deletionTimestamp, and what a person said about its objects. */
+static struct cox_doc *mark(struct cox_doc *base, enum hub_delete how)
+{
+	_cleanup_doc_ struct cox_doc *doc = cox_doc_edit(base);
+	struct cox_node *root = cox_doc_root_edit(doc);
+	struct cox_node *metadata = cox_map_edit_map(doc, root, "metadata");
+	char now[COX_TIME_TEXT_MAX];
+
+	cox_time_format(cox_clock_wall_ms(), now);
+	if (!cox_node_get(metadata, "deletionTimestamp"))
+		cox_map_put_cstr(doc, metadata, "deletionTimestamp", now);
+	if (how != HUB_DELETE_DEFAULT) {
+		struct cox_node *annotations = cox_map_edit_map(doc, metadata, "annotations");
+
+		cox_map_put_cstr(doc, annotations, CASCADE_ANNOTATION,
+				 how == HUB_DELETE_CASCADE ? "true" : "false");
+	}
+	return cox_doc_copy(cox_doc_name(base), root);
+}
+
+static enum hub_cascade cascade_of(const struct control_app *a)
+{
+	const struct control_object *o = control_object(a->control, HUB_APPLICATION, a->key);
+	const char *said = hub_object_annotation(cox_doc_root(o->doc), CASCADE_ANNOTATION);
+	enum hub_cascade declared = a->has_view ? a->view.cascade : HUB_CASCADE_NONE;
+
+	if (cox_streq(said, "false"))
+		return HUB_CASCADE_NONE;
+	if (cox_streq(said, "true") && declared == HUB_CASCADE_NONE)
+		return HUB_CASCADE_FOREGROUND;
+	return declared;
+}
+
+bool control_app_delete_step(struct hub_control *c, struct hub_batch *batch, struct control_app *a)
+{
+	enum hub_cascade cascade = cascade_of(a);
+	const char *cluster = hub_fleet_cluster_of(c->fleet, a->uid);
+	_cleanup_free_ char *key = cox_strdup(a->key);
+	bool cascading = cascade != HUB_CASCADE_NONE, pending = false;
+
+	if (cluster)
+		hub_fleet_bury(c->fleet, batch, cluster, a->uid, cascading,
+			       cascade == HUB_CASCADE_BACKGROUND
+				       ? COXSWAIN__ASSIGNMENT__V1__PROPAGATION__BACKGROUND
+			       : cascading ? COXSWAIN__ASSIGNMENT__V1__PROPAGATION__FOREGROUND
+					   : COXSWAIN__ASSIGNMENT__V1__PROPAGATION__ORPHAN);
+	COX_MAP_EACH(&c->objects[HUB_CLUSTER], slot) {
+		const hub_tombstone *t = hub_fleet_tombstone(c->fleet, slot->key, a->uid);
+
+		pending = pending || (t && t->cascade);
+	}
+	/* An orphaning tombstone is waited for by nobody: it stays until its agent has it. */
+	if (pending)
+		return false;
+	cox_log_info("application deleted", COX_KV("application", key));
+	control_object_remove(c, batch, HUB_APPLICATION, key);
+	return true;
+}
+
+/* Takes the owner away, so that an Application outlives its set. */
+static struct cox_doc *disown(struct cox_doc *base)
+{
+	_cleanup_doc_ struct cox_doc *doc = cox_doc_edit(base);
+	struct cox_node *root = cox_doc_root_edit(doc);
+	struct cox_node *metadata = cox_map_edit_map(doc, root, "metadata");
+
+	cox_map_drop(doc, metadata, COX_STR("ownerReferences"));
+	return cox_doc_copy(cox_doc_name(base), root);
+}
+
+bool control_set_delete_step(struct hub_control *c, struct hub_batch *batch,
+			     struct control_object *set)
+{
+	COX_CLEANUP(cox_strings_fini) cox_strings keys = {0};
+	_cleanup_appset_ struct hub_appset view = {0};
+	_cleanup_free_ char *key = cox_strdup(set->key);
+	const struct cox_node *root = cox_doc_root(set->doc);
+	const char *said = hub_object_annotation(root, CASCADE_ANNOTATION);
+	bool keep = hub_appset_init(&view, set->doc, NULL) == 0 && !view.may_delete;
+	bool waits = false;
+
+	keep = (keep && !cox_streq(said, "true")) || cox_streq(said, "false");
+	control_object_keys(c, HUB_APPLICATION, &keys);
+	COX_VEC_EACH(&keys, k) {
+		struct control_object *o = control_object(c, HUB_APPLICATION, *k);
+		const struct cox_node *child = cox_doc_root(o->doc);
+
+		if (!control_owned_by(child, hub_object_uid(root)))
+			continue;
+		if (keep)
+			control_object_store(c, batch, HUB_APPLICATION, *k, disown(o->doc));
+		else
+			waits |= hub_control_delete(c, batch, HUB_APPLICATION,
+						    hub_object_namespace(child),
+						    hub_object_name(child), HUB_DELETE_DEFAULT,
+						    NULL) > 0;
+	}
+	if (waits)
+		return false;
+	control_object_remove(c, batch, HUB_APPLICATION_SET, key);
+	return true;
+}
+
+static int cluster_in_use(struct hub_control *c, const char *name, struct cox_error *err)
+{
+	COX_MAP_EACH(&c->objects[HUB_APPLICATION], slot) {
+		const struct control_app *a = ((struct control_object *)slot->value)->app;
+
+		if (hub_fleet_assignment(c->fleet, name, a->uid))
+			return cox_error(err, COX_FAILED_PRECONDITION,
+					 "cluster '%s' still has application '%s': delete that "
+					 "first",
+					 name, a->key);
+	}
+	return 0;
+}
+
+int hub_control_delete(struct hub_control *c, struct hub_batch *batch, enum hub_kind kind,
+		       const char *namespace, const char *name, enum hub_delete how,
+		       struct cox_error *err)
+{
+	_cleanup_free_ char *key = control_key(c, kind, namespace, name);
+	struct control_object *o = control_object(c, kind, key);
+	int r;
+
+	if (!o)
+		return cox_error(err, COX_NOT_FOUND, "no %s '%s'", hub_kind_info(kind)->singular,
+				 key);
+	if (kind == HUB_CLUSTER) {
+		r = cluster_in_use(c, key, err);
+		if (r < 0)
+			return r;
+	}
+	if (kind != HUB_APPLICATION && kind != HUB_APPLICATION_SET) {
+		control_object_remove(c, batch, kind, key);
+		return 0;
+	}
+	if (!COX_GET(cox_doc_root(o->doc), "metadata", "deletionTimestamp") ||
+	    how != HUB_DELETE_DEFAULT)
+		control_object_store(c, batch, kind, key, mark(o->doc, how));
+	if (kind == HUB_APPLICATION)
+		return control_app_delete_step(c, batch, o->app) ? 0 : 1;
+	return control_set_delete_step(c, batch, o) ? 0 : 1;
+}

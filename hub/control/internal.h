@@ -1,0 +1,234 @@
+/* What the controllers share. Loop-owned. */
+#ifndef HUB_CONTROL_INTERNAL_H
+#define HUB_CONTROL_INTERNAL_H
+
+#include "common/base/map.h"
+#include "common/ctl/queue.h"
+#include "common/project/project.h"
+#include "common/run/pool.h"
+#include "hub/control/control.h"
+#include "hub/model/application.h"
+
+/* ---- conditions ---- */
+
+struct control_condition {
+	char *type, *message;
+	int64_t since_ms;
+};
+typedef COX_VEC(struct control_condition) control_conditions;
+
+/* message NULL: the condition is over. true when that is news. */
+bool control_condition_set(control_conditions *v, const char *type, const char *message);
+const char *control_condition_get(const control_conditions *v, const char *type);
+void control_conditions_fini(control_conditions *v);
+
+/* ---- what a controller knows of an object, apart from the object ---- */
+
+/* A repository at a revision, that some Applications follow. */
+struct control_repo {
+	char *key; /* of the queue */
+	char *url, *revision, *tag_prefix;
+	char commit[65]; /* the last that was resolved; "": none yet */
+	char *error;	 /* of the last look; NULL: it went well */
+	bool looked;	 /* at least once */
+	int64_t looked_ms; /* wall clock, of the last look that went well */
+	struct cox_map apps; /* keys of the Applications that follow */
+	struct repo_job *job;
+};
+
+struct control_rendered {
+	bool valid;	    /* what follows is known */
+	int64_t generation; /* of the Application's spec */
+	cox_strings commits; /* one a source */
+	char *error;	    /* NULL: there is a bundle */
+	uint8_t digest[HUB_DIGEST_BYTES];
+	char revision[65]; /* of the first source */
+	size_t n_objects;
+	cox_docs own; /* manifests that go into the hub's own store */
+};
+
+struct control_app {
+	struct hub_control *control;
+	char *key; /* NAMESPACE/NAME */
+	char *uid;
+	char *owner; /* KIND/NAMESPACE/NAME of its rollout */
+	struct hub_application view;
+	bool has_view;	    /* the object is valid */
+	int64_t generation; /* of the view */
+	char *cluster;	    /* resolved; NULL: unknown */
+	char *problem;	    /* why it cannot be assigned; NULL: it can */
+	bool looked;	    /* at this generation, by its controller */
+	COX_VEC(struct control_repo *) repos; /* one a source */
+	struct control_rendered rendered;
+	struct render_job *job;
+	control_conditions conditions;
+	struct cox_doc *history; /* a list; NULL: empty */
+	char last_history[COX_UUID_TEXT];
+};
+
+struct control_object {
+	enum hub_kind kind;
+	char *key; /* NAMESPACE/NAME, or NAME */
+	struct cox_doc *doc;
+	struct control_app *app;	/* of an Application */
+	control_conditions conditions;	/* of an ApplicationSet */
+	int64_t looked;			/* generation that its controller is done with */
+};
+
+/* The newest rollout of an owner, and those before it that are over. */
+struct control_line {
+	char *owner;
+	struct cox_rollout *current; /* NULL: none yet */
+	COX_VEC(struct cox_rollout *) past; /* oldest first */
+	char *next; /* revision that waits to take over; NULL: none */
+	struct cox_map members; /* key -> struct control_app: who moves with it */
+	bool dirty; /* an Application or the plan may be another one: look at all of it */
+};
+
+struct hub_control {
+	struct hub_control_options options;
+	struct cox_loop *loop;
+	struct hub_store *store;
+	struct hub_fleet *fleet;
+	struct cox_pool *fetch_pool, *render_pool;
+	struct cox_map objects[HUB_N_KINDS]; /* key -> struct control_object */
+	struct cox_map uids;		     /* uid of an Application -> struct control_app */
+	struct cox_map repos;		     /* key -> struct control_repo */
+	struct cox_map lines;		     /* owner -> struct control_line */
+	struct cox_map bundles; /* hex of what the store holds -> anything */
+	struct cox_queue *sets, *apps, *repo_queue, *rollouts;
+	struct cox_list watchers;
+	struct cox_timer collect;
+	struct repo_sources *sources;
+	int64_t resource_version;
+	uint64_t renders, render_failures, resolves, resolve_failures;
+	bool stopping;
+};
+
+/* ---- objects.c ---- */
+
+struct control_object *control_object(struct hub_control *c, enum hub_kind kind,
+				      const char *key);
+/* "NAMESPACE/NAME" or "NAME"; the caller's. */
+char *control_key(struct hub_control *c, enum hub_kind kind, const char *namespace,
+		  const char *name);
+/* Puts the document as it is (metadata complete) in memory and into the batch. */
+void control_object_store(struct hub_control *c, struct hub_batch *batch, enum hub_kind kind,
+			  const char *key, struct cox_doc *doc_taken);
+void control_object_remove(struct hub_control *c, struct hub_batch *batch, enum hub_kind kind,
+			   const char *key);
+int control_objects_load(struct hub_control *c, struct cox_error *err);
+void control_objects_fini(struct hub_control *c);
+/* The keys of a kind at this moment; each the caller's: a walk that changes the map needs them. */
+void control_object_keys(struct hub_control *c, enum hub_kind kind, cox_strings *ret_keys);
+/* Something that Applications depend on changed: look at them all again. */
+void control_all_apps(struct hub_control *c);
+bool control_owned_by(const struct cox_node *object, const char *set_uid);
+
+/* ---- apps.c ---- */
+
+enum cox_queue_result control_look_at_app(void *ctx, const char *key);
+struct control_app *control_app_new(struct hub_control *c, const char *key);
+void control_app_free(struct control_app *a);
+/* The object changed: read it anew. */
+void control_app_set(struct control_app *a, struct cox_doc *doc);
+/* NULL: none. */
+struct control_app *control_app(struct hub_control *c, const char *key);
+struct control_app *control_app_by_uid(struct hub_control *c, const char *uid);
+/* All that is known now went into rendered, or into a problem. */
+bool control_app_is_settled(const struct control_app *a);
+const char *control_app_uid(const struct control_app *a);
+bool control_app_is_deleting(const struct control_app *a);
+
+/* ---- repos.c ---- */
+
+int control_repos_init(struct hub_control *c, struct cox_error *err);
+void control_repos_fini(struct hub_control *c);
+enum cox_queue_result control_look_at_repo(void *ctx, const char *key);
+struct control_repo *control_repo_follow(struct hub_control *c, const char *url,
+					 const char *revision, const char *tag_prefix,
+					 const char *app_key);
+void control_repo_leave(struct hub_control *c, struct control_repo *r, const char *app_key);
+/* The tree at a commit that was resolved before. In the pool; blocks. */
+struct hub_tree;
+int control_repo_tree(struct repo_sources *s, const char *url, const char *commit,
+		      struct hub_tree **ret_tree, struct cox_error *err);
+/* Credentials changed. */
+void control_repos_reload(struct hub_control *c);
+
+/* ---- render.c ---- */
+
+/* Starts a rendering of the Application at the commits of its repos; the app is looked at again
+ * when it is done. */
+int control_render_start(struct control_app *a, struct cox_error *err);
+/* The Application goes: what comes of its job is dropped. */
+void control_render_abandon(struct control_app *a);
+bool control_render_is_current(const struct control_app *a);
+void control_rendered_fini(struct control_rendered *r);
+
+/* ---- sets.c ---- */
+
+enum cox_queue_result control_look_at_set(void *ctx, const char *key);
+
+/* ---- rollouts.c ---- */
+
+enum cox_queue_result control_look_at_rollout(void *ctx, const char *owner);
+int control_rollouts_load(struct hub_control *c, struct cox_error *err);
+void control_rollouts_fini(struct hub_control *c);
+struct control_line *control_line(struct hub_control *c, const char *owner);
+/* Something that the owner's assignments depend on may have changed. */
+void control_rollout_dirty(struct hub_control *c, const char *owner);
+void control_line_join(struct control_app *a);
+void control_line_leave(struct control_app *a);
+/* The application's target of the rollout that is under way; NULL: none. */
+const struct cox_rollout_target *control_target(struct hub_control *c,
+						const struct control_app *a,
+						struct cox_rollout **ret_rollout);
+void control_rollout_keep(struct hub_batch *batch, const struct cox_rollout *r);
+/* What the worst object of a report says; the caller's, NULL when none says anything. */
+char *control_worst(const hub_report *r);
+/* Why nothing can be heard of the cluster ("…offline since…"); the caller's; NULL: it is there. */
+char *control_away(struct hub_control *c, const char *cluster);
+/* Tells the watchers when the batch is durable. */
+void control_notify(struct hub_control *c, struct hub_batch *batch, const char *owner);
+/* Writes the assignment as it shall be now. sync_digest NULL: none yet. operation NULL: what is there
+ * stays while the sync digest stays. 1 when that changed anything. */
+int control_assign(struct hub_control *c, struct hub_batch *batch, struct control_app *a,
+		   const uint8_t *sync_digest, const char *sync_revision,
+		   Coxswain__Assignment__V1__Operation *operation);
+/* Whether the application's rollouts move it by themselves. */
+bool control_is_by_hand(const struct control_app *a, bool ordered);
+
+/* ---- delete.c ---- */
+
+/* Carries the deletion of an Application on; true when it is gone. */
+bool control_app_delete_step(struct hub_control *c, struct hub_batch *batch,
+			     struct control_app *a);
+/* The same of an ApplicationSet. */
+bool control_set_delete_step(struct hub_control *c, struct hub_batch *batch,
+			     struct control_object *set);
+
+/* ---- history.c ---- */
+
+int control_history_load(struct hub_control *c, struct cox_error *err);
+/* Takes a finished sync into the history. */
+void control_history_note(struct hub_control *c, struct control_app *a);
+/* Drops the bundles that nothing names any more. */
+void control_collect(void *arg);
+int control_bundles_load(struct hub_control *c, struct cox_error *err);
+
+/* ---- own.c ---- */
+
+/* Applies the manifests that are destined for the hub itself. */
+void control_own_apply(struct hub_control *c, struct hub_batch *batch, struct control_app *a,
+		       bool by_hand);
+
+/* ---- status.c ---- */
+
+/* "Healthy", by coxswain.report.v1.Health. */
+const char *control_health_name(int health);
+
+/* The object with its status. */
+struct cox_doc *control_with_status(struct hub_control *c, const struct control_object *o);
+
+#endif

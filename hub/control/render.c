@@ -1,0 +1,218 @@
+/* Rendering, in the pool: commits of the sources in, a bundle out. */
+#include "common/base/encode.h"
+#include "common/base/log.h"
+#include "common/crypto/digest.h"
+#include "hub/control/internal.h"
+#include "hub/render/bundle.h"
+#include "hub/render/render.h"
+#include "hub/source/tree.h"
+
+#include <stdio.h>
+
+/* While it is queued or runs, all of it belongs to the worker, but abandoned. */
+struct render_job {
+	struct cox_job job;
+	struct hub_control *control;
+	struct repo_sources *sources;
+	bool abandoned; /* the loop's */
+	char *key;	/* of the Application */
+	struct cox_doc *doc;
+	int64_t generation;
+	cox_strings commits;
+	bool split; /* the hub's own kinds are taken out: the destination is the hub's cluster */
+	/* out */
+	struct cox_error error;
+	uint8_t digest[HUB_DIGEST_BYTES];
+	struct cox_buf row;
+	size_t n_objects;
+	cox_docs own;
+};
+
+static void job_free(struct render_job *j)
+{
+	cox_doc_unref(j->doc);
+	cox_strings_fini(&j->commits);
+	cox_buf_fini(&j->row);
+	cox_docs_fini(&j->own);
+	free(j->key);
+	free(j);
+}
+
+void control_rendered_fini(struct control_rendered *r)
+{
+	cox_strings_fini(&r->commits);
+	cox_docs_fini(&r->own);
+	free(r->error);
+	*r = (struct control_rendered){0};
+}
+
+/* ---- in the pool ---- */
+
+static bool is_own_kind(const struct cox_node *object)
+{
+	enum hub_kind kind = hub_kind_of(object);
+
+	return kind == HUB_APPLICATION || kind == HUB_APPLICATION_SET || kind == HUB_APP_PROJECT;
+}
+
+/* A source that only gives value files to others has nothing to render. */
+static bool is_reference_only(const struct hub_source *s)
+{
+	return *s->ref && !*s->path && !*s->chart;
+}
+
+static int render_source(struct render_job *j, const struct hub_source *source, const char *commit,
+			 cox_docs *objects, struct cox_error *err)
+{
+	_cleanup_tree_ struct hub_tree *tree = NULL;
+	_cleanup_rendered_ struct hub_rendered rendered = {0};
+	int r = control_repo_tree(j->sources, source->repo_url, commit, &tree, err);
+
+	if (r == 0)
+		r = hub_render(tree, source, NULL, &rendered, err);
+	if (r < 0)
+		return r;
+	COX_VEC_EACH(&rendered.objects, doc) {
+		if (j->split && is_own_kind(cox_doc_root(*doc)))
+			cox_vec_push(&j->own, cox_doc_ref(*doc));
+		else
+			cox_vec_push(objects, cox_doc_ref(*doc));
+	}
+	return 0;
+}
+
+static int render(struct render_job *j, struct cox_error *err)
+{
+	_cleanup_application_ struct hub_application view = {0};
+	_cleanup_docs_ cox_docs objects = {0};
+	_cleanup_buf_ struct cox_buf json = COX_BUF_INIT;
+	int r = hub_application_init(&view, j->doc, err);
+
+	for (size_t i = 0; r == 0 && i < view.sources.n; i++)
+		if (!is_reference_only(&view.sources.items[i]))
+			r = render_source(j, &view.sources.items[i], j->commits.items[i], &objects,
+					  err);
+	if (r == 0)
+		r = hub_bundle_build(&objects, &json, NULL, err);
+	if (r < 0)
+		return r;
+	j->n_objects = objects.n;
+	cox_sha256(cox_buf_str(&json), j->digest);
+	hub_bundle_pack(cox_buf_str(&json), &j->row);
+	return 0;
+}
+
+static void work(void *arg)
+{
+	struct render_job *j = arg;
+
+	if (render(j, &j->error) == 0)
+		j->error = COX_ERROR_INIT;
+}
+
+/* ---- on the loop ---- */
+
+bool control_render_is_current(const struct control_app *a)
+{
+	const struct control_rendered *r = &a->rendered;
+
+	if (!r->valid || r->generation != a->generation || r->commits.n != a->repos.n)
+		return false;
+	for (size_t i = 0; i < a->repos.n; i++)
+		if (strcmp(r->commits.items[i], a->repos.items[i]->commit) != 0)
+			return false;
+	return true;
+}
+
+/* A bundle that the store has already is not written again. */
+static void keep_bundle(struct hub_control *c, const struct render_job *j)
+{
+	char hex[2 * HUB_DIGEST_BYTES + 1];
+	struct hub_batch *batch;
+
+	cox_hex_encode(j->digest, sizeof(j->digest), hex);
+	if (cox_map_has(&c->bundles, hex))
+		return;
+	batch = hub_batch_new();
+	hub_batch_put(batch, HUB_TABLE_BUNDLE, hex, cox_buf_str(&j->row));
+	/* Whatever names the bundle is committed behind it. */
+	hub_store_commit(c->store, batch);
+	cox_map_set(&c->bundles, hex, c);
+}
+
+static void take(struct control_app *a, struct render_job *j)
+{
+	struct control_rendered *r = &a->rendered;
+
+	control_rendered_fini(r);
+	r->valid = true;
+	r->generation = j->generation;
+	r->commits = j->commits;
+	j->commits = (cox_strings){0};
+	if (r->commits.n > 0)
+		snprintf(r->revision, sizeof(r->revision), "%s", r->commits.items[0]);
+	a->control->renders++;
+	if (j->error.code) {
+		a->control->render_failures++;
+		r->error = cox_strdup(j->error.message);
+		cox_log_warn("cannot render", COX_KV("application", a->key),
+			     COX_KV("revision", r->revision), COX_KV_ERROR(&j->error));
+		return;
+	}
+	memcpy(r->digest, j->digest, sizeof(r->digest));
+	r->n_objects = j->n_objects;
+	r->own = j->own;
+	j->own = (cox_docs){0};
+	keep_bundle(a->control, j);
+}
+
+static void done(void *arg, enum cox_job_outcome outcome)
+{
+	struct render_job *j = arg;
+	struct hub_control *c = j->control;
+	struct control_app *a = j->abandoned ? NULL : control_app(c, j->key);
+
+	if (a && a->job == j) {
+		a->job = NULL;
+		/* What was rendered stands even when something newer is known already: it is
+		 * compared with the world again by the look that follows. */
+		if (outcome == COX_JOB_DONE && !c->stopping)
+			take(a, j);
+		if (!c->stopping)
+			cox_queue_add(c->apps, j->key);
+	}
+	job_free(j);
+}
+
+int control_render_start(struct control_app *a, struct cox_error *err)
+{
+	struct hub_control *c = a->control;
+	struct render_job *j = cox_new(struct render_job);
+	int r;
+
+	j->control = c;
+	j->sources = c->sources;
+	j->key = cox_strdup(a->key);
+	j->doc = cox_doc_ref(a->view.doc);
+	j->generation = a->generation;
+	j->split = hub_destination_is_in_cluster(&a->view.destination) ||
+		   (a->cluster && cox_streq(a->cluster, c->options.in_cluster));
+	COX_VEC_EACH(&a->repos, repo)
+		cox_vec_push(&j->commits, cox_strdup((*repo)->commit));
+	r = cox_pool_submit(c->render_pool, &j->job, work, done, j, err);
+	if (r < 0) {
+		job_free(j);
+		return r;
+	}
+	a->job = j;
+	return 0;
+}
+
+void control_render_abandon(struct control_app *a)
+{
+	if (!a->job)
+		return;
+	a->job->abandoned = true;
+	cox_job_cancel(&a->job->job);
+	a->job = NULL;
+}

@@ -1,0 +1,622 @@
+/* The rollout controller: the one place where assignments are written. It feeds the planner, and
+ * carries its decisions out in the batch that makes them durable. */
+#include "common/base/clock.h"
+#include "common/base/log.h"
+#include "common/doc/json.h"
+#include "hub/control/internal.h"
+
+#include <stdio.h>
+
+#define KEEP_PAST 10
+
+/* ---- lines ---- */
+
+struct control_line *control_line(struct hub_control *c, const char *owner)
+{
+	struct control_line *l = cox_map_get(&c->lines, owner);
+
+	if (l)
+		return l;
+	l = cox_new(struct control_line);
+	l->owner = cox_strdup(owner);
+	cox_map_set(&c->lines, owner, l);
+	return l;
+}
+
+static void line_free(void *p)
+{
+	struct control_line *l = p;
+
+	cox_rollout_free(l->current);
+	COX_VEC_EACH(&l->past, r)
+		cox_rollout_free(*r);
+	cox_vec_fini(&l->past);
+	cox_map_fini(&l->members);
+	free(l->next);
+	free(l->owner);
+	free(l);
+}
+
+void control_rollouts_fini(struct hub_control *c)
+{
+	cox_map_fini_values(&c->lines, line_free);
+}
+
+void control_rollout_dirty(struct hub_control *c, const char *owner)
+{
+	control_line(c, owner)->dirty = true;
+	cox_queue_add(c->rollouts, owner);
+}
+
+void control_line_join(struct control_app *a)
+{
+	cox_map_set(&control_line(a->control, a->owner)->members, a->key, a);
+	control_rollout_dirty(a->control, a->owner);
+}
+
+void control_line_leave(struct control_app *a)
+{
+	struct control_line *l = a->owner ? cox_map_get(&a->control->lines, a->owner) : NULL;
+
+	if (!l || a->control->stopping)
+		return;
+	cox_map_remove(&l->members, a->key);
+	control_rollout_dirty(a->control, a->owner);
+}
+
+/* ---- keeping and loading ---- */
+
+void control_rollout_keep(struct hub_batch *batch, const struct cox_rollout *r)
+{
+	_cleanup_doc_ struct cox_doc *doc = cox_doc_new("rollout");
+	_cleanup_buf_ struct cox_buf text = COX_BUF_INIT;
+
+	cox_json_write(&text, cox_rollout_to_node(r, doc));
+	hub_batch_put(batch, HUB_TABLE_ROLLOUT, r->id, cox_buf_str(&text));
+}
+
+static int load(void *ctx, const char *key, struct cox_str body, struct cox_error *err)
+{
+	struct hub_control *c = ctx;
+	_cleanup_doc_ struct cox_doc *doc = NULL;
+	struct cox_rollout *r = NULL;
+	struct control_line *l;
+	int e = cox_json_read(body, key, &doc, err);
+
+	if (e == 0)
+		e = cox_rollout_from_node(cox_doc_root(doc), &r, err);
+	if (e < 0)
+		return e;
+	l = control_line(c, r->owner);
+	cox_vec_push(&l->past, r);
+	return 0;
+}
+
+static int by_start(const void *a, const void *b)
+{
+	const struct cox_rollout *x = *(struct cox_rollout *const *)a;
+	const struct cox_rollout *y = *(struct cox_rollout *const *)b;
+
+	/* One that is under way is the newest: the others are over. */
+	if (x->phase != y->phase && x->phase == COX_ROLLOUT_PROGRESSING)
+		return 1;
+	if (x->phase != y->phase && y->phase == COX_ROLLOUT_PROGRESSING)
+		return -1;
+	return (x->started_ms > y->started_ms) - (x->started_ms < y->started_ms);
+}
+
+int control_rollouts_load(struct hub_control *c, struct cox_error *err)
+{
+	int r = hub_store_each(c->store, HUB_TABLE_ROLLOUT, load, c, err);
+
+	if (r < 0)
+		return r;
+	COX_MAP_EACH(&c->lines, slot) {
+		struct control_line *l = slot->value;
+
+		cox_vec_sort(&l->past, by_start);
+		if (l->past.n > 0)
+			l->current = l->past.items[--l->past.n];
+		l->dirty = true;
+		cox_queue_add(c->rollouts, l->owner);
+	}
+	return 0;
+}
+
+/* ---- watchers ---- */
+
+struct notice {
+	struct hub_control *control;
+	char owner[];
+};
+
+static void notify(void *arg)
+{
+	struct notice *n = arg;
+
+	COX_LIST_EACH(&n->control->watchers, node) {
+		struct hub_watcher *w = COX_LIST_ENTRY(node, struct hub_watcher, node);
+
+		w->fn(w->ctx, n->owner);
+	}
+}
+
+void control_notify(struct hub_control *c, struct hub_batch *batch, const char *owner)
+{
+	struct notice *n = cox_calloc(1, sizeof(*n) + strlen(owner) + 1);
+
+	n->control = c;
+	strcpy(n->owner, owner);
+	hub_batch_after(batch, notify, n, free);
+}
+
+void hub_control_watch(struct hub_control *c, struct hub_watcher *w)
+{
+	cox_list_append(&c->watchers, &w->node);
+}
+
+void hub_control_unwatch(struct hub_watcher *w)
+{
+	cox_list_remove(&w->node);
+}
+
+/* ---- one look ---- */
+
+struct look {
+	struct hub_control *c;
+	struct control_line *line;
+	struct hub_batch *batch;
+	struct cox_rollout_plan plan;
+	int64_t now_ms;
+	bool keep;    /* the rollout's row is to be written */
+	bool changed; /* somebody wants to know */
+};
+
+bool control_is_by_hand(const struct control_app *a, bool ordered)
+{
+	return !a->has_view || (!ordered && !a->view.sync_policy.automated) ||
+	       (!a->cluster && !a->problem);
+}
+
+/* The plan of the owner; false when its object's controller has not had its say yet. */
+static bool plan_of(struct look *l)
+{
+	cox_rollout_problems problems = {0};
+	const struct cox_node *strategy = NULL;
+	const struct control_object *set;
+	bool known = true;
+
+	if (strncmp(l->line->owner, "ApplicationSet/", 15) == 0) {
+		set = control_object(l->c, HUB_APPLICATION_SET, l->line->owner + 15);
+		if (set) {
+			const struct cox_node *root = cox_doc_root(set->doc);
+
+			strategy = COX_GET(root, "spec", "strategy");
+			known = set->looked ==
+				cox_node_int(COX_GET(root, "metadata", "generation"), 0);
+		}
+	}
+	if (cox_rollout_plan_parse(strategy, &l->plan, &problems, NULL) < 0)
+		known = false;
+	COX_VEC_EACH(&problems, p)
+		free(*p);
+	cox_vec_fini(&problems);
+	return known;
+}
+
+/* By coxswain.report.v1.Phase. */
+static const int phases[] = {COX_OP_NONE,      COX_OP_RUNNING, COX_OP_RUNNING,
+			     COX_OP_SUCCEEDED, COX_OP_FAILED,  COX_OP_FAILED};
+
+static void feed(struct look *l, const struct control_app *a)
+{
+	const hub_report *r;
+	const Coxswain__Report__V1__OperationState *op;
+	_cleanup_free_ char *worst = NULL, *away = NULL;
+	struct cox_rollout_report p = {0};
+
+	if (!a->cluster || !l->line->current)
+		return;
+	r = hub_fleet_report(l->c->fleet, a->cluster, a->uid);
+	if (r) {
+		worst = control_worst(r);
+		op = r->operation;
+		p.epoch = r->epoch;
+		p.generation = r->generation;
+		p.sync_digest = r->sync_digest.len == HUB_DIGEST_BYTES ? r->sync_digest.data : NULL;
+		p.synced = r->assigned_sync == COXSWAIN__REPORT__V1__SYNC_STATUS__SYNCED;
+		p.healthy = r->health == COXSWAIN__REPORT__V1__HEALTH__HEALTHY;
+		p.degraded = r->health == COXSWAIN__REPORT__V1__HEALTH__DEGRADED;
+		p.health = control_health_name(r->health);
+		p.message = worst ? worst : r->n_conditions ? r->conditions[0]->message : NULL;
+		if (op) {
+			p.operation = op->id;
+			p.operation_digest =
+				op->digest.len == HUB_DIGEST_BYTES ? op->digest.data : NULL;
+			p.operation_message = op->message;
+			p.operation_phase = phases[op->phase < COX_ARRAY_LEN(phases) ? op->phase : 0];
+		}
+		if (cox_rollout_observe(l->line->current, a->uid, &p, l->now_ms))
+			l->changed = true;
+	}
+	away = control_away(l->c, a->cluster);
+	if (away && cox_rollout_note(l->line->current, a->uid, away, l->now_ms))
+		l->changed = true;
+}
+
+/* Targets whose Application is gone do not hold up the others. */
+static void drop_gone(struct look *l)
+{
+	struct cox_rollout *r = l->line->current;
+
+	for (size_t i = r->targets.n; i-- > 0;) {
+		const struct control_app *a = control_app_by_uid(l->c, r->targets.items[i].uid);
+		_cleanup_free_ char *uid = NULL;
+
+		if (a && !control_app_is_deleting(a) && strcmp(a->owner, l->line->owner) == 0)
+			continue;
+		uid = cox_strdup(r->targets.items[i].uid);
+		if (cox_rollout_remove(r, uid, l->now_ms))
+			l->keep = l->changed = true;
+	}
+}
+
+typedef COX_VEC(struct cox_rollout_member) members;
+
+static struct cox_rollout_member member_of(struct look *l, const struct control_app *a)
+{
+	const hub_assignment *have =
+		a->cluster ? hub_fleet_assignment(l->c->fleet, a->cluster, a->uid) : NULL;
+	struct cox_rollout_member m = {
+		.uid = a->uid,
+		.name = a->key,
+		.cluster = a->cluster,
+		.revision = a->rendered.revision,
+		.labels = a->has_view ? a->view.labels : NULL,
+		.digest = a->rendered.valid && !a->rendered.error ? a->rendered.digest : NULL,
+		.error = a->problem,
+		.by_hand = control_is_by_hand(a, l->plan.ordered),
+	};
+
+	if (a->problem)
+		m.digest = NULL;
+	if (have && m.digest && have->sync_digest.len == HUB_DIGEST_BYTES &&
+	    memcmp(have->sync_digest.data, m.digest, HUB_DIGEST_BYTES) == 0) {
+		m.at_digest = true;
+		m.epoch = have->epoch;
+		m.generation = have->generation;
+		if (have->operation && strcmp(have->operation->initiated_by, "rollout") == 0)
+			m.operation = have->operation->id;
+	}
+	return m;
+}
+
+/* Whether the rollout pins exactly this. */
+static bool pins(const struct look *l, const struct cox_rollout *r, const members *v)
+{
+	if (!r || r->targets.n != v->n || !cox_rollout_plan_equal(&r->plan, &l->plan))
+		return false;
+	COX_VEC_EACH(v, m) {
+		const struct cox_rollout_target *t = cox_rollout_find(r, m->uid);
+		int wave = m->by_hand ? -1 : cox_rollout_plan_wave(&l->plan, m->labels, NULL);
+
+		if (!t || t->wave != wave || t->has_digest != (m->digest != NULL) ||
+		    !cox_streq(t->cluster, m->cluster) ||
+		    (m->digest && memcmp(t->digest, m->digest, sizeof(t->digest)) != 0))
+			return false;
+	}
+	return true;
+}
+
+static bool has_planned(const struct look *l, const members *v)
+{
+	COX_VEC_EACH(v, m)
+		if (!m->by_hand && cox_rollout_plan_wave(&l->plan, m->labels, NULL) >= 0)
+			return true;
+	return false;
+}
+
+/* The commits, abbreviated, each once. The caller's. */
+static char *revision_of(const members *v)
+{
+	_cleanup_map_ struct cox_map seen = COX_MAP_INIT;
+	_cleanup_buf_ struct cox_buf text = COX_BUF_INIT;
+
+	COX_VEC_EACH(v, m) {
+		char brief[13] = "";
+
+		snprintf(brief, sizeof(brief), "%.12s", m->revision ? m->revision : "");
+		if (!*brief || cox_map_has(&seen, brief))
+			continue;
+		if (seen.n < 3)
+			cox_buf_printf(&text, "%s%s", seen.n ? ", " : "", brief);
+		else if (seen.n == 3)
+			cox_buf_puts(&text, ", …");
+		cox_map_set(&seen, brief, (void *)v);
+	}
+	return cox_buf_take(&text);
+}
+
+static void retire(struct look *l)
+{
+	struct control_line *line = l->line;
+
+	if (!line->current)
+		return;
+	cox_rollout_supersede(line->current, l->now_ms);
+	control_rollout_keep(l->batch, line->current);
+	cox_vec_push(&line->past, line->current);
+	line->current = NULL;
+	while (line->past.n > KEEP_PAST) {
+		hub_batch_delete(l->batch, HUB_TABLE_ROLLOUT, line->past.items[0]->id);
+		cox_rollout_free(line->past.items[0]);
+		cox_vec_remove(&line->past, 0);
+	}
+}
+
+static void begin(struct look *l, const members *v, const char *revision)
+{
+	char id[COX_UUID_TEXT];
+
+	cox_uuid_new(id);
+	retire(l);
+	l->line->current = cox_rollout_new(&(struct cox_rollout_spec){.id = id,
+								      .owner = l->line->owner,
+								      .revision = revision,
+								      .plan = &l->plan,
+								      .members = v->items,
+								      .n_members = v->n},
+					   l->now_ms);
+	cox_log_info("rollout begins", COX_KV("owner", l->line->owner), COX_KV("id", id),
+		     COX_KV("revision", revision), COX_KV_INT("targets", (int64_t)v->n));
+	l->keep = l->changed = true;
+}
+
+static void set_next(struct look *l, const char *revision)
+{
+	if (cox_streq(l->line->next, revision))
+		return;
+	free(l->line->next);
+	l->line->next = cox_strdup(revision);
+	l->changed = true;
+}
+
+/* Compares what the Applications want now with what is pinned. */
+static void consider(struct look *l)
+{
+	struct cox_rollout *current = l->line->current;
+	members v = {0};
+	_cleanup_free_ char *revision = NULL;
+	int64_t again_ms = INT64_MAX;
+	bool settled = true;
+
+	COX_MAP_EACH(&l->line->members, slot) {
+		const struct control_app *a = slot->value;
+
+		if (control_app_is_deleting(a))
+			continue;
+		settled = settled && control_app_is_settled(a);
+		cox_vec_push(&v, member_of(l, a));
+	}
+	revision = revision_of(&v);
+	if (!settled || pins(l, current, &v)) {
+		if (settled)
+			set_next(l, NULL);
+	} else if (!has_planned(l, &v)) {
+		if (current && current->phase == COX_ROLLOUT_PROGRESSING) {
+			retire(l);
+			l->changed = true;
+		}
+		set_next(l, NULL);
+	} else if (!current || cox_rollout_may_supersede(current, l->now_ms, &again_ms)) {
+		set_next(l, NULL);
+		begin(l, &v, revision);
+	} else {
+		set_next(l, revision);
+		if (again_ms != INT64_MAX)
+			cox_queue_add_after(l->c->rollouts, l->line->owner,
+					    again_ms - l->now_ms + 1);
+	}
+	cox_vec_fini(&v);
+}
+
+static void move(struct look *l, const struct cox_rollout_target *t)
+{
+	struct control_app *a = control_app_by_uid(l->c, t->uid);
+	Coxswain__Assignment__V1__Operation op = COXSWAIN__ASSIGNMENT__V1__OPERATION__INIT;
+	const hub_assignment *now;
+	char id[COX_UUID_TEXT];
+
+	if (!a || !a->has_view || !a->cluster)
+		return;
+	/* Without a strategy the agent syncs by itself, by the guards of automated syncs. With one it
+	 * is told to, because then targets move also where nothing is automated. */
+	cox_uuid_new(id);
+	op.id = id;
+	op.digest.data = (uint8_t *)t->digest;
+	op.digest.len = sizeof(t->digest);
+	op.prune = a->view.sync_policy.automated && a->view.sync_policy.prune;
+	op.initiated_by = (char *)"rollout";
+	op.revision = t->revision;
+	control_assign(l->c, l->batch, a, t->digest, t->revision, l->plan.ordered ? &op : NULL);
+	now = hub_fleet_assignment(l->c->fleet, a->cluster, a->uid);
+	cox_rollout_assigned(l->line->current, a->uid, now->epoch, now->generation,
+			     l->plan.ordered ? id : "", l->now_ms);
+}
+
+static void step(struct look *l)
+{
+	cox_rollout_moves moves = {0};
+	struct cox_rollout *r = l->line->current;
+
+	if (!r)
+		return;
+	if (cox_rollout_step(r, l->now_ms, &moves))
+		l->keep = l->changed = true;
+	COX_VEC_EACH(&moves, i)
+		move(l, &r->targets.items[*i]);
+	if (r->phase == COX_ROLLOUT_SUCCEEDED && l->keep)
+		cox_log_info("rollout done", COX_KV("owner", r->owner), COX_KV("id", r->id),
+			     COX_KV("revision", r->revision));
+	cox_vec_fini(&moves);
+}
+
+/* Policy, target digest and the like of everybody, the sync digest as it is. */
+static void refresh_assignments(struct look *l)
+{
+	COX_MAP_EACH(&l->line->members, slot) {
+		struct control_app *a = slot->value;
+		const hub_assignment *have;
+		const uint8_t *digest;
+
+		if (control_app_is_deleting(a) || !a->has_view || !a->cluster || a->problem ||
+		    !a->rendered.valid)
+			continue;
+		have = hub_fleet_assignment(l->c->fleet, a->cluster, a->uid);
+		digest = have && have->sync_digest.len == HUB_DIGEST_BYTES ? have->sync_digest.data
+									    : NULL;
+		if (control_assign(l->c, l->batch, a, digest, have ? have->sync_revision : NULL,
+				   NULL) == 0)
+			continue;
+		have = hub_fleet_assignment(l->c->fleet, a->cluster, a->uid);
+		if (l->line->current) {
+			const struct cox_rollout_target *t =
+				cox_rollout_find(l->line->current, a->uid);
+
+			if (t && t->has_digest && have->sync_digest.len == sizeof(t->digest) &&
+			    memcmp(t->digest, have->sync_digest.data, sizeof(t->digest)) == 0) {
+				cox_rollout_assigned(l->line->current, a->uid, have->epoch,
+						     have->generation, NULL, l->now_ms);
+				l->keep = true;
+			}
+		}
+	}
+}
+
+enum cox_queue_result control_look_at_rollout(void *ctx, const char *owner)
+{
+	struct hub_control *c = ctx;
+	struct look l = {.c = c,
+			 .line = control_line(c, owner),
+			 .batch = hub_batch_new(),
+			 .now_ms = cox_clock_wall_ms()};
+	bool known = plan_of(&l);
+
+	if (l.line->current && l.line->current->phase == COX_ROLLOUT_PROGRESSING) {
+		if (l.line->dirty)
+			drop_gone(&l);
+		COX_MAP_EACH(&l.line->members, slot)
+			feed(&l, slot->value);
+	}
+	if (known && (l.line->dirty || l.line->next))
+		consider(&l);
+	if (l.line->current && l.line->current->phase == COX_ROLLOUT_PROGRESSING)
+		COX_MAP_EACH(&l.line->members, slot)
+			feed(&l, slot->value);
+	step(&l);
+	if (l.line->dirty)
+		refresh_assignments(&l);
+	if (l.line->dirty)
+		COX_MAP_EACH(&l.line->members, slot)
+			control_own_apply(c, l.batch, slot->value, false);
+	l.line->dirty = !known && l.line->dirty;
+	if (l.keep && l.line->current)
+		control_rollout_keep(l.batch, l.line->current);
+	if (l.changed)
+		control_notify(c, l.batch, owner);
+	if (l.line->next && l.line->current && l.line->current->phase != COX_ROLLOUT_PROGRESSING)
+		control_rollout_dirty(c, owner);
+	hub_store_commit(c->store, l.batch);
+	cox_rollout_plan_fini(&l.plan);
+	return COX_QUEUE_OK;
+}
+
+/* ---- asking ---- */
+
+const struct cox_rollout_target *control_target(struct hub_control *c, const struct control_app *a,
+						struct cox_rollout **ret_rollout)
+{
+	struct control_line *l = cox_map_get(&c->lines, a->owner);
+
+	if (!l || !l->current || l->current->phase != COX_ROLLOUT_PROGRESSING)
+		return NULL;
+	*ret_rollout = l->current;
+	return cox_rollout_find(l->current, a->uid);
+}
+
+static const struct cox_rollout *newest(struct hub_control *c, const char *kind, const char *key)
+{
+	_cleanup_free_ char *owner = cox_asprintf("%s/%s", kind, key);
+	const struct control_line *l = cox_map_get(&c->lines, owner);
+
+	if (!l)
+		return NULL;
+	return l->current ? l->current : l->past.n ? l->past.items[l->past.n - 1] : NULL;
+}
+
+const struct cox_rollout *hub_control_rollout(struct hub_control *c, const char *namespace,
+					      const char *name)
+{
+	_cleanup_free_ char *key = control_key(c, HUB_APPLICATION, namespace, name);
+	const struct cox_rollout *r = newest(c, "ApplicationSet", key);
+	const struct control_app *a = control_app(c, key);
+
+	if (!r)
+		r = newest(c, "Application", key);
+	/* An Application of a set moves with the set. */
+	if (!r && a) {
+		const struct control_line *l = cox_map_get(&c->lines, a->owner);
+
+		r = l ? l->current : NULL;
+	}
+	return r;
+}
+
+const struct cox_rollout *hub_control_rollout_by_id(struct hub_control *c, const char *id)
+{
+	COX_MAP_EACH(&c->lines, slot) {
+		const struct control_line *l = slot->value;
+
+		if (l->current && strcmp(l->current->id, id) == 0)
+			return l->current;
+		COX_VEC_EACH(&l->past, r)
+			if (strcmp((*r)->id, id) == 0)
+				return *r;
+	}
+	return NULL;
+}
+
+static int newest_first(const void *a, const void *b)
+{
+	return by_start(b, a);
+}
+
+void hub_control_each_rollout(struct hub_control *c,
+			      void (*fn)(void *ctx, const struct cox_rollout *r), void *ctx)
+{
+	COX_VEC(struct cox_rollout *) all = {0};
+
+	COX_MAP_EACH(&c->lines, slot) {
+		const struct control_line *l = slot->value;
+
+		if (l->current)
+			cox_vec_push(&all, l->current);
+		COX_VEC_EACH(&l->past, r)
+			cox_vec_push(&all, *r);
+	}
+	cox_vec_sort(&all, newest_first);
+	COX_VEC_EACH(&all, r)
+		fn(ctx, *r);
+	cox_vec_fini(&all);
+}
+
+struct cox_node *hub_control_rollout_status(struct hub_control *c, const struct cox_rollout *r,
+					    struct cox_doc *doc)
+{
+	const struct control_line *l = cox_map_get(&c->lines, r->owner);
+	struct cox_node *map = cox_rollout_status(r, doc);
+
+	if (l && l->current == r)
+		cox_map_put_cstr(doc, map, "next", l->next);
+	return map;
+}
