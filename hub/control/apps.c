@@ -40,7 +40,7 @@ bool control_condition_set(control_conditions *v, const char *type, const char *
 
 const char *control_condition_get(const control_conditions *v, const char *type)
 {
-	COX_VEC_EACH(v, x)
+	COX_VEC_EACH (v, x)
 		if (strcmp(x->type, type) == 0)
 			return x->message;
 	return NULL;
@@ -48,7 +48,7 @@ const char *control_condition_get(const control_conditions *v, const char *type)
 
 void control_conditions_fini(control_conditions *v)
 {
-	COX_VEC_EACH(v, x)
+	COX_VEC_EACH (v, x)
 		condition_fini(x);
 	cox_vec_fini(v);
 }
@@ -93,7 +93,7 @@ struct control_app *control_app_new(struct hub_control *c, const char *key)
 
 static void leave_repos(struct control_app *a)
 {
-	COX_VEC_EACH(&a->repos, r)
+	COX_VEC_EACH (&a->repos, r)
 		control_repo_leave(a->control, *r, a->key);
 	cox_vec_clear(&a->repos);
 }
@@ -131,9 +131,8 @@ static char *owner_of(struct hub_control *c, const char *key, const struct cox_n
 
 		if (cox_str_is(cox_node_str(cox_node_get(o, "kind")), "ApplicationSet"))
 			return cox_asprintf("ApplicationSet/%s/%s",
-					    *hub_object_namespace(root)
-						    ? hub_object_namespace(root)
-						    : c->options.namespace,
+					    *hub_object_namespace(root) ? hub_object_namespace(root)
+									: c->options.namespace,
 					    cox_node_cstr(cox_node_get(o, "name"), ""));
 	}
 	return cox_asprintf("Application/%s", key);
@@ -152,8 +151,7 @@ void control_app_set(struct control_app *a, struct cox_doc *doc)
 	a->owner = owner;
 	control_line_join(a);
 	a->has_view = hub_application_init(&a->view, doc, &err) == 0;
-	control_condition_set(&a->conditions, "InvalidSpecError",
-			      a->has_view ? NULL : err.message);
+	control_condition_set(&a->conditions, "InvalidSpecError", a->has_view ? NULL : err.message);
 	a->generation = cox_node_int(COX_GET(root, "metadata", "generation"), 0);
 	a->looked = false;
 	if (!a->uid) {
@@ -181,8 +179,9 @@ static const struct cox_node *cluster_by_server(struct hub_control *c, const cha
 	const struct cox_node *found = NULL;
 
 	*ret_n = 0;
-	COX_MAP_EACH(&c->objects[HUB_CLUSTER], slot) {
-		const struct cox_node *root = cox_doc_root(((struct control_object *)slot->value)->doc);
+	COX_MAP_EACH (&c->objects[HUB_CLUSTER], slot) {
+		const struct cox_node *root =
+			cox_doc_root(((struct control_object *)slot->value)->doc);
 
 		if (!same_server(cox_node_cstr(COX_GET(root, "spec", "server"), ""), server))
 			continue;
@@ -255,17 +254,16 @@ static int check_project(struct control_app *a, const struct cox_node *cluster,
 	if (r == 0)
 		r = cox_project_check_app_namespace(&project, hub_object_namespace(a->view.root),
 						    c->options.namespace, err);
-	COX_VEC_EACH(&a->view.sources, s)
+	COX_VEC_EACH (&a->view.sources, s)
 		if (r == 0)
 			r = cox_project_check_source(&project, s->repo_url, err);
 	if (r == 0)
-		r = cox_project_check_destination(
-			&project, *d->server ? d->server : server,
-			cluster ? hub_object_name(cluster) : d->name, d->namespace, err);
+		r = cox_project_check_destination(&project, *d->server ? d->server : server,
+						  cluster ? hub_object_name(cluster) : d->name,
+						  d->namespace, err);
 	if (r == 0 && cluster && *scope && strcmp(scope, a->view.project) != 0)
-		r = cox_error(err, COX_PERMISSION_DENIED,
-			      "cluster '%s' belongs to project '%s'", hub_object_name(cluster),
-			      scope);
+		r = cox_error(err, COX_PERMISSION_DENIED, "cluster '%s' belongs to project '%s'",
+			      hub_object_name(cluster), scope);
 	if (r == 0 && cluster && project.permit_only_scoped_clusters && !*scope)
 		r = cox_error(err, COX_PERMISSION_DENIED,
 			      "project '%s' permits only its own clusters, and '%s' is not one",
@@ -309,15 +307,15 @@ static void follow_repos(struct control_app *a)
 	if (same)
 		return;
 	leave_repos(a);
-	COX_VEC_EACH(&a->view.sources, s)
-		cox_vec_push(&a->repos, control_repo_follow(a->control, s->repo_url,
-							    s->target_revision, s->tag_prefix,
-							    a->key));
+	COX_VEC_EACH (&a->view.sources, s)
+		cox_vec_push(&a->repos,
+			     control_repo_follow(a->control, s->repo_url, s->target_revision,
+						 s->tag_prefix, a->key));
 }
 
 static const char *repo_error(const struct control_app *a)
 {
-	COX_VEC_EACH(&a->repos, r)
+	COX_VEC_EACH (&a->repos, r)
 		if ((*r)->error)
 			return (*r)->error;
 	return NULL;
@@ -325,7 +323,7 @@ static const char *repo_error(const struct control_app *a)
 
 static bool has_commits(const struct control_app *a)
 {
-	COX_VEC_EACH(&a->repos, r)
+	COX_VEC_EACH (&a->repos, r)
 		if (!(*r)->commit[0])
 			return false;
 	return true;

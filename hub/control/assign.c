@@ -23,9 +23,9 @@ struct parts {
 static void parts_fini(struct parts *p)
 {
 	cox_vec_fini(&p->options);
-	COX_VEC_EACH(&p->labels, kv)
+	COX_VEC_EACH (&p->labels, kv)
 		free(*kv);
-	COX_VEC_EACH(&p->annotations, kv)
+	COX_VEC_EACH (&p->annotations, kv)
 		free(*kv);
 	cox_vec_fini(&p->labels);
 	cox_vec_fini(&p->annotations);
@@ -117,7 +117,7 @@ int control_assign(struct hub_control *c, struct hub_batch *batch, struct contro
 	have = hub_fleet_assignment(c->fleet, a->cluster, a->uid);
 	fill_policy(&a->view, &p);
 	if (!*namespace)
-		namespace = c->options.namespace;
+	namespace = c->options.namespace;
 	p.instance = strcmp(namespace, c->options.namespace) == 0
 			     ? cox_strdup(a->view.name)
 			     : cox_asprintf("%s_%s", namespace, a->view.name);

@@ -32,8 +32,8 @@ struct hub_control_options {
 	const char *namespace;	/* the home namespace */
 	const char *in_cluster; /* cluster that in-cluster destinations mean; NULL: none */
 	bool allow_file_repos;
-	const cox_strings *allow_net; /* CIDRs; may be NULL */
-	int64_t poll_ms;	      /* between looks at a repository; 0: 120 s */
+	const cox_strings *allow_net;	/* CIDRs; may be NULL */
+	int64_t poll_ms;		/* between looks at a repository; 0: 120 s */
 	struct hub_fleet_options fleet; /* loop and store are filled in */
 };
 
@@ -80,8 +80,7 @@ struct hub_sync_request {
 };
 int hub_control_sync(struct hub_control *c, struct hub_batch *batch, const char *namespace,
 		     const char *name, const struct hub_sync_request *request,
-		     char ret_operation[COX_UUID_TEXT], char **ret_revision,
-		     struct cox_error *err);
+		     char ret_operation[COX_UUID_TEXT], char **ret_revision, struct cox_error *err);
 int hub_control_terminate(struct hub_control *c, struct hub_batch *batch, const char *namespace,
 			  const char *name, char ret_operation[COX_UUID_TEXT],
 			  struct cox_error *err);
@@ -93,8 +92,8 @@ int hub_control_refresh_set(struct hub_control *c, const char *namespace, const 
 int hub_control_resources(struct hub_control *c, const char *namespace, const char *name,
 			  struct cox_doc **ret_doc, struct cox_error *err);
 /* The digest and revision of the target's or the synced bundle. */
-int hub_control_bundle(struct hub_control *c, const char *namespace, const char *name,
-		       bool synced, uint8_t ret_digest[HUB_DIGEST_BYTES], char **ret_revision,
+int hub_control_bundle(struct hub_control *c, const char *namespace, const char *name, bool synced,
+		       uint8_t ret_digest[HUB_DIGEST_BYTES], char **ret_revision,
 		       struct cox_error *err);
 
 /* ---- rollouts ---- */

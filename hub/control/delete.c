@@ -53,7 +53,7 @@ bool control_app_delete_step(struct hub_control *c, struct hub_batch *batch, str
 				       ? COXSWAIN__ASSIGNMENT__V1__PROPAGATION__BACKGROUND
 			       : cascading ? COXSWAIN__ASSIGNMENT__V1__PROPAGATION__FOREGROUND
 					   : COXSWAIN__ASSIGNMENT__V1__PROPAGATION__ORPHAN);
-	COX_MAP_EACH(&c->objects[HUB_CLUSTER], slot) {
+	COX_MAP_EACH (&c->objects[HUB_CLUSTER], slot) {
 		const hub_tombstone *t = hub_fleet_tombstone(c->fleet, slot->key, a->uid);
 
 		pending = pending || (t && t->cascade);
@@ -90,7 +90,7 @@ bool control_set_delete_step(struct hub_control *c, struct hub_batch *batch,
 
 	keep = (keep && !cox_streq(said, "true")) || cox_streq(said, "false");
 	control_object_keys(c, HUB_APPLICATION, &keys);
-	COX_VEC_EACH(&keys, k) {
+	COX_VEC_EACH (&keys, k) {
 		struct control_object *o = control_object(c, HUB_APPLICATION, *k);
 		const struct cox_node *child = cox_doc_root(o->doc);
 
@@ -99,10 +99,9 @@ bool control_set_delete_step(struct hub_control *c, struct hub_batch *batch,
 		if (keep)
 			control_object_store(c, batch, HUB_APPLICATION, *k, disown(o->doc));
 		else
-			waits |= hub_control_delete(c, batch, HUB_APPLICATION,
-						    hub_object_namespace(child),
-						    hub_object_name(child), HUB_DELETE_DEFAULT,
-						    NULL) > 0;
+			waits |= hub_control_delete(
+					 c, batch, HUB_APPLICATION, hub_object_namespace(child),
+					 hub_object_name(child), HUB_DELETE_DEFAULT, NULL) > 0;
 	}
 	if (waits)
 		return false;
@@ -112,7 +111,7 @@ bool control_set_delete_step(struct hub_control *c, struct hub_batch *batch,
 
 static int cluster_in_use(struct hub_control *c, const char *name, struct cox_error *err)
 {
-	COX_MAP_EACH(&c->objects[HUB_APPLICATION], slot) {
+	COX_MAP_EACH (&c->objects[HUB_APPLICATION], slot) {
 		const struct control_app *a = ((struct control_object *)slot->value)->app;
 
 		if (hub_fleet_assignment(c->fleet, name, a->uid))

@@ -28,19 +28,19 @@ void control_conditions_fini(control_conditions *v);
 struct control_repo {
 	char *key; /* of the queue */
 	char *url, *revision, *tag_prefix;
-	char commit[65]; /* the last that was resolved; "": none yet */
-	char *error;	 /* of the last look; NULL: it went well */
-	bool looked;	 /* at least once */
-	int64_t looked_ms; /* wall clock, of the last look that went well */
+	char commit[65];     /* the last that was resolved; "": none yet */
+	char *error;	     /* of the last look; NULL: it went well */
+	bool looked;	     /* at least once */
+	int64_t looked_ms;   /* wall clock, of the last look that went well */
 	struct cox_map apps; /* keys of the Applications that follow */
 	struct repo_job *job;
 };
 
 struct control_rendered {
-	bool valid;	    /* what follows is known */
-	int64_t generation; /* of the Application's spec */
+	bool valid;	     /* what follows is known */
+	int64_t generation;  /* of the Application's spec */
 	cox_strings commits; /* one a source */
-	char *error;	    /* NULL: there is a bundle */
+	char *error;	     /* NULL: there is a bundle */
 	uint8_t digest[HUB_DIGEST_BYTES];
 	char revision[65]; /* of the first source */
 	size_t n_objects;
@@ -53,11 +53,11 @@ struct control_app {
 	char *uid;
 	char *owner; /* KIND/NAMESPACE/NAME of its rollout */
 	struct hub_application view;
-	bool has_view;	    /* the object is valid */
-	int64_t generation; /* of the view */
-	char *cluster;	    /* resolved; NULL: unknown */
-	char *problem;	    /* why it cannot be assigned; NULL: it can */
-	bool looked;	    /* at this generation, by its controller */
+	bool has_view;			      /* the object is valid */
+	int64_t generation;		      /* of the view */
+	char *cluster;			      /* resolved; NULL: unknown */
+	char *problem;			      /* why it cannot be assigned; NULL: it can */
+	bool looked;			      /* at this generation, by its controller */
 	COX_VEC(struct control_repo *) repos; /* one a source */
 	struct control_rendered rendered;
 	struct render_job *job;
@@ -70,18 +70,18 @@ struct control_object {
 	enum hub_kind kind;
 	char *key; /* NAMESPACE/NAME, or NAME */
 	struct cox_doc *doc;
-	struct control_app *app;	/* of an Application */
-	control_conditions conditions;	/* of an ApplicationSet */
-	int64_t looked;			/* generation that its controller is done with */
+	struct control_app *app;       /* of an Application */
+	control_conditions conditions; /* of an ApplicationSet */
+	int64_t looked;		       /* generation that its controller is done with */
 };
 
 /* The newest rollout of an owner, and those before it that are over. */
 struct control_line {
 	char *owner;
-	struct cox_rollout *current; /* NULL: none yet */
+	struct cox_rollout *current;	    /* NULL: none yet */
 	COX_VEC(struct cox_rollout *) past; /* oldest first */
-	char *next; /* revision that waits to take over; NULL: none */
-	struct cox_map members; /* key -> struct control_app: who moves with it */
+	char *next;			    /* revision that waits to take over; NULL: none */
+	struct cox_map members;		    /* key -> struct control_app: who moves with it */
 	bool dirty; /* an Application or the plan may be another one: look at all of it */
 };
 
@@ -95,7 +95,7 @@ struct hub_control {
 	struct cox_map uids;		     /* uid of an Application -> struct control_app */
 	struct cox_map repos;		     /* key -> struct control_repo */
 	struct cox_map lines;		     /* owner -> struct control_line */
-	struct cox_map bundles; /* hex of what the store holds -> anything */
+	struct cox_map bundles;		     /* hex of what the store holds -> anything */
 	struct cox_queue *sets, *apps, *repo_queue, *rollouts;
 	struct cox_list watchers;
 	struct cox_timer collect;
@@ -107,8 +107,7 @@ struct hub_control {
 
 /* ---- objects.c ---- */
 
-struct control_object *control_object(struct hub_control *c, enum hub_kind kind,
-				      const char *key);
+struct control_object *control_object(struct hub_control *c, enum hub_kind kind, const char *key);
 /* "NAMESPACE/NAME" or "NAME"; the caller's. */
 char *control_key(struct hub_control *c, enum hub_kind kind, const char *namespace,
 		  const char *name);
@@ -144,6 +143,8 @@ bool control_app_is_deleting(const struct control_app *a);
 
 int control_repos_init(struct hub_control *c, struct cox_error *err);
 void control_repos_fini(struct hub_control *c);
+/* Running fetches end soon. */
+void control_repos_cancel(struct hub_control *c);
 enum cox_queue_result control_look_at_repo(void *ctx, const char *key);
 struct control_repo *control_repo_follow(struct hub_control *c, const char *url,
 					 const char *revision, const char *tag_prefix,
@@ -181,8 +182,7 @@ void control_rollout_dirty(struct hub_control *c, const char *owner);
 void control_line_join(struct control_app *a);
 void control_line_leave(struct control_app *a);
 /* The application's target of the rollout that is under way; NULL: none. */
-const struct cox_rollout_target *control_target(struct hub_control *c,
-						const struct control_app *a,
+const struct cox_rollout_target *control_target(struct hub_control *c, const struct control_app *a,
 						struct cox_rollout **ret_rollout);
 void control_rollout_keep(struct hub_batch *batch, const struct cox_rollout *r);
 /* What the worst object of a report says; the caller's, NULL when none says anything. */
@@ -202,8 +202,7 @@ bool control_is_by_hand(const struct control_app *a, bool ordered);
 /* ---- delete.c ---- */
 
 /* Carries the deletion of an Application on; true when it is gone. */
-bool control_app_delete_step(struct hub_control *c, struct hub_batch *batch,
-			     struct control_app *a);
+bool control_app_delete_step(struct hub_control *c, struct hub_batch *batch, struct control_app *a);
 /* The same of an ApplicationSet. */
 bool control_set_delete_step(struct hub_control *c, struct hub_batch *batch,
 			     struct control_object *set);
@@ -222,6 +221,8 @@ int control_bundles_load(struct hub_control *c, struct cox_error *err);
 /* Applies the manifests that are destined for the hub itself. */
 void control_own_apply(struct hub_control *c, struct hub_batch *batch, struct control_app *a,
 		       bool by_hand);
+/* Whether they are all there as rendered. */
+bool control_own_is_synced(struct hub_control *c, const struct control_app *a);
 
 /* ---- status.c ---- */
 

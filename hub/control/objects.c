@@ -19,8 +19,8 @@ char *control_key(struct hub_control *c, enum hub_kind kind, const char *namespa
 {
 	if (!hub_kind_info(kind)->namespaced)
 		return cox_strdup(name);
-	return cox_asprintf("%s/%s",
-			    namespace && *namespace ? namespace : c->options.namespace, name);
+	return cox_asprintf("%s/%s", namespace && *namespace ? namespace : c->options.namespace,
+			    name);
 }
 
 /* The store's key. */
@@ -48,19 +48,19 @@ void control_objects_fini(struct hub_control *c)
 
 void control_object_keys(struct hub_control *c, enum hub_kind kind, cox_strings *ret_keys)
 {
-	COX_MAP_EACH(&c->objects[kind], slot)
+	COX_MAP_EACH (&c->objects[kind], slot)
 		cox_vec_push(ret_keys, cox_strdup(slot->key));
 }
 
 void control_all_apps(struct hub_control *c)
 {
-	COX_MAP_EACH(&c->objects[HUB_APPLICATION], slot)
+	COX_MAP_EACH (&c->objects[HUB_APPLICATION], slot)
 		cox_queue_add(c->apps, slot->key);
 }
 
 static void all_sets(struct hub_control *c)
 {
-	COX_MAP_EACH(&c->objects[HUB_APPLICATION_SET], slot)
+	COX_MAP_EACH (&c->objects[HUB_APPLICATION_SET], slot)
 		cox_queue_add(c->sets, slot->key);
 }
 
@@ -189,13 +189,14 @@ static int load(void *ctx, const char *key, struct cox_str body, struct cox_erro
 	int r;
 
 	if (kind == HUB_KIND_NONE)
-		return cox_error(err, COX_DATA_LOSS, "a kept object is of no known kind: '%s'", key);
+		return cox_error(err, COX_DATA_LOSS, "a kept object is of no known kind: '%s'",
+				 key);
 	r = cox_json_read(body, slash + 1, &doc, err);
 	if (r < 0)
 		return r;
-	version = strtoll(cox_node_cstr(COX_GET(cox_doc_root(doc), "metadata", "resourceVersion"),
-					"0"),
-			  NULL, 10);
+	version = strtoll(
+		cox_node_cstr(COX_GET(cox_doc_root(doc), "metadata", "resourceVersion"), "0"), NULL,
+		10);
 	if (version > c->resource_version)
 		c->resource_version = version;
 	object_set(c, kind, slash + 1, doc);
@@ -209,7 +210,7 @@ int control_objects_load(struct hub_control *c, struct cox_error *err)
 	if (r < 0)
 		return r;
 	for (int k = HUB_KIND_NONE + 1; k < HUB_N_KINDS; k++)
-		COX_MAP_EACH(&c->objects[k], slot) {
+		COX_MAP_EACH (&c->objects[k], slot) {
 			struct control_object *o = slot->value;
 
 			changed(c, k, slot->key, cox_doc_root(o->doc));
@@ -219,9 +220,14 @@ int control_objects_load(struct hub_control *c, struct cox_error *err)
 
 /* ---- applying ---- */
 
-static const char *const server_fields[] = {"managedFields", "selfLink", "uid", "resourceVersion",
-					    "generation", "creationTimestamp",
-					    "deletionTimestamp", "deletionGracePeriodSeconds"};
+static const char *const server_fields[] = {"managedFields",
+					    "selfLink",
+					    "uid",
+					    "resourceVersion",
+					    "generation",
+					    "creationTimestamp",
+					    "deletionTimestamp",
+					    "deletionGracePeriodSeconds"};
 
 static void keep_from(struct cox_doc *doc, struct cox_node *metadata, const struct cox_node *old,
 		      const char *key)
@@ -284,12 +290,13 @@ int hub_control_check(struct hub_control *c, struct cox_doc *object, struct cox_
 	if (kind == HUB_KIND_NONE) {
 		const struct cox_node *root = cox_doc_root(object);
 
-		return cox_error(err, COX_INVALID_ARGUMENT,
-				 "the hub does not keep objects of kind '%s' of '%s': it takes "
-				 "Application, ApplicationSet, AppProject, Cluster, RolloutPolicy, and "
-				 "Secrets with the label " HUB_SECRET_TYPE_LABEL,
-				 cox_node_cstr(cox_node_get(root, "kind"), "?"),
-				 cox_node_cstr(cox_node_get(root, "apiVersion"), "?"));
+		return cox_error(
+			err, COX_INVALID_ARGUMENT,
+			"the hub does not keep objects of kind '%s' of '%s': it takes "
+			"Application, ApplicationSet, AppProject, Cluster, RolloutPolicy, and "
+			"Secrets with the label " HUB_SECRET_TYPE_LABEL,
+			cox_node_cstr(cox_node_get(root, "kind"), "?"),
+			cox_node_cstr(cox_node_get(root, "apiVersion"), "?"));
 	}
 	r = hub_validate(object, err);
 	if (r == 0)
@@ -298,7 +305,8 @@ int hub_control_check(struct hub_control *c, struct cox_doc *object, struct cox_
 		return r;
 	if (kind == HUB_CLUSTER && strlen(name.name) > 63)
 		return cox_error(err, COX_INVALID_ARGUMENT,
-				 "the name of cluster '%s' is longer than 63 characters", name.name);
+				 "the name of cluster '%s' is longer than 63 characters",
+				 name.name);
 	key = control_key(c, kind, name.namespace, name.name);
 	old = control_object(c, kind, key);
 	if (old && COX_GET(cox_doc_root(old->doc), "metadata", "deletionTimestamp"))
@@ -358,7 +366,7 @@ void hub_control_list(struct hub_control *c, enum hub_kind kind, const char *nam
 
 	control_object_keys(c, kind, &keys);
 	cox_vec_sort(&keys, by_key);
-	COX_VEC_EACH(&keys, key) {
+	COX_VEC_EACH (&keys, key) {
 		const struct control_object *o = control_object(c, kind, *key);
 
 		if (namespace && *namespace && hub_kind_info(kind)->namespaced &&

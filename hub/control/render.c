@@ -1,10 +1,10 @@
 /* Rendering, in the pool: commits of the sources in, a bundle out. */
+#include "hub/render/render.h"
 #include "common/base/encode.h"
 #include "common/base/log.h"
 #include "common/crypto/digest.h"
 #include "hub/control/internal.h"
 #include "hub/render/bundle.h"
-#include "hub/render/render.h"
 #include "hub/source/tree.h"
 
 #include <stdio.h>
@@ -72,7 +72,7 @@ static int render_source(struct render_job *j, const struct hub_source *source, 
 		r = hub_render(tree, source, NULL, &rendered, err);
 	if (r < 0)
 		return r;
-	COX_VEC_EACH(&rendered.objects, doc) {
+	COX_VEC_EACH (&rendered.objects, doc) {
 		if (j->split && is_own_kind(cox_doc_root(*doc)))
 			cox_vec_push(&j->own, cox_doc_ref(*doc));
 		else
@@ -197,7 +197,7 @@ int control_render_start(struct control_app *a, struct cox_error *err)
 	j->generation = a->generation;
 	j->split = hub_destination_is_in_cluster(&a->view.destination) ||
 		   (a->cluster && cox_streq(a->cluster, c->options.in_cluster));
-	COX_VEC_EACH(&a->repos, repo)
+	COX_VEC_EACH (&a->repos, repo)
 		cox_vec_push(&j->commits, cox_strdup((*repo)->commit));
 	r = cox_pool_submit(c->render_pool, &j->job, work, done, j, err);
 	if (r < 0) {

@@ -28,7 +28,7 @@ static void line_free(void *p)
 	struct control_line *l = p;
 
 	cox_rollout_free(l->current);
-	COX_VEC_EACH(&l->past, r)
+	COX_VEC_EACH (&l->past, r)
 		cox_rollout_free(*r);
 	cox_vec_fini(&l->past);
 	cox_map_fini(&l->members);
@@ -111,7 +111,7 @@ int control_rollouts_load(struct hub_control *c, struct cox_error *err)
 
 	if (r < 0)
 		return r;
-	COX_MAP_EACH(&c->lines, slot) {
+	COX_MAP_EACH (&c->lines, slot) {
 		struct control_line *l = slot->value;
 
 		cox_vec_sort(&l->past, by_start);
@@ -134,7 +134,8 @@ static void notify(void *arg)
 {
 	struct notice *n = arg;
 
-	COX_LIST_EACH(&n->control->watchers, node) {
+	COX_LIST_EACH(&n->control->watchers, node)
+	{
 		struct hub_watcher *w = COX_LIST_ENTRY(node, struct hub_watcher, node);
 
 		w->fn(w->ctx, n->owner);
@@ -198,7 +199,7 @@ static bool plan_of(struct look *l)
 	}
 	if (cox_rollout_plan_parse(strategy, &l->plan, &problems, NULL) < 0)
 		known = false;
-	COX_VEC_EACH(&problems, p)
+	COX_VEC_EACH (&problems, p)
 		free(*p);
 	cox_vec_fini(&problems);
 	return known;
@@ -234,7 +235,8 @@ static void feed(struct look *l, const struct control_app *a)
 			p.operation_digest =
 				op->digest.len == HUB_DIGEST_BYTES ? op->digest.data : NULL;
 			p.operation_message = op->message;
-			p.operation_phase = phases[op->phase < COX_ARRAY_LEN(phases) ? op->phase : 0];
+			p.operation_phase =
+				phases[op->phase < COX_ARRAY_LEN(phases) ? op->phase : 0];
 		}
 		if (cox_rollout_observe(l->line->current, a->uid, &p, l->now_ms))
 			l->changed = true;
@@ -296,7 +298,7 @@ static bool pins(const struct look *l, const struct cox_rollout *r, const member
 {
 	if (!r || r->targets.n != v->n || !cox_rollout_plan_equal(&r->plan, &l->plan))
 		return false;
-	COX_VEC_EACH(v, m) {
+	COX_VEC_EACH (v, m) {
 		const struct cox_rollout_target *t = cox_rollout_find(r, m->uid);
 		int wave = m->by_hand ? -1 : cox_rollout_plan_wave(&l->plan, m->labels, NULL);
 
@@ -310,7 +312,7 @@ static bool pins(const struct look *l, const struct cox_rollout *r, const member
 
 static bool has_planned(const struct look *l, const members *v)
 {
-	COX_VEC_EACH(v, m)
+	COX_VEC_EACH (v, m)
 		if (!m->by_hand && cox_rollout_plan_wave(&l->plan, m->labels, NULL) >= 0)
 			return true;
 	return false;
@@ -322,7 +324,7 @@ static char *revision_of(const members *v)
 	_cleanup_map_ struct cox_map seen = COX_MAP_INIT;
 	_cleanup_buf_ struct cox_buf text = COX_BUF_INIT;
 
-	COX_VEC_EACH(v, m) {
+	COX_VEC_EACH (v, m) {
 		char brief[13] = "";
 
 		snprintf(brief, sizeof(brief), "%.12s", m->revision ? m->revision : "");
@@ -390,7 +392,7 @@ static void consider(struct look *l)
 	int64_t again_ms = INT64_MAX;
 	bool settled = true;
 
-	COX_MAP_EACH(&l->line->members, slot) {
+	COX_MAP_EACH (&l->line->members, slot) {
 		const struct control_app *a = slot->value;
 
 		if (control_app_is_deleting(a))
@@ -453,7 +455,7 @@ static void step(struct look *l)
 		return;
 	if (cox_rollout_step(r, l->now_ms, &moves))
 		l->keep = l->changed = true;
-	COX_VEC_EACH(&moves, i)
+	COX_VEC_EACH (&moves, i)
 		move(l, &r->targets.items[*i]);
 	if (r->phase == COX_ROLLOUT_SUCCEEDED && l->keep)
 		cox_log_info("rollout done", COX_KV("owner", r->owner), COX_KV("id", r->id),
@@ -464,7 +466,7 @@ static void step(struct look *l)
 /* Policy, target digest and the like of everybody, the sync digest as it is. */
 static void refresh_assignments(struct look *l)
 {
-	COX_MAP_EACH(&l->line->members, slot) {
+	COX_MAP_EACH (&l->line->members, slot) {
 		struct control_app *a = slot->value;
 		const hub_assignment *have;
 		const uint8_t *digest;
@@ -474,7 +476,7 @@ static void refresh_assignments(struct look *l)
 			continue;
 		have = hub_fleet_assignment(l->c->fleet, a->cluster, a->uid);
 		digest = have && have->sync_digest.len == HUB_DIGEST_BYTES ? have->sync_digest.data
-									    : NULL;
+									   : NULL;
 		if (control_assign(l->c, l->batch, a, digest, have ? have->sync_revision : NULL,
 				   NULL) == 0)
 			continue;
@@ -505,19 +507,19 @@ enum cox_queue_result control_look_at_rollout(void *ctx, const char *owner)
 	if (l.line->current && l.line->current->phase == COX_ROLLOUT_PROGRESSING) {
 		if (l.line->dirty)
 			drop_gone(&l);
-		COX_MAP_EACH(&l.line->members, slot)
+		COX_MAP_EACH (&l.line->members, slot)
 			feed(&l, slot->value);
 	}
 	if (known && (l.line->dirty || l.line->next))
 		consider(&l);
 	if (l.line->current && l.line->current->phase == COX_ROLLOUT_PROGRESSING)
-		COX_MAP_EACH(&l.line->members, slot)
+		COX_MAP_EACH (&l.line->members, slot)
 			feed(&l, slot->value);
 	step(&l);
 	if (l.line->dirty)
 		refresh_assignments(&l);
 	if (l.line->dirty)
-		COX_MAP_EACH(&l.line->members, slot)
+		COX_MAP_EACH (&l.line->members, slot)
 			control_own_apply(c, l.batch, slot->value, false);
 	l.line->dirty = !known && l.line->dirty;
 	if (l.keep && l.line->current)
@@ -574,12 +576,12 @@ const struct cox_rollout *hub_control_rollout(struct hub_control *c, const char 
 
 const struct cox_rollout *hub_control_rollout_by_id(struct hub_control *c, const char *id)
 {
-	COX_MAP_EACH(&c->lines, slot) {
+	COX_MAP_EACH (&c->lines, slot) {
 		const struct control_line *l = slot->value;
 
 		if (l->current && strcmp(l->current->id, id) == 0)
 			return l->current;
-		COX_VEC_EACH(&l->past, r)
+		COX_VEC_EACH (&l->past, r)
 			if (strcmp((*r)->id, id) == 0)
 				return *r;
 	}
@@ -596,16 +598,16 @@ void hub_control_each_rollout(struct hub_control *c,
 {
 	COX_VEC(struct cox_rollout *) all = {0};
 
-	COX_MAP_EACH(&c->lines, slot) {
+	COX_MAP_EACH (&c->lines, slot) {
 		const struct control_line *l = slot->value;
 
 		if (l->current)
 			cox_vec_push(&all, l->current);
-		COX_VEC_EACH(&l->past, r)
+		COX_VEC_EACH (&l->past, r)
 			cox_vec_push(&all, *r);
 	}
 	cox_vec_sort(&all, newest_first);
-	COX_VEC_EACH(&all, r)
+	COX_VEC_EACH (&all, r)
 		fn(ctx, *r);
 	cox_vec_fini(&all);
 }

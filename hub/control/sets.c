@@ -12,7 +12,7 @@ struct clusters {
 
 static void clusters_fini(struct clusters *v)
 {
-	COX_VEC_EACH(&v->views, c) {
+	COX_VEC_EACH (&v->views, c) {
 		hub_cluster_fini(*c);
 		free(*c);
 	}
@@ -27,7 +27,7 @@ static int by_name(const void *a, const void *b)
 
 static void clusters_init(struct hub_control *c, struct clusters *v)
 {
-	COX_MAP_EACH(&c->objects[HUB_CLUSTER], slot) {
+	COX_MAP_EACH (&c->objects[HUB_CLUSTER], slot) {
 		struct hub_cluster *view = cox_new(struct hub_cluster);
 
 		if (hub_cluster_init(view, ((struct control_object *)slot->value)->doc, NULL) == 0)
@@ -60,8 +60,8 @@ static void produce(struct pass *p, struct cox_doc *generated)
 {
 	struct hub_control *c = p->c;
 	const struct cox_node *root = cox_doc_root(generated);
-	_cleanup_free_ char *key = control_key(c, HUB_APPLICATION, p->set.namespace,
-					       hub_object_name(root));
+	_cleanup_free_ char *key =
+		control_key(c, HUB_APPLICATION, p->set.namespace, hub_object_name(root));
 	const struct control_object *old = control_object(c, HUB_APPLICATION, key);
 	_cleanup_doc_ struct cox_doc *next = NULL;
 	_cleanup_free_ char *text = NULL;
@@ -80,8 +80,8 @@ static void produce(struct pass *p, struct cox_doc *generated)
 		p->waits = true;
 		return;
 	}
-	if (old && (!p->set.may_update ||
-		    hub_generate_is_same(&p->set, cox_doc_root(old->doc), root)))
+	if (old &&
+	    (!p->set.may_update || hub_generate_is_same(&p->set, old->doc, generated)))
 		return;
 	next = old ? hub_generate_update(&p->set, old->doc, generated) : cox_doc_ref(generated);
 	if (hub_control_apply(c, p->batch, next, &applied, &err) < 0) {
@@ -99,7 +99,7 @@ static void drop_others(struct pass *p)
 	if (!p->set.may_delete)
 		return;
 	control_object_keys(c, HUB_APPLICATION, &keys);
-	COX_VEC_EACH(&keys, key) {
+	COX_VEC_EACH (&keys, key) {
 		const struct control_object *o = control_object(c, HUB_APPLICATION, *key);
 		const struct cox_node *root = cox_doc_root(o->doc);
 
@@ -137,15 +137,16 @@ static int expand(struct pass *p, struct cox_error *err)
 	int r;
 
 	clusters_init(p->c, &clusters);
-	r = hub_generate(&p->set,
-			 &(struct hub_generate_input){
-				 .clusters = (const struct hub_cluster *const *)clusters.views.items,
-				 .n_clusters = clusters.views.n,
-				 .home_namespace = p->c->options.namespace},
-			 &g, err);
+	r = hub_generate(
+		&p->set,
+		&(struct hub_generate_input){
+			.clusters = (const struct hub_cluster *const *)clusters.views.items,
+			.n_clusters = clusters.views.n,
+			.home_namespace = p->c->options.namespace},
+		&g, err);
 	if (r < 0)
 		return r;
-	COX_VEC_EACH(&g.applications, doc)
+	COX_VEC_EACH (&g.applications, doc)
 		produce(p, *doc);
 	/* A set that could not say everything might have named what seems to be dropped. */
 	if (g.problems.n_errors == 0)
@@ -170,7 +171,7 @@ static void check_strategy(struct control_object *o)
 		text = cox_asprintf("%s (and %zu more)", problems.items[0], problems.n - 1);
 	control_condition_set(&o->conditions, "InvalidRolloutConfig", text);
 	cox_rollout_plan_fini(&plan);
-	COX_VEC_EACH(&problems, s)
+	COX_VEC_EACH (&problems, s)
 		free(*s);
 	cox_vec_fini(&problems);
 }

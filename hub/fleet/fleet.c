@@ -219,7 +219,7 @@ void hub_fleet_each_of(const struct hub_fleet *f, const char *cluster,
 
 	if (!m)
 		return;
-	COX_MAP_EACH(&m->entries, e)
+	COX_MAP_EACH (&m->entries, e)
 		fn(ctx, m->name, fleet_entry_assignment(e->value), fleet_entry_tombstone(e->value));
 }
 
@@ -228,7 +228,7 @@ void hub_fleet_each(const struct hub_fleet *f,
 			       const hub_tombstone *t),
 		    void *ctx)
 {
-	COX_MAP_EACH(&f->members, slot)
+	COX_MAP_EACH (&f->members, slot)
 		hub_fleet_each_of(f, slot->key, fn, ctx);
 }
 

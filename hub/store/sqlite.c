@@ -26,15 +26,16 @@ static const struct cox_db_migration migrations[] = {
 	{                                                                                          \
 		table,                                                                             \
 			"INSERT INTO " table "(key, body, sealed) VALUES(?,?,?) ON CONFLICT(key) " \
-					     "DO UPDATE SET body = excluded.body, "                \
+			"DO UPDATE SET body = excluded.body, "                                     \
 			"sealed = excluded.sealed",                                                \
 			"DELETE FROM " table " WHERE key = ?",                                     \
 			"SELECT body, sealed FROM " table " WHERE key = ?",                        \
-			"SELECT key, body, sealed FROM " table " ORDER BY key"                     \
+			"SELECT key, body, sealed FROM " table " ORDER BY key",                    \
+			"SELECT key FROM " table                                                   \
 	}
 
 static const struct {
-	const char *name, *put, *del, *get, *each;
+	const char *name, *put, *del, *get, *each, *keys;
 } tables[HUB_N_TABLES] = {
 	[HUB_TABLE_META] = SQL("meta"),	      [HUB_TABLE_OBJECT] = SQL("object"),
 	[HUB_TABLE_TOKEN] = SQL("token"),     [HUB_TABLE_BINDING] = SQL("binding"),
@@ -463,6 +464,17 @@ int hub_store_each(struct hub_store *s, enum hub_table table,
 		if (done < 0)
 			return done;
 	}
+	return r;
+}
+
+int hub_store_keys(struct hub_store *s, enum hub_table table,
+		   void (*fn)(void *ctx, const char *key), void *ctx, struct cox_error *err)
+{
+	_cleanup_stmt_ struct cox_stmt q = COX_STMT_INIT;
+	int r = cox_stmt_begin(&q, s->reader, tables[table].keys, err);
+
+	while (r >= 0 && (r = cox_stmt_step(&q, err)) > 0)
+		fn(ctx, cox_stmt_text(&q, 0));
 	return r;
 }
 

@@ -91,6 +91,9 @@ int hub_store_each(struct hub_store *s, enum hub_table table,
 		   int (*fn)(void *ctx, const char *key, struct cox_str body,
 			     struct cox_error *err),
 		   void *ctx, struct cox_error *err);
+/* The keys alone. */
+int hub_store_keys(struct hub_store *s, enum hub_table table,
+		   void (*fn)(void *ctx, const char *key), void *ctx, struct cox_error *err);
 /* One row, at the start. Appends; COX_NOT_FOUND. */
 int hub_store_get(struct hub_store *s, enum hub_table table, const char *key, struct cox_buf *out,
 		  struct cox_error *err);

@@ -1,0 +1,149 @@
+/* Rollouts: list, get, and the stream of what changes. */
+#include "hub/web/internal.h"
+
+#define HEARTBEAT_MS 15000
+
+struct listing {
+	struct hub_control *control;
+	struct cox_doc *doc;
+	struct cox_node *list;
+	const char *owner;
+};
+
+static void list_one(void *ctx, const struct cox_rollout *r)
+{
+	struct listing *l = ctx;
+
+	if (l->owner && strcmp(l->owner, r->owner) != 0)
+		return;
+	cox_list_push(l->doc, l->list, hub_control_rollout_status(l->control, r, l->doc));
+}
+
+void web_rollouts(struct web_call *call)
+{
+	_cleanup_doc_ struct cox_doc *doc = cox_doc_new("rollouts");
+	struct cox_node *map = cox_doc_map(doc);
+	struct listing l = {.control = call->web->control,
+			    .doc = doc,
+			    .list = cox_doc_list(doc),
+			    .owner = cox_http_query(call->request, "owner")};
+
+	hub_control_each_rollout(call->web->control, list_one, &l);
+	cox_map_put(doc, map, "items", l.list);
+	web_reply_node(call->request, 200, map);
+}
+
+static void reply(struct web_call *call, const struct cox_rollout *r, const char *name)
+{
+	_cleanup_doc_ struct cox_doc *doc = cox_doc_new("rollout");
+
+	if (r)
+		web_reply_node(call->request, 200,
+			       hub_control_rollout_status(call->web->control, r, doc));
+	else
+		web_reply_code(call->request, COX_NOT_FOUND, "no rollout of '%s'", name);
+}
+
+static const char *ns(struct web_call *call)
+{
+	return strcmp(call->vars[0], "-") == 0 ? NULL : call->vars[0];
+}
+
+void web_rollout(struct web_call *call)
+{
+	reply(call, hub_control_rollout(call->web->control, ns(call), call->vars[1]),
+	      call->vars[1]);
+}
+
+void web_rollout_by_id(struct web_call *call)
+{
+	reply(call, hub_control_rollout_by_id(call->web->control, call->vars[0]), call->vars[0]);
+}
+
+/* ---- the stream ---- */
+
+struct stream {
+	struct cox_list node; /* of the web's streams */
+	struct hub_web *web;
+	struct cox_http_request *request;
+	struct hub_watcher watcher;
+	struct cox_timer heartbeat;
+	char *namespace, *name;
+};
+
+static void stream_free(struct stream *s)
+{
+	cox_list_remove(&s->node);
+	hub_control_unwatch(&s->watcher);
+	cox_timer_stop(&s->heartbeat);
+	free(s->namespace);
+	free(s->name);
+	free(s);
+}
+
+static void stream_gone(void *arg)
+{
+	stream_free(arg);
+}
+
+/* A reader that is too slow is cut off by the server, which calls stream_gone later. */
+static void stream_write(struct stream *s, struct cox_str text)
+{
+	cox_http_write(s->request, text);
+	cox_timer_start(&s->heartbeat, HEARTBEAT_MS);
+}
+
+static void stream_send(struct stream *s, const struct cox_rollout *r)
+{
+	_cleanup_doc_ struct cox_doc *doc = cox_doc_new("rollout");
+	_cleanup_buf_ struct cox_buf text = COX_BUF_INIT;
+
+	cox_buf_puts(&text, "event: rollout\ndata: ");
+	cox_json_write(&text, hub_control_rollout_status(s->web->control, r, doc));
+	cox_buf_puts(&text, "\n\n");
+	stream_write(s, cox_buf_str(&text));
+}
+
+static void stream_changed(void *ctx, const char *owner)
+{
+	struct stream *s = ctx;
+	const struct cox_rollout *r = hub_control_rollout(s->web->control, s->namespace, s->name);
+
+	if (r && strcmp(r->owner, owner) == 0)
+		stream_send(s, r);
+}
+
+static void stream_beat(void *arg)
+{
+	stream_write(arg, COX_STR(": still here\n\n"));
+}
+
+void web_rollout_watch(struct web_call *call)
+{
+	struct stream *s = cox_new(struct stream);
+	const struct cox_rollout *r;
+
+	s->web = call->web;
+	s->request = call->request;
+	s->namespace = cox_strdup(ns(call));
+	s->name = cox_strdup(call->vars[1]);
+	s->watcher.fn = stream_changed;
+	s->watcher.ctx = s;
+	cox_list_append(&call->web->streams, &s->node);
+	hub_control_watch(call->web->control, &s->watcher);
+	cox_timer_init(&s->heartbeat, call->web->loop, stream_beat, s);
+	cox_http_on_gone(call->request, stream_gone, s);
+	cox_http_set_header(call->request, "Cache-Control", "no-store");
+	cox_http_start(call->request, 200, "text/event-stream");
+	r = hub_control_rollout(call->web->control, s->namespace, s->name);
+	if (r)
+		stream_send(s, r);
+	else
+		stream_beat(s);
+}
+
+void web_streams_fini(struct hub_web *w)
+{
+	COX_LIST_EACH(&w->streams, node)
+	stream_free(COX_LIST_ENTRY(node, struct stream, node));
+}
