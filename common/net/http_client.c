@@ -166,11 +166,14 @@ const char *cox_http_answer_header(const struct cox_http_answer *answer, const c
 
 static struct cox_http_answer answer_of(struct cox_http_call *call)
 {
-	long status = 0;
+	long status = 0, version = 0;
 
 	curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &status);
-	return (struct cox_http_answer){
-		.status = (int)status, .body = cox_buf_str(&call->answer_body), .call = call};
+	curl_easy_getinfo(call->easy, CURLINFO_HTTP_VERSION, &version);
+	return (struct cox_http_answer){.status = (int)status,
+					.is_http2 = version == CURL_HTTP_VERSION_2_0,
+					.body = cox_buf_str(&call->answer_body),
+					.call = call};
 }
 
 /* A byte came. */

@@ -54,7 +54,8 @@ DEFINE_CLEANUP(struct cox_http_client *, cox_http_client_free);
 
 /* An answer, borrowed during done. */
 struct cox_http_answer {
-	int status; /* 0: there was no answer, see the error */
+	int status;    /* 0: there was no answer, see the error */
+	bool is_http2; /* what was spoken */
 	struct cox_str body;
 	const struct cox_http_call *call;
 };

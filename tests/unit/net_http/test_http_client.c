@@ -486,6 +486,48 @@ static void tls_is_verified(void **state)
 	certificates_fini(&certs);
 }
 
+static void streams_go_over_tls_too(void **state)
+{
+	struct certificates certs;
+	struct call c = {0};
+	_cleanup_buf_ struct cox_buf block = COX_BUF_INIT, all = COX_BUF_INIT;
+
+	(void)state;
+	certificates_init(&certs);
+	start((struct cox_http_server_options){.cert_path = certs.server_cert_path,
+					       .key_path = certs.server_key_path});
+	struct cox_http_target target = {.ca_data = cox_buf_str(&certs.server_ca)};
+	begin(&c, (struct cox_http_send){.url = url("https", "/keep"),
+					 .target = &target,
+					 .on_bytes = piece,
+					 .total_timeout_ms = -1});
+	assert_int_equal(cox_loop_wait(loop, is_kept, NULL, 5000, NULL), 0);
+	cox_http_start(kept, 200, "application/json");
+	cox_http_write(kept, COX_STR("one\n"));
+	assert_int_equal(cox_loop_wait(loop, has_piece, &c, 5000, NULL), 0);
+	while (block.len < 100000)
+		cox_buf_printf(&block, "%zu\n", block.len);
+	cox_buf_puts(&all, "one\n");
+	for (int i = 0; i < 30; i++) {
+		assert_true(cox_http_write(kept, cox_buf_str(&block)) >= 0);
+		cox_buf_puts_str(&all, cox_buf_str(&block));
+	}
+	cox_http_end(kept);
+	expect(&c, 200, all.ptr);
+
+	struct call gone = {0};
+	kept = NULL;
+	begin(&gone, (struct cox_http_send){.url = url("https", "/keep"),
+					    .target = &target,
+					    .on_bytes = piece,
+					    .total_timeout_ms = -1});
+	assert_int_equal(cox_loop_wait(loop, is_kept, NULL, 5000, NULL), 0);
+	cox_http_start(kept, 200, "application/json");
+	cox_http_cancel(gone.call);
+	assert_int_equal(cox_loop_wait(loop, is_gone, NULL, 5000, NULL), 0);
+	certificates_fini(&certs);
+}
+
 static void clients_show_certificates(void **state)
 {
 	struct certificates certs;
@@ -595,6 +637,7 @@ int main(void)
 		CLIENT_TEST(nobody_there),
 		CLIENT_TEST(a_policy_refuses_addresses),
 		CLIENT_TEST(tls_is_verified),
+		CLIENT_TEST(streams_go_over_tls_too),
 		CLIENT_TEST(clients_show_certificates),
 		CLIENT_TEST(many_at_once_over_few_connections),
 		CLIENT_TEST(the_client_may_go_inside_a_done),
