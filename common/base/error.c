@@ -68,8 +68,8 @@ static void mark_cut(char *message, size_t size, int wanted)
 		memcpy(message + size - 4, "...", 4);
 }
 
-static int fill(struct cox_error *err, enum cox_code code, int sys, const char *format,
-		va_list args)
+__attribute__((format(printf, 4, 0))) static int fill(struct cox_error *err, enum cox_code code,
+						      int sys, const char *format, va_list args)
 {
 	char text[sizeof(err->message)];
 	int n;
