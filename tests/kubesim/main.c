@@ -1,0 +1,287 @@
+/* The shell: kubesim on HTTP. One thread, one loop. */
+#include "common/base/cleanup.h"
+#include "common/base/clock.h"
+#include "common/base/file.h"
+#include "common/base/log.h"
+#include "common/base/options.h"
+#include "common/net/http_server.h"
+#include "common/run/loop.h"
+#include "tests/kubesim/kubesim.h"
+
+#include <signal.h>
+#include <stddef.h>
+#include <stdio.h>
+
+/* Changes are on disk this long after the first of them, at the latest. */
+#define SAVE_DELAY_MS 200
+#define DATA_MAX      (1u << 30)
+
+struct config {
+	char *listen, *name, *kubeconfig_out, *data, *faults, *token;
+};
+
+static const struct cox_option rows[] = {
+	{"listen", 'l', COX_OPT_STRING, offsetof(struct config, listen), .arg = "HOST:PORT",
+	 .help = "where to serve; port 0 picks one", .def = "127.0.0.1:0"},
+	{"name", 'n', COX_OPT_STRING, offsetof(struct config, name), .arg = "NAME",
+	 .help = "what the cluster is called", .def = "kubesim"},
+	{"kubeconfig-out", 'k', COX_OPT_STRING, offsetof(struct config, kubeconfig_out),
+	 .arg = "FILE", .help = "write a kubeconfig for it there"},
+	{"data", 'd', COX_OPT_STRING, offsetof(struct config, data), .arg = "FILE",
+	 .help = "keep the objects there across restarts"},
+	{"faults", 'f', COX_OPT_STRING, offsetof(struct config, faults), .arg = "FILE",
+	 .help = "what shall go wrong (see README.md); read again on SIGHUP"},
+	{"token", 't', COX_OPT_STRING, offsetof(struct config, token), .arg = "TOKEN",
+	 .help = "the bearer token that clients must show; without it everybody is let in"},
+	{0},
+};
+
+static const struct cox_options spec = {.program = "kubesim",
+					.env_prefix = "KUBESIM_",
+					.usage = "[flags]",
+					.summary = "A simulated Kubernetes API server.",
+					.rows = rows};
+
+struct shell {
+	struct config config;
+	struct cox_loop *loop;
+	struct cox_http_server *server;
+	struct kubesim *sim;
+	struct cox_timer run_timer, save_timer;
+	uint64_t saved;
+};
+
+struct stream {
+	struct shell *shell;
+	struct kubesim_watch *watch;
+	struct cox_http_request *request;
+	struct cox_task task;
+};
+
+static void run(struct shell *shell);
+
+/* ---- watches ---- */
+
+static void stream_free(struct stream *s)
+{
+	cox_loop_unsend(s->shell->loop, &s->task);
+	kubesim_watch_close(s->watch);
+	free(s);
+}
+
+static void stream_gone(void *arg)
+{
+	stream_free(arg);
+}
+
+/* Hands on what there is; a reader that is too slow is cut off, and lists anew. */
+static void stream_pump(void *arg)
+{
+	struct stream *s = arg;
+	_cleanup_buf_ struct cox_buf out = COX_BUF_INIT;
+
+	int over = kubesim_watch_pull(s->watch, &out);
+	if (out.len && cox_http_write(s->request, cox_buf_str(&out)) < 0)
+		return; /* gone is called */
+	if (!over)
+		return;
+	cox_http_end(s->request);
+	stream_free(s);
+}
+
+static void stream_ready(void *arg)
+{
+	struct stream *s = arg;
+
+	cox_loop_send(s->shell->loop, &s->task);
+}
+
+static void stream_start(struct shell *shell, struct cox_http_request *request,
+			 struct kubesim_response *response)
+{
+	struct stream *s = cox_new(struct stream);
+
+	*s = (struct stream){.shell = shell, .watch = TAKE(response->watch), .request = request};
+	cox_task_init(&s->task, stream_pump, s);
+	cox_http_on_gone(request, stream_gone, s);
+	cox_http_start(request, response->status, response->content_type);
+	kubesim_watch_on_ready(s->watch, stream_ready, s);
+	stream_pump(s);
+}
+
+/* ---- requests ---- */
+
+static void put_warnings(struct cox_http_request *request, const struct kubesim_response *response)
+{
+	struct cox_str rest = cox_buf_str(&response->warnings), line;
+
+	while (rest.len && cox_str_split(&rest, '\n', &line)) {
+		_cleanup_free_ char *text = cox_str_dup(line);
+		if (*text)
+			cox_http_set_header(request, "Warning", text);
+	}
+}
+
+static void handle(void *arg, struct cox_http_request *http)
+{
+	struct shell *shell = arg;
+	struct kubesim_response response;
+	const struct kubesim_request request = {
+		.method = cox_http_method(http),
+		.path = cox_http_path(http),
+		.query = cox_http_query_string(http),
+		.accept = cox_http_header(http, "accept"),
+		.content_type = cox_http_header(http, "content-type"),
+		.user_agent = cox_http_header(http, "user-agent"),
+		.authorization = cox_http_header(http, "authorization"),
+		.body = cox_http_body(http)};
+
+	run(shell);
+	kubesim_handle(shell->sim, &request, &response);
+	put_warnings(http, &response);
+	if (response.watch)
+		stream_start(shell, http, &response);
+	else
+		cox_http_reply_take(http, response.status, response.content_type, &response.body);
+	kubesim_response_fini(&response);
+	run(shell);
+}
+
+/* ---- time ---- */
+
+static void save(void *arg)
+{
+	struct shell *shell = arg;
+	_cleanup_buf_ struct cox_buf text = COX_BUF_INIT;
+	struct cox_error err;
+
+	if (!shell->config.data || kubesim_version(shell->sim) == shell->saved)
+		return;
+	kubesim_save(shell->sim, &text);
+	if (cox_file_write(shell->config.data, cox_buf_str(&text), 0600, &err) < 0)
+		cox_log_error("cannot save", COX_KV_ERROR(&err));
+	else
+		shell->saved = kubesim_version(shell->sim);
+}
+
+static void run(struct shell *shell)
+{
+	int64_t next = kubesim_run(shell->sim, cox_clock_wall_ms());
+
+	if (next >= 0)
+		cox_timer_start(&shell->run_timer, next > 0 ? next : 1);
+	else
+		cox_timer_stop(&shell->run_timer);
+	if (shell->config.data && kubesim_version(shell->sim) != shell->saved &&
+	    !cox_timer_is_running(&shell->save_timer))
+		cox_timer_start(&shell->save_timer, SAVE_DELAY_MS);
+}
+
+static void on_timer(void *arg)
+{
+	run(arg);
+}
+
+static void on_stop(void *arg, int number)
+{
+	struct shell *shell = arg;
+
+	(void)number;
+	cox_loop_stop(shell->loop);
+}
+
+/* ---- start ---- */
+
+static int load(struct shell *shell, struct cox_error *err)
+{
+	_cleanup_buf_ struct cox_buf text = COX_BUF_INIT;
+
+	if (!shell->config.data)
+		return 0;
+	int r = cox_file_read(shell->config.data, DATA_MAX, &text, err);
+	if (r == -COX_NOT_FOUND)
+		return 0;
+	return r < 0 ? r : kubesim_load(shell->sim, cox_buf_str(&text), err);
+}
+
+static int write_kubeconfig(struct shell *shell, struct cox_error *err)
+{
+	_cleanup_buf_ struct cox_buf text = COX_BUF_INIT;
+	const char *name = shell->config.name;
+
+	if (!shell->config.kubeconfig_out)
+		return 0;
+	cox_buf_printf(&text,
+		       "apiVersion: v1\nkind: Config\ncurrent-context: %s\nclusters:\n- name: %s\n"
+		       "  cluster:\n    server: http://%s\ncontexts:\n- name: %s\n  context:\n"
+		       "    cluster: %s\n    user: admin\nusers:\n- name: admin\n  user:\n"
+		       "    token: %s\n",
+		       name, name, cox_http_server_address(shell->server), name, name,
+		       shell->config.token ? shell->config.token : "admin");
+	return cox_file_write(shell->config.kubeconfig_out, cox_buf_str(&text), 0600, err);
+}
+
+static int serve(struct shell *shell, struct cox_error *err)
+{
+	const struct kubesim_options options = {.name = shell->config.name,
+						.token = shell->config.token};
+	const struct cox_http_server_options http = {
+		.listen = shell->config.listen, .handler = handle, .arg = shell};
+	static const int stops[] = {SIGINT, SIGTERM};
+	struct cox_signal signals[COX_ARRAY_LEN(stops)];
+
+	int r = cox_loop_new(&shell->loop, err);
+	if (r < 0)
+		return r;
+	shell->sim = kubesim_new(&options, cox_clock_wall_ms());
+	r = load(shell, err);
+	if (r < 0)
+		return r;
+	shell->saved = kubesim_version(shell->sim);
+	cox_timer_init(&shell->run_timer, shell->loop, on_timer, shell);
+	cox_timer_init(&shell->save_timer, shell->loop, save, shell);
+	r = cox_http_server_new(shell->loop, &http, &shell->server, err);
+	if (r == 0)
+		r = write_kubeconfig(shell, err);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < COX_ARRAY_LEN(stops); i++)
+		if (cox_signal_start(&signals[i], shell->loop, stops[i], on_stop, shell, err) < 0)
+			return -err->code;
+	run(shell);
+	printf("listening %s\n", cox_http_server_address(shell->server));
+	fflush(stdout);
+	cox_loop_run(shell->loop);
+	for (size_t i = 0; i < COX_ARRAY_LEN(stops); i++)
+		cox_signal_stop(&signals[i]);
+	cox_timer_stop(&shell->run_timer);
+	cox_timer_stop(&shell->save_timer);
+	save(shell);
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	struct shell shell = {0};
+	cox_strings args = {0};
+	struct cox_error err;
+
+	cox_log_init("kubesim", COX_LOG_INFO, COX_LOG_TEXT);
+	int r = cox_options_parse(&spec, argc, argv, &shell.config, &args, &err);
+	if (r < 0)
+		return cox_options_usage_error("kubesim", &err);
+	if (r == 0 && args.n) {
+		cox_error(&err, COX_INVALID_ARGUMENT, "unexpected argument '%s'", args.items[0]);
+		r = -1;
+	} else if (r == 0) {
+		r = serve(&shell, &err);
+	}
+	if (r < 0)
+		fprintf(stderr, "kubesim: %s\n", err.message);
+	cox_http_server_free(shell.server);
+	kubesim_free(shell.sim);
+	cox_loop_free(shell.loop);
+	cox_options_fini(&spec, &shell.config);
+	cox_vec_fini(&args);
+	return r < 0 ? 1 : 0;
+}
