@@ -193,6 +193,14 @@ static void recv_done(void *arg)
 	unlock_and_tell(s);
 }
 
+/* Under the lock, after a send: the next one, or the end when nothing is left. */
+static void settle(struct stream *s)
+{
+	flush(s);
+	if (!s->sending && s->closing)
+		close_now(s, &s->why);
+}
+
 static void send_done(void *arg)
 {
 	struct stream *s = arg;
@@ -213,9 +221,7 @@ static void send_done(void *arg)
 	}
 	s->sending = false;
 	cox_buf_fini(&s->flying);
-	flush(s);
-	if (!s->sending && s->closing)
-		close_now(s, &s->why);
+	settle(s);
 	if (!s->sending && !s->closed && s->owes_sent) {
 		s->owes_sent = false;
 		sent = true;
@@ -229,7 +235,7 @@ static void send_done(void *arg)
 	s->wire.events->on_sent(s->wire.ctx);
 	pthread_mutex_lock(&s->lock);
 	s->sending = false;
-	flush(s);
+	settle(s);
 	unlock_and_tell(s);
 }
 

@@ -217,6 +217,7 @@ static void test_unary(void **state)
 		}
 		options.metadata = code;
 		options.n_metadata = 2;
+		c.data.len = 0;
 		u = (struct unary){0};
 		assert_int_equal(cox_rpc_call_unary(s.caller->conn, &echo_descriptor, "Once",
 						    &options, &c.base, unary_done, &u, NULL, NULL),
@@ -809,7 +810,7 @@ static bool has_more_bytes(void *arg)
 static void test_keepalive(void **state)
 {
 	const struct cox_rpc_settings settings = {
-		.keepalive_ms = 5, .keepalive_dead_ms = 5000, .max_pings_per_s = 1000};
+		.keepalive_ms = 5, .keepalive_dead_ms = 400, .max_pings_per_s = 1000};
 	struct cox_rpc_conn_stats stats;
 	struct pinged p;
 	struct scene s;
