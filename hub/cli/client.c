@@ -32,7 +32,8 @@ static int read_token_file(const char *path, char **ret_token, struct cox_error 
 	if (r < 0)
 		return r;
 	*ret_token = cox_str_dup(cox_str_trim(cox_buf_str(&text)));
-	explicit_bzero(text.ptr, text.len);
+	if (text.ptr)
+		explicit_bzero(text.ptr, text.len);
 	return 0;
 }
 

@@ -93,7 +93,8 @@ int cli_credentials_store(const char *url, const char *token, char **ret_path,
 	r = cox_dir_make(folder, 0700, err);
 	if (r == 0)
 		r = cox_file_write(path, cox_buf_str(&text), 0600, err);
-	explicit_bzero(text.ptr, text.len);
+	if (text.ptr)
+		explicit_bzero(text.ptr, text.len);
 	if (r == 0)
 		*ret_path = TAKE(path);
 	return r;

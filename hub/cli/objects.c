@@ -187,21 +187,19 @@ CLI_RUN(cli_delete)
 static int read_token(const struct cli_flags *flags, char **ret_token, struct cox_error *err)
 {
 	_cleanup_buf_ struct cox_buf text = COX_BUF_INIT;
-	bool from_person = !flags->token_file && isatty(STDIN_FILENO);
+	struct cox_str token;
 	int r;
 
-	if (from_person)
+	if (!flags->token_file && isatty(STDIN_FILENO))
 		fprintf(stderr, "token: ");
 	r = cox_file_read(flags->token_file ? flags->token_file : "-", 4096, &text, err);
 	if (r < 0)
 		return r;
-	*ret_token = cox_str_dup(cox_str_trim(cox_buf_str(&text)));
-	if (text.ptr)
-		explicit_bzero(text.ptr, text.len);
-	if (!**ret_token) {
-		free(*ret_token);
+	token = cox_str_trim(cox_buf_str(&text));
+	if (!token.len)
 		return cox_error(err, COX_INVALID_ARGUMENT, "the token is empty");
-	}
+	*ret_token = cox_str_dup(token);
+	explicit_bzero(text.ptr, text.len);
 	return 0;
 }
 

@@ -347,7 +347,8 @@ static void check_secret(struct hub_check *c, const struct cox_node *root)
 			hub_check_error(c, cox_node_at(data, i),
 					"is not base64; plain text belongs "
 					"in stringData");
-		explicit_bzero(bytes.ptr, bytes.len);
+		if (bytes.ptr)
+			explicit_bzero(bytes.ptr, bytes.len);
 		hub_path_pop(c, at);
 	}
 	hub_path_pop(c, mark);
