@@ -104,6 +104,7 @@ static void *fail_offset(struct reader *r, size_t offset, const char *format, ..
 /* libyaml's sentences, and ours that say what to do. A context of NULL is any. */
 static const struct {
 	const char *problem, *context, *ours;
+	bool at_start; /* the place that helps is where the thing began */
 } sentences[] = {
 	{"mapping values are not allowed in this context", NULL,
 	 "':' is not expected here: check the indentation, or quote a text that has ': ' in it"},
@@ -120,9 +121,9 @@ static const struct {
 	{"did not find expected <document start>", NULL,
 	 "expected the end of the document or '---'"},
 	{"found unexpected end of stream", "while scanning a quoted scalar",
-	 "quoted text without its closing quote"},
+	 "quoted text without its closing quote", true},
 	{"found unexpected document indicator", "while scanning a quoted scalar",
-	 "quoted text without its closing quote"},
+	 "quoted text without its closing quote", true},
 	{"found a tab character where an indentation space is expected", NULL,
 	 "tab used as indentation, use spaces"},
 	{"found a tab character that violates indentation", NULL,
@@ -156,20 +157,33 @@ static void *fail_token(struct reader *r, const yaml_mark_t *at)
 	return fail(r, at, "a text that starts with '%c' must be quoted", c);
 }
 
+/* Where a list or map in brackets began, when that is on another line. */
+static const char *started_at(const yaml_parser_t *p, const char *sentence, char ret_text[64])
+{
+	if (!strstr(sentence, "expected ','") || p->context_mark.line == p->problem_mark.line)
+		return "";
+	snprintf(ret_text, 64, " that starts at line %zu", p->context_mark.line + 1);
+	return ret_text;
+}
+
 static void *fail_parser(struct reader *r)
 {
 	const yaml_parser_t *p = &r->parser;
 	const char *problem = p->problem ? p->problem : "not YAML";
+	char where[64];
 
 	if (p->error == YAML_READER_ERROR)
 		return fail_offset(r, p->problem_offset, "%s", problem);
 	if (strcmp(problem, "found character that cannot start any token") == 0)
 		return fail_token(r, &p->problem_mark);
-	for (size_t i = 0; i < COX_ARRAY_LEN(sentences); i++)
-		if (strcmp(problem, sentences[i].problem) == 0 &&
-		    (!sentences[i].context ||
-		     (p->context && strcmp(p->context, sentences[i].context) == 0)))
-			return fail(r, &p->problem_mark, "%s", sentences[i].ours);
+	for (size_t i = 0; i < COX_ARRAY_LEN(sentences); i++) {
+		if (strcmp(problem, sentences[i].problem) != 0 ||
+		    (sentences[i].context &&
+		     (!p->context || strcmp(p->context, sentences[i].context) != 0)))
+			continue;
+		return fail(r, sentences[i].at_start ? &p->context_mark : &p->problem_mark, "%s%s",
+			    sentences[i].ours, started_at(p, sentences[i].ours, where));
+	}
 	if (p->context)
 		return fail(r, &p->problem_mark, "%s %s", problem, p->context);
 	return fail(r, &p->problem_mark, "%s", problem);
@@ -436,6 +450,17 @@ static bool read_merge(struct reader *r, const yaml_event_t *event, size_t depth
 	return true;
 }
 
+/* A map as the key of another, both by braces: "{{". */
+static bool is_template(const struct reader *r, const yaml_event_t *event)
+{
+	size_t at;
+
+	if (event->type != YAML_MAPPING_START_EVENT)
+		return false;
+	at = offset_of(r, &event->start_mark);
+	return at > 0 && at < r->text.len && r->text.ptr[at] == '{' && r->text.ptr[at - 1] == '{';
+}
+
 static bool read_entry(struct reader *r, const yaml_event_t *event, size_t depth,
 		       size_t *ret_height)
 {
@@ -454,6 +479,10 @@ static bool read_entry(struct reader *r, const yaml_event_t *event, size_t depth
 		if (key->kind == COX_MAP || key->kind == COX_LIST || key->kind == COX_NULL)
 			return fail(r, at, "a map's key must be a text or a number");
 		text = cox_node_text(key);
+	} else if (is_template(r, event)) {
+		return fail(r, at,
+			    "'{{' begins a template that was not rendered, or a text that "
+			    "must be quoted");
 	} else if (event->type != YAML_SCALAR_EVENT) {
 		return fail(r, at, "a map's key must be a text or a number, this one is a %s",
 			    event->type == YAML_MAPPING_START_EVENT ? "map" : "list");

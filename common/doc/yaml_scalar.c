@@ -7,25 +7,27 @@
 
 /* The words that are no strings, in the spellings that go-yaml takes. */
 static const struct word {
+	uint8_t len;
 	const char *spellings[3];
 	enum cox_kind kind;
 	bool value;
 	bool kubernetes_only;
 } words[] = {
-	{{"", "~", "~"}, COX_NULL, 0, 0},
-	{{"null", "Null", "NULL"}, COX_NULL, 0, 0},
-	{{"true", "True", "TRUE"}, COX_BOOL, 1, 0},
-	{{"false", "False", "FALSE"}, COX_BOOL, 0, 0},
-	{{"y", "Y", "Y"}, COX_BOOL, 1, 1},
-	{{"yes", "Yes", "YES"}, COX_BOOL, 1, 1},
-	{{"on", "On", "ON"}, COX_BOOL, 1, 1},
-	{{"n", "N", "N"}, COX_BOOL, 0, 1},
-	{{"no", "No", "NO"}, COX_BOOL, 0, 1},
-	{{"off", "Off", "OFF"}, COX_BOOL, 0, 1},
-	{{".inf", ".Inf", ".INF"}, COX_ABSENT, 0, 0},
-	{{"+.inf", "+.Inf", "+.INF"}, COX_ABSENT, 0, 0},
-	{{"-.inf", "-.Inf", "-.INF"}, COX_ABSENT, 0, 0},
-	{{".nan", ".NaN", ".NAN"}, COX_ABSENT, 0, 0},
+	{0, {"", "", ""}, COX_NULL, 0, 0},
+	{1, {"~", "~", "~"}, COX_NULL, 0, 0},
+	{4, {"null", "Null", "NULL"}, COX_NULL, 0, 0},
+	{4, {"true", "True", "TRUE"}, COX_BOOL, 1, 0},
+	{5, {"false", "False", "FALSE"}, COX_BOOL, 0, 0},
+	{1, {"y", "Y", "Y"}, COX_BOOL, 1, 1},
+	{3, {"yes", "Yes", "YES"}, COX_BOOL, 1, 1},
+	{2, {"on", "On", "ON"}, COX_BOOL, 1, 1},
+	{1, {"n", "N", "N"}, COX_BOOL, 0, 1},
+	{2, {"no", "No", "NO"}, COX_BOOL, 0, 1},
+	{3, {"off", "Off", "OFF"}, COX_BOOL, 0, 1},
+	{4, {".inf", ".Inf", ".INF"}, COX_ABSENT, 0, 0},
+	{5, {"+.inf", "+.Inf", "+.INF"}, COX_ABSENT, 0, 0},
+	{5, {"-.inf", "-.Inf", "-.INF"}, COX_ABSENT, 0, 0},
+	{4, {".nan", ".NaN", ".NAN"}, COX_ABSENT, 0, 0},
 };
 
 /* The first characters that a scalar has when it is no string: of the words, and of numbers. */
@@ -45,9 +47,12 @@ static const struct word *find_word(struct cox_str text)
 {
 	if (text.len > 5)
 		return NULL;
-	for (size_t i = 0; i < COX_ARRAY_LEN(words); i++)
+	if (!text.len)
+		return &words[0];
+	for (size_t i = 1; i < COX_ARRAY_LEN(words); i++)
 		for (size_t j = 0; j < 3; j++)
-			if (cox_str_is(text, words[i].spellings[j]))
+			if (text.len == words[i].len &&
+			    memcmp(text.ptr, words[i].spellings[j], text.len) == 0)
 				return &words[i];
 	return NULL;
 }

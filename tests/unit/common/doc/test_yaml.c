@@ -232,9 +232,9 @@ static void refuses(void **state)
 				  "quote a text that has ': ' in it"},
 		{"a: @b\n", "t:1:4: a text that starts with '@' must be quoted"},
 		{"a: `b`\n", "t:1:4: a text that starts with '`' must be quoted"},
-		{"a: [1, 2\n", "t:2:1: expected ',' or ']' in a list"},
-		{"a: {b: 1\nc: 2\n", "t:2:2: expected ',' or '}' in a map"},
-		{"a: \"b\n", "t:2:1: quoted text without its closing quote"},
+		{"a: [1, 2\n", "t:2:1: expected ',' or ']' in a list that starts at line 1"},
+		{"a: {b: 1\nc: 2\n", "t:2:2: expected ',' or '}' in a map that starts at line 1"},
+		{"a: \"b\n", "t:1:4: quoted text without its closing quote"},
 		{"a: !foo b\n", "t:1:4: tag '!foo' is not expected here, only !!str, !!int, "
 				"!!float, !!bool, !!null and !!binary"},
 		{"a: !!set {b}\n", "t:1:4: tag 'tag:yaml.org,2002:set' is not expected here, only "
