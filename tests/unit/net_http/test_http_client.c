@@ -412,6 +412,25 @@ static void nobody_there(void **state)
 	free(gone);
 }
 
+static void proxies_are_the_targets_own(void **state)
+{
+	struct call direct = {0}, proxied = {0};
+	char proxy[64];
+
+	(void)state;
+	start((struct cox_http_server_options){0});
+	/* Of the environment nothing is taken. */
+	setenv("http_proxy", "http://127.0.0.1:1", 1);
+	begin(&direct, (struct cox_http_send){.url = url("http", "/fill?n=3")});
+	expect(&direct, 200, "xxx");
+	unsetenv("http_proxy");
+	snprintf(proxy, sizeof(proxy), "http://%s", cox_http_server_address(server));
+	struct cox_http_target target = {.proxy_url = proxy};
+	begin(&proxied,
+	      (struct cox_http_send){.url = "http://nowhere.invalid/fill?n=4", .target = &target});
+	expect(&proxied, 200, "xxxx");
+}
+
 static bool no_loopback(void *arg, const struct sockaddr *address, socklen_t len)
 {
 	const struct sockaddr_in *in = (const struct sockaddr_in *)address;
@@ -635,6 +654,7 @@ int main(void)
 		CLIENT_TEST(deadlines),
 		CLIENT_TEST(what_cannot_be_sent_fails_at_once),
 		CLIENT_TEST(nobody_there),
+		CLIENT_TEST(proxies_are_the_targets_own),
 		CLIENT_TEST(a_policy_refuses_addresses),
 		CLIENT_TEST(tls_is_verified),
 		CLIENT_TEST(streams_go_over_tls_too),

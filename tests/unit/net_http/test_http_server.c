@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -448,6 +449,26 @@ static void slow_readers_are_bounded(void **state)
 	hang_up(c);
 }
 
+/* Without a descriptor to spare the server pauses, and goes on when there is one. */
+static void running_out_of_descriptors_is_survived(void **state)
+{
+	struct rlimit before, tight;
+
+	(void)state;
+	start(&(struct cox_http_server_options){0});
+	struct client *c = dial();
+	say(c, REQUEST("GET /a", ""));
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	tight = before;
+	tight.rlim_cur = (rlim_t)c->fd + 1;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &tight), 0);
+	assert_int_equal(cox_loop_wait(loop, has_eof, c, 30, NULL), -COX_DEADLINE_EXCEEDED);
+	assert_int_equal(cox_http_server_connections(server), 0);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+	wait_for(c, "[a]");
+	hang_up(c);
+}
+
 static void abort_breaks_off(void **state)
 {
 	(void)state;
@@ -530,6 +551,7 @@ int main(void)
 		HTTP_TEST(a_client_that_goes_is_told_of),
 		HTTP_TEST(freeing_the_server_tells_too),
 		HTTP_TEST(slow_readers_are_bounded),
+		HTTP_TEST(running_out_of_descriptors_is_survived),
 		HTTP_TEST(abort_breaks_off),
 		HTTP_TEST(closing_the_listener_lets_answers_end),
 		HTTP_TEST(large_answers_arrive_whole),
