@@ -70,10 +70,8 @@ struct cox_doc *cox_doc_ref(struct cox_doc *doc)
 /* Whether that was the last reference. */
 static bool drop(struct cox_doc *doc)
 {
-	if (atomic_fetch_sub_explicit(&doc->refs, 1, memory_order_release) != 1)
-		return false;
-	atomic_thread_fence(memory_order_acquire);
-	return true;
+	/* One operation instead of a fence, which the thread sanitizer does not know. */
+	return atomic_fetch_sub_explicit(&doc->refs, 1, memory_order_acq_rel) == 1;
 }
 
 /* A document that was edited a hundred thousand times is a chain of as many: freed by a list, not
