@@ -429,6 +429,8 @@ int cox_json_read_with(struct cox_str text, const char *name,
 	r.line_start = r.p;
 	r.end = r.p + text.len;
 	r.doc = cox_doc_new(name);
+	cox_vec_reserve(&r.entries, 32);
+	cox_vec_reserve(&r.items, 32);
 	r.max = (struct cox_json_options){
 		.max_depth = or_default(max.max_depth, COX_LIMIT_JSON_DEPTH),
 		.max_nodes = or_default(max.max_nodes, COX_LIMIT_DOC_NODES),

@@ -114,6 +114,8 @@ size_t doc_sort_entries(const struct cox_node *map, doc_sorted *scratch)
 {
 	size_t first = scratch->n;
 
+	if (!map->len)
+		return first;
 	cox_vec_reserve(scratch, first + map->len);
 	for (uint32_t i = 0; i < map->len; i++)
 		scratch->items[first + i] = &map->body.map.entries[i];

@@ -741,6 +741,8 @@ int cox_yaml_read_all(struct cox_str text, const char *name, const struct cox_ya
 	r.max.max_documents = or_default(max.max_documents, COX_LIMIT_APP_DOCS);
 	if (r.max.max_depth > DOC_DEPTH_MAX)
 		r.max.max_depth = DOC_DEPTH_MAX;
+	cox_vec_reserve(&r.entries, 32);
+	cox_vec_reserve(&r.items, 32);
 	COX_ASSERT(yaml_parser_initialize(&r.parser));
 	if (!check_bytes(&r))
 		return -COX_INVALID_ARGUMENT;
