@@ -15,11 +15,14 @@
 #define COX_LIMIT_DOC_TEXT_BYTES   (64 << 20)
 /* One application (hub/render) */
 #define COX_LIMIT_APP_BYTES    (10 << 20)
+#define COX_LIMIT_BUNDLE_BYTES (16 << 20) /* canonical JSON of one application */
 #define COX_LIMIT_APP_DOCS     2000
 #define COX_LIMIT_APP_OBJECTS  5000
 #define COX_LIMIT_OBJECT_BYTES (1 << 20)
 /* Generators (hub/generate) */
 #define COX_LIMIT_APPSET_APPS 1000
+/* An agent: finished operations kept for each application */
+#define COX_LIMIT_AGENT_OPERATIONS 20
 /* Selectors (common/kube) */
 #define COX_LIMIT_SELECTOR_BYTES (64 << 10)
 /* Regular expressions (common/text) */
