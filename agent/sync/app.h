@@ -1,0 +1,237 @@
+/* Inside agent/sync: the engine's own structs. All loop-owned. */
+#ifndef AGENT_SYNC_APP_H
+#define AGENT_SYNC_APP_H
+
+#include "agent/sync/decide.h"
+#include "agent/sync/desired.h"
+#include "agent/sync/engine.h"
+#include "agent/sync/plan.h"
+#include "common/health/health.h"
+#include "common/kube/discovery.h"
+#include "common/kube/watch.h"
+
+typedef Coxswain__Assignment__V1__Assignment agent_assignment;
+typedef Coxswain__Assignment__V1__Tombstone agent_tombstone;
+typedef Coxswain__Assignment__V1__Operation agent_operation_spec;
+
+enum agent_sync_status { AGENT_SYNC_UNKNOWN, AGENT_SYNCED, AGENT_OUT_OF_SYNC };
+
+/* A kind that some application has objects of: one watch over the whole cluster. */
+struct agent_kind {
+	struct agent_engine *engine;
+	char *id;			    /* "group/version/kind" */
+	struct cox_kube_resource *resource; /* NULL: the cluster hasn't got it */
+	struct cox_watch *watch;
+	bool synced;
+	size_t n_entries;
+	char *error; /* of the last try to watch; NULL: none */
+};
+
+/* One object of an application: what shall be there, what we applied once, or both. */
+struct agent_entry {
+	struct agent_app *app;
+	struct agent_entry *next; /* of another application, same key */
+	struct agent_kind *kind;
+	char *key_text;
+	struct cox_object_key key;
+	char *version;
+	bool wanted;	/* in the bundle */
+	bool owned;	/* in the inventory */
+	bool evaluated; /* live and what follows are known */
+	bool live, marked;
+	bool shared; /* another application's mark is on it */
+	bool ignore_health;
+	bool fetching;
+	bool deleting; /* its deletion was asked for, for a tombstone */
+	bool report;   /* changed since the last report */
+	uint64_t hash; /* of the desired object */
+	uint64_t resource_version;
+	char *object_uid; /* of the live object; NULL */
+	int64_t wave;
+	uint32_t options;
+	enum agent_sync_status sync;
+	enum cox_health_status health;
+	char *health_message;
+	cox_strings differing;
+};
+
+/* A bundle made ready for one application; counted, since an operation may hold an older one. */
+struct agent_holder {
+	unsigned refs;
+	uint8_t digest[COX_SHA256_BYTES];
+	struct agent_desired desired;
+};
+
+enum agent_stage {
+	AGENT_STAGE_BEGIN, /* waits for its bundle and for discovery */
+	AGENT_STAGE_DRY_RUN,
+	AGENT_STAGE_RUN,
+	AGENT_STAGE_PAUSE, /* before the next try */
+};
+
+struct agent_operation {
+	struct agent_app *app;
+	agent_operation_spec *spec;
+	bool from_hub, partial; /* partial: only what is out of sync, a self-heal */
+	uint8_t digest[COX_SHA256_BYTES];
+	enum agent_stage stage;
+	struct agent_holder *holder;
+	struct agent_plan plan;
+	bool planned;
+	bool namespace_known, namespace_is_live; /* the one that CreateNamespace makes */
+	bool superseded; /* cut short by something newer: says nothing about its bundle */
+	size_t n_in_flight;
+	size_t n_dry_failed;
+	char *dry_message;	      /* of the first that failed */
+	COX_VEC(size_t) establishing; /* tasks: definitions that were applied */
+	bool ending;		      /* no new request; over when none is in flight */
+	Coxswain__Report__V1__Phase end_phase;
+	char *end_message;
+	bool api_down;	    /* the last failure was no answer: doesn't count as a try */
+	int64_t started_ms; /* wall */
+	uint32_t retry_count, pauses;
+	struct cox_timer pause;
+	char *message;
+};
+
+struct agent_app {
+	struct agent_engine *engine;
+	char *uid;
+	agent_assignment *assignment; /* the last; NULL: only a tombstone is known */
+	agent_tombstone *tombstone;   /* or NULL */
+	uint64_t epoch, generation;
+	uint8_t digest
+		[COX_SHA256_BYTES];    /* compared with: sync digest, else target's; zeros: none */
+	bool built;		       /* the entries are those of digest */
+	struct cox_error build_error;  /* code 0: none */
+	struct cox_error bundle_error; /* why the bundle cannot be fetched */
+	cox_strings warnings;
+	struct cox_map entries; /* key text to struct agent_entry * */
+	struct agent_holder *cache;
+	struct agent_operation *operation;
+	/* the last operation that ended; state is kept for reports */
+	Coxswain__Report__V1__OperationState *last_state;
+	bool last_full, last_failed, changed_since;
+	uint8_t last_digest[COX_SHA256_BYTES];
+	uint32_t heals;
+	int64_t last_heal_ms;
+	char *refused;	    /* by the guards: a SyncError */
+	char *ended_by_hub; /* id of the operation that the hub asked for last and that is over */
+	bool queued;
+	struct cox_timer wake;
+	/* removal */
+	bool deleted;
+	char *deletion_message;
+	/* reports */
+	uint64_t sequence;
+	bool want_full, dirty;
+	cox_strings removed; /* key texts, with "version " before */
+	uint64_t summary;    /* hash of what was last noted */
+};
+
+struct agent_engine {
+	struct agent_engine_options o;
+	struct cox_discovery *discovery;
+	struct cox_map apps;   /* uid to struct agent_app * */
+	struct cox_map kinds;  /* id to struct agent_kind * */
+	struct cox_map keys;   /* key text to the first struct agent_entry * */
+	struct cox_task turn;  /* reconciles what is queued */
+	struct cox_timer idle; /* drops cached bundles */
+	struct cox_timer rediscover;
+	bool discovering;
+	unsigned n_discovery_failures;
+	uint64_t position, highest_epoch;
+	char *api_error, *api_version;
+	struct cox_kube_call *version_call; /* NULL: answered */
+	struct cox_doc *blank;
+	COX_VEC(void *) calls; /* struct agent_call *, of the engine's own requests */
+	uint64_t discovery_generation;
+	bool is_freed;
+};
+
+/* ---- engine.c ---- */
+void agent_engine_queue(struct agent_app *app); /* reconcile soon */
+void agent_engine_api_failed(struct agent_engine *e, const char *message);
+void agent_engine_api_works(struct agent_engine *e);
+bool agent_digest_is_set(const uint8_t digest[COX_SHA256_BYTES]);
+enum agent_scope agent_engine_scope(void *ctx, struct cox_str group, struct cox_str version,
+				    struct cox_str kind);
+/* NULL: unknown to the cluster. */
+const struct cox_kube_resource *agent_engine_resource_of(struct agent_engine *e,
+							 struct cox_object_key key,
+							 const char *version);
+void agent_engine_rediscover(struct agent_engine *e, int64_t delay_ms);
+struct agent_app *agent_engine_find(struct agent_engine *e, const char *uid);
+uint32_t agent_app_options(const struct agent_app *app, const agent_operation_spec *spec);
+int64_t agent_engine_now(const struct agent_engine *e);
+
+/* A request for an entry or an operation's task that is cancelled when its owner goes. */
+struct agent_call {
+	struct agent_engine *engine;
+	struct agent_app *app;
+	struct cox_kube_call *call;
+	void (*done)(struct agent_call *call, const struct cox_kube_answer *answer);
+	char *key_text;
+	size_t task;
+	int tries;
+	agent_resource_done *look_done; /* of agent_engine_resource */
+	void *arg;
+};
+struct agent_call *agent_call_new(struct agent_app *app, const char *key_text,
+				  void (*done)(struct agent_call *call,
+					       const struct cox_kube_answer *answer));
+/* For cox_kube_*; frees the call after its done. */
+void agent_call_done(void *arg, const struct cox_kube_answer *answer);
+void agent_calls_cancel(struct agent_engine *e, struct agent_app *app); /* app NULL: all */
+
+/* ---- bundle.c ---- */
+/* The desired objects of that digest, one reference. COX_UNAVAILABLE while the bundle or discovery
+ * is not there. */
+int agent_app_hold(struct agent_app *app, const uint8_t digest[COX_SHA256_BYTES],
+		   struct agent_holder **ret_holder, struct cox_error *err);
+struct agent_holder *agent_holder_ref(struct agent_holder *h);
+void agent_holder_unref(struct agent_holder *h);
+/* Makes the entries those of app->digest. */
+void agent_app_build(struct agent_app *app);
+
+/* ---- observe.c ---- */
+struct agent_entry *agent_entry_get(struct agent_app *app, const char *key_text,
+				    const char *version);
+void agent_entry_free(struct agent_entry *entry);
+/* What is live now; NULL: nothing. Newer than what was told before, by resourceVersion. */
+void agent_entry_evaluate(struct agent_entry *entry, struct cox_doc *live);
+void agent_entry_health(const struct agent_entry *entry, struct cox_health *ret);
+/* Asks the server; agent_entry_evaluate follows. */
+void agent_entry_fetch(struct agent_entry *entry);
+/* Asks for what is not evaluated: of kinds that are being listed the list will tell. */
+void agent_app_observe(struct agent_app *app);
+bool agent_app_is_observed(const struct agent_app *app);
+enum agent_sync_status agent_app_status(const struct agent_app *app);
+void agent_app_health(const struct agent_app *app, struct cox_health *ret);
+void agent_kind_free(struct agent_kind *kind);
+/* After a discovery: kinds that were unknown begin to be watched. */
+void agent_kinds_rediscovered(struct agent_engine *e);
+
+/* ---- operate.c ---- */
+int agent_operation_start(struct agent_app *app, const agent_operation_spec *spec, bool from_hub,
+			  bool partial, struct cox_error *err);
+/* At the start of the process: goes on with what was running. */
+int agent_operation_load(struct agent_app *app, struct cox_error *err);
+void agent_operation_step(struct agent_app *app);
+/* Fails it as soon as nothing is in flight. */
+void agent_operation_end(struct agent_app *app, bool superseded, const char *message);
+/* Without a word: the engine is freed or the application is gone. */
+void agent_operation_free(struct agent_operation *op);
+void agent_operation_observed(struct agent_entry *entry);
+/* Fills state from what runs. */
+void agent_operation_state(const struct agent_operation *op, struct cox_arena *arena,
+			   Coxswain__Report__V1__OperationState *state);
+
+/* ---- remove.c ---- */
+void agent_app_remove_step(struct agent_app *app);
+
+/* ---- report.c ---- */
+/* Queues a report if the summary differs from the last one. */
+void agent_app_note(struct agent_app *app);
+
+#endif

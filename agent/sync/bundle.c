@@ -1,0 +1,154 @@
+/* From a bundle in the store to an application's entries. */
+#include "agent/sync/app.h"
+
+#include "common/doc/json.h"
+
+#include <stdlib.h>
+
+#define IDLE_MS 3000 /* a bundle that nobody asked for this long is read again when needed */
+
+struct agent_holder *agent_holder_ref(struct agent_holder *h)
+{
+	h->refs++;
+	return h;
+}
+
+void agent_holder_unref(struct agent_holder *h)
+{
+	if (!h || --h->refs)
+		return;
+	agent_desired_fini(&h->desired);
+	free(h);
+}
+
+static int load(struct agent_app *app, const uint8_t digest[COX_SHA256_BYTES],
+		struct agent_holder *h, struct cox_error *err)
+{
+	COX_CLEANUP(cox_buf_fini) struct cox_buf text = COX_BUF_INIT;
+	_cleanup_doc_ struct cox_doc *doc = NULL;
+	struct agent_engine *e = app->engine;
+	int code = agent_store_get_bundle(e->o.store, digest, &text, err);
+
+	if (code == -COX_NOT_FOUND)
+		return cox_error(err, COX_UNAVAILABLE, "bundle is not here yet");
+	if (code < 0)
+		return code;
+	code = cox_json_read(cox_buf_str(&text), "bundle", &doc, err);
+	if (code < 0)
+		return code;
+	struct agent_desired_input input = {
+		.instance = app->assignment->instance,
+		.app_uid = app->uid,
+		.namespace = app->assignment->destination_namespace,
+		.scope = agent_engine_scope,
+		.ctx = e,
+	};
+
+	return agent_desired_build(doc, &input, &h->desired, err);
+}
+
+int agent_app_hold(struct agent_app *app, const uint8_t digest[COX_SHA256_BYTES],
+		   struct agent_holder **ret_holder, struct cox_error *err)
+{
+	struct agent_engine *e = app->engine;
+
+	if (!app->assignment)
+		return cox_error(err, COX_FAILED_PRECONDITION, "nothing is assigned");
+	if (!cox_discovery_is_ready(e->discovery))
+		return cox_error(err, COX_UNAVAILABLE, "the cluster's kinds are not known yet");
+	if (!cox_timer_is_running(&e->idle))
+		cox_timer_start(&e->idle, IDLE_MS);
+	if (app->cache && memcmp(app->cache->digest, digest, COX_SHA256_BYTES) == 0) {
+		*ret_holder = agent_holder_ref(app->cache);
+		return 0;
+	}
+	struct agent_holder *h = cox_new(struct agent_holder);
+	int code = load(app, digest, h, err);
+
+	if (code < 0) {
+		free(h);
+		return code;
+	}
+	h->refs = 1;
+	memcpy(h->digest, digest, COX_SHA256_BYTES);
+	if (memcmp(digest, app->digest, COX_SHA256_BYTES) == 0) {
+		agent_holder_unref(app->cache);
+		app->cache = agent_holder_ref(h);
+	}
+	*ret_holder = h;
+	return 0;
+}
+
+static uint64_t hash_of(const struct agent_object *o)
+{
+	COX_CLEANUP(cox_buf_fini) struct cox_buf text = COX_BUF_INIT;
+
+	cox_json_write(&text, cox_doc_root(o->doc));
+	return cox_hash(text.ptr, text.len);
+}
+
+static void want(struct agent_app *app, const struct agent_object *o)
+{
+	struct agent_entry *entry = agent_entry_get(app, o->key_text, o->version);
+	uint64_t hash = hash_of(o);
+
+	if (!entry->wanted || entry->hash != hash) {
+		entry->evaluated = false;
+		entry->resource_version = 0;
+	}
+	entry->wanted = true;
+	entry->hash = hash;
+	entry->wave = o->wave;
+	entry->options = o->options;
+	entry->report = true;
+}
+
+/* What the bundle has no more: an object that was never applied is nobody's, the others are
+ * looked at again, to be pruned. */
+static void drop_unwanted(struct agent_app *app, const struct agent_desired *desired)
+{
+	COX_VEC(struct agent_entry *) gone = {0};
+
+	COX_MAP_EACH (&app->entries, slot) {
+		struct agent_entry *entry = slot->value;
+
+		if (agent_desired_find(desired, entry->key_text))
+			continue;
+		if (!entry->owned) {
+			cox_vec_push(&gone, entry);
+		} else {
+			entry->wanted = false;
+			entry->evaluated = false;
+			entry->resource_version = 0;
+			entry->report = true;
+		}
+	}
+	COX_VEC_EACH (&gone, entry)
+		agent_entry_free(*entry);
+	cox_vec_fini(&gone);
+}
+
+void agent_app_build(struct agent_app *app)
+{
+	struct agent_holder *h = NULL;
+	struct cox_error err = COX_ERROR_INIT;
+
+	if (app->built || !app->assignment || !agent_digest_is_set(app->digest))
+		return;
+	int code = agent_app_hold(app, app->digest, &h, &err);
+
+	app->build_error = code == 0 || code == -COX_UNAVAILABLE ? COX_ERROR_INIT : err;
+	if (code < 0)
+		return;
+	drop_unwanted(app, &h->desired);
+	COX_VEC_EACH (&h->desired.objects, o)
+		if (!o->is_hook && !o->is_skipped)
+			want(app, o);
+	cox_strings_fini(&app->warnings);
+	COX_VEC_EACH (&h->desired.warnings, text)
+		cox_vec_push(&app->warnings, cox_strdup(*text));
+	agent_holder_unref(h);
+	app->built = true;
+	app->want_full = true;
+	agent_app_observe(app);
+}

@@ -1,0 +1,958 @@
+#include "agent/sync/app.h"
+
+#include "common/base/clock.h"
+#include "common/base/log.h"
+#include "common/base/rand.h"
+#include "common/ctl/stamp.h"
+
+#include <stdlib.h>
+
+static void turn(void *arg);
+
+/* ---- small things ---- */
+
+bool agent_digest_is_set(const uint8_t digest[COX_SHA256_BYTES])
+{
+	for (size_t i = 0; i < COX_SHA256_BYTES; i++)
+		if (digest[i])
+			return true;
+	return false;
+}
+
+int64_t agent_engine_now(const struct agent_engine *e)
+{
+	return cox_loop_now_ms(e->o.loop);
+}
+
+struct agent_app *agent_engine_find(struct agent_engine *e, const char *uid)
+{
+	return cox_map_get(&e->apps, uid);
+}
+
+void agent_engine_queue(struct agent_app *app)
+{
+	struct agent_engine *e = app->engine;
+
+	app->queued = true;
+	if (!e->is_freed)
+		cox_loop_send(e->o.loop, &e->turn);
+}
+
+static void wake(void *arg)
+{
+	agent_engine_queue(arg);
+}
+
+uint32_t agent_app_options(const struct agent_app *app, const agent_operation_spec *spec)
+{
+	const Coxswain__Assignment__V1__Policy *policy =
+		app->assignment ? app->assignment->policy : NULL;
+	uint32_t options = 0;
+
+	for (size_t i = 0; policy && i < policy->n_sync_options; i++)
+		options |= agent_option_parse(cox_str(policy->sync_options[i]));
+	for (size_t i = 0; spec && i < spec->n_sync_options; i++)
+		options |= agent_option_parse(cox_str(spec->sync_options[i]));
+	if (spec && spec->force)
+		options |= AGENT_OPT_FORCE;
+	return options;
+}
+
+/* ---- requests ---- */
+
+struct agent_call *agent_call_new(struct agent_app *app, const char *key_text,
+				  void (*done)(struct agent_call *call,
+					       const struct cox_kube_answer *answer))
+{
+	struct agent_call *call = cox_new(struct agent_call);
+
+	call->engine = app->engine;
+	call->app = app;
+	call->key_text = cox_strdup(key_text);
+	call->done = done;
+	cox_vec_push(&app->engine->calls, call);
+	return call;
+}
+
+static void call_free(struct agent_call *call)
+{
+	free(call->key_text);
+	free(call);
+}
+
+void agent_call_done(void *arg, const struct cox_kube_answer *answer)
+{
+	struct agent_call *call = arg;
+	struct agent_engine *e = call->engine;
+
+	for (size_t i = 0; i < e->calls.n; i++) {
+		if (e->calls.items[i] == call) {
+			e->calls.items[i] = e->calls.items[--e->calls.n];
+			break;
+		}
+	}
+	call->done(call, answer);
+	call_free(call);
+}
+
+void agent_calls_cancel(struct agent_engine *e, struct agent_app *app)
+{
+	for (size_t i = 0; i < e->calls.n;) {
+		struct agent_call *call = e->calls.items[i];
+
+		if (app && call->app != app) {
+			i++;
+			continue;
+		}
+		e->calls.items[i] = e->calls.items[--e->calls.n];
+		cox_kube_cancel(call->call);
+		call_free(call);
+	}
+}
+
+/* ---- the API server's state ---- */
+
+static void queue_all(struct agent_engine *e)
+{
+	COX_MAP_EACH (&e->apps, slot)
+		agent_engine_queue(slot->value);
+}
+
+void agent_engine_api_failed(struct agent_engine *e, const char *message)
+{
+	if (e->api_error)
+		return;
+	e->api_error = cox_asprintf("the cluster's API does not answer: %s", message);
+	cox_log_warn("cluster API does not answer", COX_KV("error", message));
+	queue_all(e);
+}
+
+void agent_engine_api_works(struct agent_engine *e)
+{
+	if (!e->api_error)
+		return;
+	free(e->api_error);
+	e->api_error = NULL;
+	cox_log_info("cluster API answers again");
+	queue_all(e);
+}
+
+const char *agent_engine_api_error(const struct agent_engine *engine)
+{
+	return engine->api_error ? engine->api_error : "";
+}
+
+const char *agent_engine_api_version(const struct agent_engine *engine)
+{
+	return engine->api_version ? engine->api_version : "";
+}
+
+enum agent_scope agent_engine_scope(void *ctx, struct cox_str group, struct cox_str version,
+				    struct cox_str kind)
+{
+	struct agent_engine *e = ctx;
+	_cleanup_free_ char *g = cox_str_dup(group), *v = cox_str_dup(version),
+			    *k = cox_str_dup(kind);
+	const struct cox_kube_resource *r = cox_discovery_find(e->discovery, g, v, k);
+
+	if (!r)
+		return AGENT_SCOPE_UNKNOWN;
+	return r->namespaced ? AGENT_SCOPE_NAMESPACED : AGENT_SCOPE_CLUSTER;
+}
+
+const struct cox_kube_resource *agent_engine_resource_of(struct agent_engine *e,
+							 struct cox_object_key key,
+							 const char *version)
+{
+	_cleanup_free_ char *g = cox_str_dup(key.group), *k = cox_str_dup(key.kind);
+
+	return cox_discovery_find(e->discovery, g, version, k);
+}
+
+static void discovered(void *arg, const struct cox_error *error)
+{
+	struct agent_engine *e = arg;
+
+	e->discovering = false;
+	if (error && error->code != COX_OK) {
+		/* 1 s, 2 s, 4 s, … 30 s */
+		int64_t delay = 1000LL
+				<< (e->n_discovery_failures < 5 ? e->n_discovery_failures : 5);
+
+		e->n_discovery_failures++;
+		agent_engine_api_failed(e, error->message);
+		agent_engine_rediscover(e, delay < 30000 ? delay : 30000);
+		return;
+	}
+	e->n_discovery_failures = 0;
+	agent_engine_api_works(e);
+	agent_kinds_rediscovered(e);
+	bool changed = cox_discovery_generation(e->discovery) != e->discovery_generation;
+
+	e->discovery_generation = cox_discovery_generation(e->discovery);
+	COX_MAP_EACH (&e->apps, slot) {
+		struct agent_app *app = slot->value;
+
+		app->changed_since |= changed;
+
+		/* an object's scope or kind may be known now */
+		if (app->build_error.code)
+			app->built = false;
+		COX_MAP_EACH (&app->entries, inner) {
+			struct agent_entry *entry = inner->value;
+
+			if (entry->kind->resource && entry->evaluated && !entry->live &&
+			    !entry->kind->synced)
+				entry->evaluated = false;
+		}
+		agent_engine_queue(app);
+	}
+}
+
+static void rediscover(void *arg)
+{
+	struct agent_engine *e = arg;
+
+	if (e->discovering)
+		return;
+	e->discovering = true;
+	cox_discovery_refresh(e->discovery, discovered, e);
+}
+
+void agent_engine_rediscover(struct agent_engine *e, int64_t delay_ms)
+{
+	if (!cox_timer_is_running(&e->rediscover) && !e->discovering)
+		cox_timer_start(&e->rediscover, delay_ms);
+}
+
+static void got_version(void *arg, const struct cox_kube_answer *answer)
+{
+	struct agent_engine *e = arg;
+
+	e->version_call = NULL;
+	if (answer->error->code == COX_OK && answer->doc)
+		e->api_version = cox_str_dup(
+			cox_node_str(cox_node_get(cox_doc_root(answer->doc), "gitVersion")));
+}
+
+/* ---- applications ---- */
+
+static void app_free(struct agent_app *app)
+{
+	struct agent_engine *e = app->engine;
+
+	agent_calls_cancel(e, app);
+	agent_operation_free(app->operation);
+	cox_timer_stop(&app->wake);
+	while (app->entries.n) {
+		COX_MAP_EACH (&app->entries, slot) {
+			agent_entry_free(slot->value);
+			break;
+		}
+	}
+	cox_map_fini(&app->entries);
+	agent_holder_unref(app->cache);
+	if (app->assignment)
+		coxswain__assignment__v1__assignment__free_unpacked(app->assignment, NULL);
+	if (app->tombstone)
+		coxswain__assignment__v1__tombstone__free_unpacked(app->tombstone, NULL);
+	if (app->last_state)
+		coxswain__report__v1__operation_state__free_unpacked(app->last_state, NULL);
+	cox_strings_fini(&app->warnings);
+	cox_strings_fini(&app->removed);
+	free(app->refused);
+	free(app->ended_by_hub);
+	free(app->deletion_message);
+	free(app->uid);
+	free(app);
+}
+
+static struct agent_app *app_get(struct agent_engine *e, const char *uid)
+{
+	struct agent_app *app = agent_engine_find(e, uid);
+
+	if (app)
+		return app;
+	app = cox_new(struct agent_app);
+	app->engine = e;
+	app->uid = cox_strdup(uid);
+	app->want_full = true;
+	cox_timer_init(&app->wake, e->o.loop, wake, app);
+	cox_map_set(&e->apps, uid, app);
+	return app;
+}
+
+static void set_compared_digest(struct agent_app *app)
+{
+	uint8_t digest[COX_SHA256_BYTES];
+	const agent_assignment *a = app->assignment;
+
+	cox_stamp_set_digest(digest, a->sync_digest.data, a->sync_digest.len);
+	if (!agent_digest_is_set(digest))
+		cox_stamp_set_digest(digest, a->target_digest.data, a->target_digest.len);
+	if (memcmp(digest, app->digest, COX_SHA256_BYTES) != 0) {
+		memcpy(app->digest, digest, COX_SHA256_BYTES);
+		app->built = false;
+		app->heals = 0;
+		app->bundle_error = COX_ERROR_INIT;
+	}
+}
+
+static void need_bundle(struct agent_app *app)
+{
+	struct agent_engine *e = app->engine;
+
+	if (app->assignment && agent_digest_is_set(app->digest) &&
+	    !agent_store_has_bundle(e->o.store, app->digest))
+		e->o.want_bundle(e->o.ctx, app->digest);
+	const agent_operation_spec *op = app->assignment ? app->assignment->operation : NULL;
+
+	if (op && op->digest.len == COX_SHA256_BYTES &&
+	    !agent_store_has_bundle(e->o.store, op->digest.data))
+		e->o.want_bundle(e->o.ctx, op->digest.data);
+}
+
+static bool same_text(const char *a, const char *b)
+{
+	return cox_streq(a ? a : "", b ? b : "");
+}
+
+/* What makes the desired objects themselves different, besides the bundle. */
+static bool same_frame(const agent_assignment *a, const agent_assignment *b)
+{
+	return a && same_text(a->instance, b->instance) &&
+	       same_text(a->destination_namespace, b->destination_namespace);
+}
+
+static bool same_ignore(const agent_assignment *a, const agent_assignment *b)
+{
+	const ProtobufCBinaryData empty = {0};
+	const ProtobufCBinaryData *x = a->policy ? &a->policy->ignore_differences : &empty;
+	const ProtobufCBinaryData *y = b->policy ? &b->policy->ignore_differences : &empty;
+
+	return x->len == y->len && (x->len == 0 || memcmp(x->data, y->data, x->len) == 0);
+}
+
+static void look_again(struct agent_app *app)
+{
+	COX_MAP_EACH (&app->entries, slot) {
+		struct agent_entry *entry = slot->value;
+
+		entry->evaluated = false;
+		entry->resource_version = 0;
+	}
+	app->changed_since = true;
+}
+
+/* Takes the message. */
+static void set_assignment(struct agent_app *app, agent_assignment *a)
+{
+	agent_assignment *old = app->assignment;
+	uint8_t before[COX_SHA256_BYTES];
+
+	memcpy(before, app->digest, COX_SHA256_BYTES);
+	app->assignment = a;
+	app->epoch = a->epoch;
+	app->generation = a->generation;
+	if (app->tombstone) {
+		coxswain__assignment__v1__tombstone__free_unpacked(app->tombstone, NULL);
+		app->tombstone = NULL;
+		app->deleted = false;
+	}
+	set_compared_digest(app);
+	if (!same_frame(old, a)) {
+		app->built = false;
+		agent_holder_unref(app->cache);
+		app->cache = NULL;
+	}
+	if (!old || !same_ignore(old, a))
+		look_again(app);
+	if (app->operation && memcmp(before, app->digest, COX_SHA256_BYTES) != 0 &&
+	    !(a->operation && cox_streq(a->operation->id, app->operation->spec->id)))
+		agent_operation_end(app, true, "superseded by a newer assignment");
+	if (old)
+		coxswain__assignment__v1__assignment__free_unpacked(old, NULL);
+	app->changed_since = true;
+	app->dirty = true;
+	need_bundle(app);
+	agent_engine_queue(app);
+}
+
+static void set_tombstone(struct agent_app *app, agent_tombstone *t)
+{
+	if (app->tombstone)
+		coxswain__assignment__v1__tombstone__free_unpacked(app->tombstone, NULL);
+	app->tombstone = t;
+	app->epoch = t->epoch;
+	app->generation = t->generation;
+	if (app->operation)
+		agent_operation_end(app, true, "the application is being deleted");
+	app->dirty = true;
+	agent_engine_queue(app);
+}
+
+/* ---- intake ---- */
+
+struct incoming {
+	const char *uid;
+	uint64_t epoch, generation;
+	const agent_assignment *assignment;
+	const agent_tombstone *tombstone;
+};
+
+/* false: neither an assignment nor a tombstone with a uid. */
+static bool read_change(const Coxswain__Assignment__V1__Change *c, struct incoming *in)
+{
+	*in = (struct incoming){0};
+	if (c->body_case == COXSWAIN__ASSIGNMENT__V1__CHANGE__BODY_ASSIGNMENT) {
+		in->assignment = c->assignment;
+		in->uid = c->assignment->app_uid;
+		in->epoch = c->assignment->epoch;
+		in->generation = c->assignment->generation;
+	} else if (c->body_case == COXSWAIN__ASSIGNMENT__V1__CHANGE__BODY_TOMBSTONE) {
+		in->tombstone = c->tombstone;
+		in->uid = c->tombstone->app_uid;
+		in->epoch = c->tombstone->epoch;
+		in->generation = c->tombstone->generation;
+	}
+	return in->uid && *in->uid && strlen(in->uid) <= 253;
+}
+
+static bool is_news(struct agent_engine *e, const struct incoming *in)
+{
+	const struct agent_app *app = agent_engine_find(e, in->uid);
+
+	return !app || cox_stamp_order(app->epoch, app->generation, in->epoch, in->generation) < 0;
+}
+
+static int store_change(struct agent_engine *e, const struct incoming *in, struct cox_error *err)
+{
+	const ProtobufCMessage *m = in->assignment ? &in->assignment->base : &in->tombstone->base;
+	COX_CLEANUP(cox_buf_fini) struct cox_buf body = COX_BUF_INIT;
+	size_t n = protobuf_c_message_get_packed_size(m);
+
+	cox_buf_reserve(&body, n);
+	body.len = protobuf_c_message_pack(m, (uint8_t *)body.ptr);
+	return agent_store_put_app(e->o.store,
+				   &(struct agent_app_row){.uid = in->uid,
+							   .tombstone = in->tombstone != NULL,
+							   .epoch = in->epoch,
+							   .generation = in->generation,
+							   .body = cox_buf_str(&body)},
+				   err);
+}
+
+static int put_in_force(struct agent_engine *e, const char *uid, bool tombstone,
+			struct cox_str body, struct cox_error *err)
+{
+	if (tombstone) {
+		agent_tombstone *t = coxswain__assignment__v1__tombstone__unpack(
+			NULL, body.len, (const uint8_t *)body.ptr);
+
+		if (!t)
+			return cox_error(err, COX_DATA_LOSS, "stored tombstone '%s' is damaged",
+					 uid);
+		set_tombstone(app_get(e, uid), t);
+		return 0;
+	}
+	agent_assignment *a = coxswain__assignment__v1__assignment__unpack(
+		NULL, body.len, (const uint8_t *)body.ptr);
+
+	if (!a)
+		return cox_error(err, COX_DATA_LOSS, "stored assignment '%s' is damaged", uid);
+	set_assignment(app_get(e, uid), a);
+	return 0;
+}
+
+static int force_change(struct agent_engine *e, const struct incoming *in, struct cox_error *err)
+{
+	const ProtobufCMessage *m = in->assignment ? &in->assignment->base : &in->tombstone->base;
+	COX_CLEANUP(cox_buf_fini) struct cox_buf body = COX_BUF_INIT;
+
+	cox_buf_reserve(&body, protobuf_c_message_get_packed_size(m));
+	body.len = protobuf_c_message_pack(m, (uint8_t *)body.ptr);
+	cox_log_info(
+		in->tombstone ? "application to be deleted" : "application assigned",
+		COX_KV("app", in->assignment ? in->assignment->app_name : in->tombstone->app_name),
+		COX_KV("uid", in->uid), COX_KV_INT("epoch", (int64_t)in->epoch),
+		COX_KV_INT("generation", (int64_t)in->generation),
+		COX_KV("revision", in->assignment && in->assignment->sync_revision
+					   ? in->assignment->sync_revision
+					   : ""));
+	return put_in_force(e, in->uid, in->tombstone != NULL, cox_buf_str(&body), err);
+}
+
+/* The bundles that some assignment, operation or inventory still needs. */
+static int collect_bundles(struct agent_engine *e, struct cox_error *err)
+{
+	COX_VEC(struct { uint8_t bytes[COX_SHA256_BYTES]; }) kept = {0};
+
+	COX_MAP_EACH (&e->apps, slot) {
+		const struct agent_app *app = slot->value;
+		const agent_assignment *a = app->assignment;
+		const ProtobufCBinaryData *digests[] = {
+			a ? &a->sync_digest : NULL, a ? &a->target_digest : NULL,
+			a && a->operation ? &a->operation->digest : NULL,
+			app->tombstone ? &app->tombstone->hooks_digest : NULL};
+
+		for (size_t i = 0; i < COX_ARRAY_LEN(digests); i++) {
+			if (!digests[i] || digests[i]->len != COX_SHA256_BYTES)
+				continue;
+			cox_vec_reserve(&kept, kept.n + 1);
+			memcpy(kept.items[kept.n++].bytes, digests[i]->data, COX_SHA256_BYTES);
+		}
+		if (app->operation) {
+			cox_vec_reserve(&kept, kept.n + 1);
+			memcpy(kept.items[kept.n++].bytes, app->operation->digest,
+			       COX_SHA256_BYTES);
+		}
+	}
+	int code = agent_store_keep_bundles(
+		e->o.store, (const uint8_t(*)[COX_SHA256_BYTES])(void *)kept.items, kept.n, err);
+
+	cox_vec_fini(&kept);
+	return code;
+}
+
+int agent_engine_accept(struct agent_engine *e,
+			const Coxswain__Assignment__V1__Change *const *changes, size_t n,
+			uint64_t position, struct cox_error *err)
+{
+	_cleanup_tx_ struct cox_tx tx = COX_TX_INIT;
+	uint64_t epoch = e->highest_epoch;
+	size_t n_news = 0;
+	struct incoming in;
+	int code = agent_store_begin(e->o.store, &tx, err);
+
+	if (code < 0)
+		return code;
+	_cleanup_free_ bool *news = cox_calloc(n ? n : 1, sizeof(*news));
+
+	for (size_t i = 0; code >= 0 && i < n; i++) {
+		if (!read_change(changes[i], &in) || !is_news(e, &in))
+			continue;
+		news[i] = true;
+		n_news++;
+		epoch = in.epoch > epoch ? in.epoch : epoch;
+		code = store_change(e, &in, err);
+	}
+	if (code >= 0 && epoch != e->highest_epoch)
+		code = agent_store_put_int(e->o.store, "highest_epoch", epoch, err);
+	if (code >= 0 && position)
+		code = agent_store_put_int(e->o.store, "position", position, err);
+	if (code >= 0)
+		code = cox_tx_commit(&tx, err);
+	if (code < 0)
+		return code;
+	/* durable: in force from here on */
+	e->highest_epoch = epoch;
+	e->position = position ? position : e->position;
+	for (size_t i = 0; i < n; i++) {
+		if (!news[i] || !read_change(changes[i], &in))
+			continue;
+		if (!is_news(e, &in)) /* two of one application in a batch, out of order */
+			continue;
+		code = force_change(e, &in, err);
+		if (code < 0)
+			return code;
+	}
+	return n_news ? collect_bundles(e, err) : 0;
+}
+
+uint64_t agent_engine_position(const struct agent_engine *engine)
+{
+	return engine->position;
+}
+
+uint64_t agent_engine_highest_epoch(const struct agent_engine *engine)
+{
+	return engine->highest_epoch;
+}
+
+void agent_engine_digest(struct agent_engine *e, uint8_t ret_digest[COX_SHA256_BYTES])
+{
+	COX_VEC(struct cox_stamp) stamps = {0};
+
+	COX_MAP_EACH (&e->apps, slot) {
+		const struct agent_app *app = slot->value;
+		struct cox_stamp s = {.app_uid = cox_str(app->uid),
+				      .tombstone = app->tombstone != NULL,
+				      .epoch = app->epoch,
+				      .generation = app->generation};
+
+		if (!app->tombstone && app->assignment) {
+			const agent_assignment *a = app->assignment;
+
+			cox_stamp_set_digest(s.target_digest, a->target_digest.data,
+					     a->target_digest.len);
+			cox_stamp_set_digest(s.sync_digest, a->sync_digest.data,
+					     a->sync_digest.len);
+		}
+		cox_vec_push(&stamps, s);
+	}
+	cox_stamps_digest(stamps.items, stamps.n, ret_digest);
+	cox_vec_fini(&stamps);
+}
+
+void agent_engine_bundle_arrived(struct agent_engine *e, const uint8_t digest[COX_SHA256_BYTES])
+{
+	(void)digest;
+	COX_MAP_EACH (&e->apps, slot) {
+		struct agent_app *app = slot->value;
+
+		app->bundle_error = COX_ERROR_INIT;
+		agent_engine_queue(app);
+	}
+}
+
+void agent_engine_bundle_failed(struct agent_engine *e, const uint8_t digest[COX_SHA256_BYTES],
+				const struct cox_error *why)
+{
+	COX_MAP_EACH (&e->apps, slot) {
+		struct agent_app *app = slot->value;
+
+		if (memcmp(app->digest, digest, COX_SHA256_BYTES) != 0)
+			continue;
+		app->bundle_error = *why;
+		app->dirty = true;
+		agent_engine_queue(app);
+	}
+}
+
+void agent_engine_each_missing(struct agent_engine *e,
+			       void (*each)(void *ctx, const uint8_t digest[COX_SHA256_BYTES]),
+			       void *ctx)
+{
+	COX_MAP_EACH (&e->apps, slot) {
+		const struct agent_app *app = slot->value;
+		const agent_operation_spec *op =
+			app->assignment ? app->assignment->operation : NULL;
+
+		if (app->assignment && !app->tombstone && agent_digest_is_set(app->digest) &&
+		    !agent_store_has_bundle(e->o.store, app->digest))
+			each(ctx, app->digest);
+		if (op && op->digest.len == COX_SHA256_BYTES &&
+		    !agent_store_has_bundle(e->o.store, op->digest.data))
+			each(ctx, op->digest.data);
+	}
+}
+
+int agent_engine_refresh(struct agent_engine *e, const char *app_uid, struct cox_error *err)
+{
+	struct agent_app *app = agent_engine_find(e, app_uid);
+
+	if (!app)
+		return cox_error(err, COX_NOT_FOUND, "no application with uid '%s'", app_uid);
+	look_again(app);
+	app->built = false;
+	app->want_full = true;
+	agent_engine_rediscover(e, 0);
+	agent_engine_queue(app);
+	return 0;
+}
+
+void agent_engine_each_app(struct agent_engine *e, void (*each)(void *ctx, const char *app_uid),
+			   void *ctx)
+{
+	COX_MAP_EACH (&e->apps, slot)
+		each(ctx, slot->key);
+}
+
+void agent_engine_reported(struct agent_engine *e, const char *app_uid, uint64_t sequence)
+{
+	struct agent_app *app = agent_engine_find(e, app_uid);
+
+	if (!app || !app->deleted || sequence < app->sequence)
+		return;
+	struct cox_error err;
+
+	if (agent_store_drop_app(e->o.store, app_uid, &err) < 0) {
+		cox_log_error("cannot forget application", COX_KV("uid", app_uid),
+			      COX_KV_ERROR(&err));
+		return;
+	}
+	cox_log_info("application forgotten", COX_KV("uid", app_uid));
+	cox_map_remove(&e->apps, app_uid);
+	app_free(app);
+	/* the same name with a new uid may have waited for this */
+	queue_all(e);
+	collect_bundles(e, NULL);
+}
+
+/* ---- reconcile ---- */
+
+/* Another application of the same name is not gone yet. */
+static bool must_wait(const struct agent_app *app)
+{
+	COX_MAP_EACH (&app->engine->apps, slot) {
+		const struct agent_app *other = slot->value;
+
+		if (other != app && other->tombstone && !other->deleted &&
+		    other->tombstone->cascade &&
+		    cox_streq(other->tombstone->app_name, app->assignment->app_name) &&
+		    cox_streq(other->tombstone->app_namespace, app->assignment->app_namespace))
+			return true;
+	}
+	return false;
+}
+
+static bool is_begun(struct agent_app *app, const char *id)
+{
+	if (cox_streq(app->ended_by_hub, id))
+		return true;
+	if (agent_store_has_operation(app->engine->o.store, id, NULL) <= 0)
+		return false;
+	free(app->ended_by_hub);
+	app->ended_by_hub = cox_strdup(id);
+	return true;
+}
+
+/* What the hub asks to be done once. true when that has the turn. */
+static bool hub_operation(struct agent_app *app)
+{
+	const agent_operation_spec *spec = app->assignment->operation;
+	struct agent_operation *op = app->operation;
+	struct cox_error err;
+
+	if (!spec || !spec->id || !*spec->id)
+		return false;
+	if (spec->terminate) {
+		if (op && cox_streq(op->spec->id, spec->id))
+			agent_operation_end(app, false, "Operation terminated");
+		return false;
+	}
+	if (op && cox_streq(op->spec->id, spec->id))
+		return true;
+	if (is_begun(app, spec->id))
+		return false;
+	if (op) { /* its own makes place */
+		agent_operation_end(app, true, "superseded by an operation of the hub");
+		return true;
+	}
+	if (agent_operation_start(app, spec, true, false, &err) < 0)
+		cox_log_error("cannot begin operation", COX_KV("app", app->assignment->app_name),
+			      COX_KV_ERROR(&err));
+	return true;
+}
+
+static void situation(const struct agent_app *app, struct agent_situation *s)
+{
+	const Coxswain__Assignment__V1__Policy *p = app->assignment->policy;
+
+	*s = (struct agent_situation){
+		.automated = p && p->automated,
+		.prune = p && p->prune,
+		.self_heal = p && p->self_heal,
+		.allow_empty = p && p->allow_empty,
+		.is_deleting = app->tombstone != NULL,
+		.operation_runs = app->operation != NULL,
+		.has_digest = app->built && app->assignment->sync_digest.len == COX_SHA256_BYTES,
+		.out_of_sync = agent_app_status(app) == AGENT_OUT_OF_SYNC,
+		.synced_before = app->last_full &&
+				 memcmp(app->last_digest, app->digest, COX_SHA256_BYTES) == 0,
+		.last_failed = app->last_failed,
+		.last_message = app->last_state ? app->last_state->message : NULL,
+		.changed_since = app->changed_since,
+		.heals = app->heals,
+		.last_heal_ms = app->last_heal_ms,
+	};
+	COX_MAP_EACH (&app->entries, slot) {
+		const struct agent_entry *entry = slot->value;
+
+		s->n_wanted += entry->wanted;
+		s->n_out_of_sync += entry->wanted && entry->sync != AGENT_SYNCED;
+		s->n_extra += !entry->wanted;
+		s->n_owned += entry->owned;
+	}
+}
+
+static void set_refused(struct agent_app *app, const char *message)
+{
+	if (cox_streq(app->refused, message))
+		return;
+	free(app->refused);
+	app->refused = cox_strdup(message);
+	app->dirty = true;
+}
+
+/* After five minutes without one, healing begins without a pause again. */
+#define HEALS_FORGOTTEN_MS (5 * 60 * 1000)
+
+static void automated_sync(struct agent_app *app)
+{
+	struct agent_engine *e = app->engine;
+	struct agent_situation s;
+	struct cox_error err = COX_ERROR_INIT;
+	int64_t due = 0, now = agent_engine_now(e);
+	agent_operation_spec spec = COXSWAIN__ASSIGNMENT__V1__OPERATION__INIT;
+	char id[COX_UUID_TEXT];
+
+	if (app->heals && now - app->last_heal_ms > HEALS_FORGOTTEN_MS)
+		app->heals = 0;
+	situation(app, &s);
+	enum agent_decision decision = agent_decide(&s, now, &due, &err);
+
+	set_refused(app, decision == AGENT_DO_REFUSE ? err.message : NULL);
+	if (decision == AGENT_DO_WAIT)
+		cox_timer_start(&app->wake, due - now > 0 ? due - now : 1);
+	if (decision != AGENT_DO_SYNC && decision != AGENT_DO_HEAL)
+		return;
+	cox_uuid_new(id);
+	spec.id = id;
+	spec.prune = s.prune;
+	spec.initiated_by = (char *)(decision == AGENT_DO_HEAL ? "self-heal" : "automated");
+	spec.retry = app->assignment->policy->retry;
+	spec.revision = app->assignment->sync_revision;
+	if (decision == AGENT_DO_HEAL) {
+		app->heals++;
+		app->last_heal_ms = now;
+	}
+	if (agent_operation_start(app, &spec, false, decision == AGENT_DO_HEAL, &err) < 0)
+		cox_log_error("cannot begin sync", COX_KV("app", app->assignment->app_name),
+			      COX_KV_ERROR(&err));
+}
+
+static void reconcile(struct agent_app *app)
+{
+	if (app->tombstone) {
+		if (app->operation)
+			agent_operation_step(app);
+		if (!app->operation)
+			agent_app_remove_step(app);
+		return;
+	}
+	if (!app->assignment)
+		return;
+	agent_app_build(app);
+	agent_app_observe(app);
+	if (app->operation)
+		agent_operation_step(app);
+	if (must_wait(app))
+		return;
+	if (!hub_operation(app) && !app->operation && !app->engine->api_error)
+		automated_sync(app);
+	if (app->operation)
+		agent_operation_step(app);
+}
+
+static void turn(void *arg)
+{
+	struct agent_engine *e = arg;
+	COX_VEC(struct agent_app *) queued = {0};
+
+	COX_MAP_EACH (&e->apps, slot) {
+		struct agent_app *app = slot->value;
+
+		if (app->queued)
+			cox_vec_push(&queued, app);
+	}
+	COX_VEC_EACH (&queued, slot) {
+		(*slot)->queued = false;
+		reconcile(*slot);
+		agent_app_note(*slot);
+	}
+	cox_vec_fini(&queued);
+}
+
+/* Bundles and kinds of live objects are read again when they are needed. */
+static void idle(void *arg)
+{
+	struct agent_engine *e = arg;
+
+	COX_MAP_EACH (&e->apps, slot) {
+		struct agent_app *app = slot->value;
+
+		agent_holder_unref(app->cache);
+		app->cache = NULL;
+	}
+}
+
+/* ---- life ---- */
+
+static int load_app(void *ctx, const struct agent_app_row *row, struct cox_error *err)
+{
+	return put_in_force(ctx, row->uid, row->tombstone, row->body, err);
+}
+
+static int load_object(void *ctx, const struct agent_inventory_row *row, struct cox_error *err)
+{
+	struct agent_entry *entry = agent_entry_get(ctx, row->key_text, row->version);
+
+	(void)err;
+	entry->owned = true;
+	entry->wave = row->wave;
+	entry->options = row->options;
+	return 0;
+}
+
+static int load(struct agent_engine *e, struct cox_error *err)
+{
+	int code = agent_store_get_int(e->o.store, "position", &e->position, err);
+
+	if (code >= 0)
+		code = agent_store_get_int(e->o.store, "highest_epoch", &e->highest_epoch, err);
+	if (code >= 0)
+		code = agent_store_each_app(e->o.store, load_app, e, err);
+	COX_MAP_EACH (&e->apps, slot) {
+		struct agent_app *app = slot->value;
+
+		if (code >= 0)
+			code = agent_store_each_object(e->o.store, app->uid, load_object, app, err);
+		if (code >= 0)
+			code = agent_operation_load(app, err);
+	}
+	return code;
+}
+
+int agent_engine_new(const struct agent_engine_options *options, struct agent_engine **ret_engine,
+		     struct cox_error *err)
+{
+	struct agent_engine *e = cox_new(struct agent_engine);
+
+	e->o = *options;
+	e->discovery = cox_discovery_new(options->kube);
+	e->blank = cox_doc_new("blank");
+	cox_doc_set_root(e->blank, cox_doc_map(e->blank));
+	cox_doc_seal(e->blank);
+	cox_task_init(&e->turn, turn, e);
+	cox_timer_init(&e->idle, options->loop, idle, e);
+	cox_timer_init(&e->rediscover, options->loop, rediscover, e);
+	int code = load(e, err);
+
+	if (code < 0) {
+		agent_engine_free(e);
+		return code;
+	}
+	rediscover(e);
+	e->version_call = cox_kube_send(
+		options->kube,
+		&(struct cox_kube_request){
+			.method = "GET", .path = "/version", .done = got_version, .arg = e});
+	*ret_engine = e;
+	return 0;
+}
+
+void agent_engine_free(struct agent_engine *e)
+{
+	if (!e)
+		return;
+	e->is_freed = true;
+	agent_calls_cancel(e, NULL);
+	cox_kube_cancel(e->version_call);
+	cox_loop_unsend(e->o.loop, &e->turn);
+	cox_timer_stop(&e->idle);
+	cox_timer_stop(&e->rediscover);
+	COX_MAP_EACH (&e->apps, slot)
+		app_free(slot->value);
+	cox_map_fini(&e->apps);
+	COX_MAP_EACH (&e->kinds, slot)
+		agent_kind_free(slot->value);
+	cox_map_fini(&e->kinds);
+	cox_map_fini(&e->keys);
+	cox_discovery_free(e->discovery);
+	cox_doc_unref(e->blank);
+	cox_vec_fini(&e->calls);
+	free(e->api_error);
+	free(e->api_version);
+	free(e);
+}

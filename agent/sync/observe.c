@@ -1,0 +1,578 @@
+/* Watches, and what they mean for the objects of applications. */
+#include "agent/sync/app.h"
+
+#include "agent/compare/compare.h"
+#include "common/doc/json.h"
+
+#include <stdlib.h>
+
+#define RELIST_FROM 20 /* objects of a kind to be asked for: from here on one list is cheaper */
+#define WATCH_PAGE  50
+
+/* ---- kinds ---- */
+
+static void kind_upsert(void *arg, struct cox_doc *object);
+static void kind_remove(void *arg, const char *namespace, const char *name, struct cox_doc *object);
+static void kind_synced(void *arg);
+static void kind_failed(void *arg, const struct cox_kube_answer *answer);
+
+static void kind_watch(struct agent_kind *kind)
+{
+	cox_watch_free(kind->watch);
+	kind->synced = false;
+	kind->watch = cox_watch_new(kind->engine->o.kube, &(struct cox_watch_options){
+								  .resource = kind->resource,
+								  .page = WATCH_PAGE,
+								  .upsert = kind_upsert,
+								  .remove = kind_remove,
+								  .synced = kind_synced,
+								  .failed = kind_failed,
+								  .arg = kind,
+							  });
+}
+
+/* "group/version/kind" into its parts. */
+static void find_resource(struct agent_kind *kind)
+{
+	struct cox_str rest = cox_str(kind->id), group, version;
+
+	cox_str_split(&rest, '/', &group);
+	cox_str_split(&rest, '/', &version);
+	_cleanup_free_ char *g = cox_str_dup(group), *v = cox_str_dup(version),
+			    *k = cox_str_dup(rest);
+	const struct cox_kube_resource *found =
+		cox_discovery_find(kind->engine->discovery, g, v, k);
+
+	if (found)
+		kind->resource = cox_kube_resource_copy(found);
+}
+
+static struct agent_kind *kind_get(struct agent_engine *e, struct cox_object_key key,
+				   const char *version)
+{
+	_cleanup_free_ char *id = cox_asprintf("%.*s/%s/%.*s", COX_STR_ARG(key.group), version,
+					       COX_STR_ARG(key.kind));
+	struct agent_kind *kind = cox_map_get(&e->kinds, id);
+
+	if (kind)
+		return kind;
+	kind = cox_new(struct agent_kind);
+	kind->engine = e;
+	kind->id = cox_strdup(id);
+	cox_map_set(&e->kinds, id, kind);
+	find_resource(kind);
+	if (kind->resource)
+		kind_watch(kind);
+	return kind;
+}
+
+void agent_kind_free(struct agent_kind *kind)
+{
+	cox_watch_free(kind->watch);
+	free(kind->resource);
+	free(kind->error);
+	free(kind->id);
+	free(kind);
+}
+
+static void kind_release(struct agent_kind *kind)
+{
+	struct agent_engine *e = kind->engine;
+
+	if (--kind->n_entries || e->is_freed)
+		return;
+	cox_map_remove(&e->kinds, kind->id);
+	agent_kind_free(kind);
+}
+
+void agent_kinds_rediscovered(struct agent_engine *e)
+{
+	COX_MAP_EACH (&e->kinds, slot) {
+		struct agent_kind *kind = slot->value;
+
+		if (kind->resource)
+			continue;
+		find_resource(kind);
+		if (kind->resource)
+			kind_watch(kind);
+	}
+}
+
+/* ---- entries ---- */
+
+struct agent_entry *agent_entry_get(struct agent_app *app, const char *key_text,
+				    const char *version)
+{
+	struct agent_engine *e = app->engine;
+	struct agent_entry *entry = cox_map_get(&app->entries, key_text);
+
+	if (entry && cox_streq(entry->version, version))
+		return entry;
+	if (entry) { /* the same object, asked for in another version */
+		bool owned = entry->owned;
+
+		agent_entry_free(entry);
+		entry = agent_entry_get(app, key_text, version);
+		entry->owned = owned;
+		return entry;
+	}
+	entry = cox_new(struct agent_entry);
+	entry->app = app;
+	entry->key_text = cox_strdup(key_text);
+	entry->version = cox_strdup(version);
+	struct cox_str rest = cox_str(entry->key_text);
+
+	cox_str_split(&rest, '/', &entry->key.group);
+	cox_str_split(&rest, '/', &entry->key.kind);
+	cox_str_split(&rest, '/', &entry->key.namespace);
+	entry->key.name = rest;
+	entry->report = true;
+	cox_map_set(&app->entries, key_text, entry);
+	entry->next = cox_map_set(&e->keys, key_text, entry);
+	entry->kind = kind_get(e, entry->key, version);
+	entry->kind->n_entries++;
+	return entry;
+}
+
+static void unchain(struct agent_entry *entry)
+{
+	struct agent_engine *e = entry->app->engine;
+	struct agent_entry *first = cox_map_get(&e->keys, entry->key_text);
+
+	if (first == entry) {
+		if (entry->next)
+			cox_map_set(&e->keys, entry->key_text, entry->next);
+		else
+			cox_map_remove(&e->keys, entry->key_text);
+		return;
+	}
+	while (first && first->next != entry)
+		first = first->next;
+	if (first)
+		first->next = entry->next;
+}
+
+void agent_entry_free(struct agent_entry *entry)
+{
+	struct agent_app *app = entry->app;
+
+	cox_vec_push(&app->removed, cox_asprintf("%s %s", entry->version, entry->key_text));
+	app->dirty = true;
+	cox_map_remove(&app->entries, entry->key_text);
+	unchain(entry);
+	kind_release(entry->kind);
+	cox_strings_fini(&entry->differing);
+	free(entry->health_message);
+	free(entry->object_uid);
+	free(entry->version);
+	free(entry->key_text);
+	free(entry);
+}
+
+void agent_entry_health(const struct agent_entry *entry, struct cox_health *ret)
+{
+	*ret = (struct cox_health){.status = entry->health};
+	if (entry->health_message)
+		snprintf(ret->message, sizeof(ret->message), "%s", entry->health_message);
+}
+
+static void set_health(struct agent_entry *entry, const struct cox_health *health)
+{
+	if (entry->health == health->status &&
+	    strcmp(entry->health_message ? entry->health_message : "", health->message) == 0)
+		return;
+	entry->health = health->status;
+	free(entry->health_message);
+	entry->health_message = health->message[0] ? cox_strdup(health->message) : NULL;
+	entry->report = true;
+}
+
+static void set_sync(struct agent_entry *entry, enum agent_sync_status sync)
+{
+	if (entry->sync != sync)
+		entry->report = true;
+	entry->sync = sync;
+}
+
+static void set_differing(struct agent_entry *entry, struct agent_difference *d)
+{
+	bool same = d->paths.n == entry->differing.n;
+
+	for (size_t i = 0; same && i < d->paths.n; i++)
+		same = cox_streq(d->paths.items[i], entry->differing.items[i]);
+	if (same)
+		return;
+	cox_strings_fini(&entry->differing);
+	entry->differing = d->paths;
+	d->paths = (cox_strings){0};
+	entry->report = true;
+}
+
+/* ---- evaluation ---- */
+
+static const struct cox_node *ignored_differences(struct agent_app *app, struct cox_doc **ret_doc)
+{
+	const Coxswain__Assignment__V1__Policy *policy = app->assignment->policy;
+
+	if (!policy || !policy->ignore_differences.len)
+		return NULL;
+	if (cox_json_read(cox_str_n((const char *)policy->ignore_differences.data,
+				    policy->ignore_differences.len),
+			  "ignoreDifferences", ret_doc, NULL) < 0)
+		return NULL;
+	return cox_doc_root(*ret_doc);
+}
+
+static enum agent_sync_status compare_wanted(struct agent_entry *entry, struct cox_doc *live,
+					     struct agent_difference *d)
+{
+	struct agent_app *app = entry->app;
+	struct agent_holder *h = NULL;
+	_cleanup_doc_ struct cox_doc *ignore = NULL;
+
+	if (!app->assignment || agent_app_hold(app, app->digest, &h, NULL) < 0)
+		return AGENT_SYNC_UNKNOWN;
+	const struct agent_object *o = agent_desired_find(&h->desired, entry->key_text);
+	enum agent_sync_status status = AGENT_SYNC_UNKNOWN;
+
+	if (o) {
+		struct agent_compare_options options = {
+			.manager = AGENT_MANAGER, .ignore = ignored_differences(app, &ignore)};
+
+		agent_compare(o->doc, live, &options, d);
+		status = d->n ? AGENT_OUT_OF_SYNC : AGENT_SYNCED;
+	}
+	agent_holder_unref(h);
+	return status;
+}
+
+static void forget_object(struct agent_entry *entry)
+{
+	struct agent_app *app = entry->app;
+
+	/* what cannot be forgotten now is forgotten when it is looked at the next time */
+	if (entry->owned)
+		agent_store_drop_object(app->engine->o.store, app->uid, entry->key_text, NULL);
+	agent_entry_free(entry);
+}
+
+static void evaluate_gone(struct agent_entry *entry)
+{
+	struct agent_difference none = AGENT_DIFFERENCE_INIT;
+
+	free(entry->object_uid);
+	entry->object_uid = NULL;
+	entry->resource_version = 0;
+	entry->live = entry->marked = entry->shared = false;
+	entry->evaluated = true;
+	set_differing(entry, &none);
+	set_sync(entry, AGENT_OUT_OF_SYNC);
+	set_health(entry, &(struct cox_health){.status = COX_HEALTH_MISSING});
+}
+
+static bool is_shared(const struct agent_entry *entry, const struct cox_node *live)
+{
+	struct cox_str uid = cox_meta_annotation(live, AGENT_APP_UID);
+
+	return uid.len && !cox_str_is(uid, entry->app->uid) &&
+	       cox_map_get_str(&entry->app->engine->apps, uid) != NULL;
+}
+
+static void evaluate_live(struct agent_entry *entry, struct cox_doc *live)
+{
+	const struct cox_node *root = cox_doc_root(live);
+	_cleanup_difference_ struct agent_difference d = AGENT_DIFFERENCE_INIT;
+	struct cox_health health;
+
+	free(entry->object_uid);
+	entry->object_uid = cox_str_dup(cox_meta_uid(root));
+	entry->live = true;
+	entry->marked = agent_is_marked(root, entry->app->uid);
+	entry->shared = is_shared(entry, root);
+	entry->ignore_health = cox_str_is(
+		cox_meta_annotation(root, "argocd.argoproj.io/ignore-healthcheck"), "true");
+	cox_health_assess(root, &health);
+	set_health(entry, &health);
+	if (entry->wanted)
+		set_sync(entry, compare_wanted(entry, live, &d));
+	else
+		set_sync(entry, AGENT_OUT_OF_SYNC);
+	set_differing(entry, &d);
+	entry->evaluated = entry->sync != AGENT_SYNC_UNKNOWN;
+}
+
+static uint64_t version_number(const struct cox_node *object)
+{
+	struct cox_str text = cox_meta_resource_version(object);
+	uint64_t value = 0;
+
+	for (size_t i = 0; i < text.len; i++) {
+		if (text.ptr[i] < '0' || text.ptr[i] > '9')
+			return 0; /* opaque after all: nothing is known to be older */
+		value = value * 10 + (uint64_t)(text.ptr[i] - '0');
+	}
+	return value;
+}
+
+void agent_entry_evaluate(struct agent_entry *entry, struct cox_doc *live)
+{
+	struct agent_app *app = entry->app;
+	enum agent_sync_status before = entry->sync;
+
+	if (live) {
+		uint64_t version = version_number(cox_doc_root(live));
+
+		if (version && version < entry->resource_version)
+			return;
+		bool same = version && version == entry->resource_version && entry->evaluated;
+
+		entry->resource_version = version;
+		if (!same)
+			evaluate_live(entry, live);
+	} else {
+		evaluate_gone(entry);
+	}
+	agent_operation_observed(entry);
+	/* prune only what still is ours: the others leave the inventory untouched in the cluster */
+	app->changed_since |= entry->sync != before;
+	if (entry->evaluated && !entry->wanted && (app->built || app->tombstone) &&
+	    (!entry->live || !entry->marked))
+		forget_object(entry);
+	agent_engine_queue(app);
+}
+
+/* ---- what watches tell ---- */
+
+static char *key_text_of(const struct agent_kind *kind, const char *namespace, const char *name)
+{
+	return cox_asprintf("%s/%s/%s/%s", kind->resource->group, kind->resource->kind,
+			    namespace ? namespace : "", name);
+}
+
+/* An object with our marks that no inventory knows: the inventory was lost. */
+static struct agent_entry *recover(struct agent_kind *kind, const char *key_text,
+				   const struct cox_node *object)
+{
+	struct agent_engine *e = kind->engine;
+	struct cox_str uid = cox_meta_annotation(object, AGENT_APP_UID);
+	struct agent_app *app = uid.len ? cox_map_get_str(&e->apps, uid) : NULL;
+
+	if (!app || !agent_is_marked(object, app->uid) ||
+	    cox_node_len(cox_meta_owner_references(object)) > 0)
+		return NULL;
+	_cleanup_free_ char *object_uid = cox_str_dup(cox_meta_uid(object));
+	struct agent_inventory_row row = {
+		.key_text = key_text,
+		.version = kind->resource->version,
+		.object_uid = object_uid,
+		.wave = agent_wave_of(object),
+		.options = agent_options_parse(
+			cox_meta_annotation(object, "argocd.argoproj.io/sync-options")),
+	};
+
+	if (agent_store_put_object(e->o.store, app->uid, &row, NULL) < 0)
+		return NULL;
+	struct agent_entry *entry = agent_entry_get(app, key_text, row.version);
+
+	entry->owned = true;
+	entry->wave = row.wave;
+	entry->options = row.options;
+	return entry;
+}
+
+static void kind_upsert(void *arg, struct cox_doc *object)
+{
+	struct agent_kind *kind = arg;
+	const struct cox_node *root = cox_doc_root(object);
+	_cleanup_free_ char *namespace = cox_str_dup(cox_meta_namespace(root));
+	_cleanup_free_ char *name = cox_str_dup(cox_meta_name(root));
+	_cleanup_free_ char *key_text = key_text_of(kind, namespace, name);
+	struct agent_entry *entry = cox_map_get(&kind->engine->keys, key_text);
+
+	if (!entry)
+		entry = recover(kind, key_text, root);
+	while (entry) {
+		struct agent_entry *next = entry->next; /* it may be forgotten */
+
+		if (entry->kind == kind)
+			agent_entry_evaluate(entry, object);
+		entry = next;
+	}
+}
+
+static void kind_remove(void *arg, const char *namespace, const char *name, struct cox_doc *object)
+{
+	struct agent_kind *kind = arg;
+	_cleanup_free_ char *key_text = key_text_of(kind, namespace, name);
+	struct agent_entry *entry = cox_map_get(&kind->engine->keys, key_text);
+	struct cox_str uid = cox_meta_uid(object ? cox_doc_root(object) : NULL);
+
+	while (entry) {
+		struct agent_entry *next = entry->next;
+
+		/* news of one that was replaced meanwhile is no news */
+		if (entry->kind == kind &&
+		    !(uid.len && entry->object_uid && !cox_str_is(uid, entry->object_uid)))
+			agent_entry_evaluate(entry, NULL);
+		entry = next;
+	}
+}
+
+static void kind_synced(void *arg)
+{
+	struct agent_kind *kind = arg;
+	struct agent_engine *e = kind->engine;
+	COX_VEC(struct agent_entry *) missing = {0};
+
+	kind->synced = true;
+	free(kind->error);
+	kind->error = NULL;
+	agent_engine_api_works(e);
+	/* what the list did not tell is not there */
+	COX_MAP_EACH (&e->keys, slot)
+		for (struct agent_entry *entry = slot->value; entry; entry = entry->next)
+			if (entry->kind == kind && !entry->evaluated && !entry->fetching &&
+			    entry->app->built)
+				cox_vec_push(&missing, entry);
+	COX_VEC_EACH (&missing, entry) {
+		struct agent_app *app = (*entry)->app;
+
+		if ((*entry)->resource_version) /* told, but not comparable yet */
+			agent_app_observe(app);
+		else
+			agent_entry_evaluate(*entry, NULL);
+	}
+	cox_vec_fini(&missing);
+}
+
+static void kind_failed(void *arg, const struct cox_kube_answer *answer)
+{
+	struct agent_kind *kind = arg;
+	struct agent_engine *e = kind->engine;
+
+	if (answer->status == 0) {
+		agent_engine_api_failed(e, answer->error->message);
+		return;
+	}
+	free(kind->error);
+	kind->error =
+		cox_asprintf("cannot watch %s: %s", kind->resource->plural, answer->error->message);
+	if (answer->reason == COX_KUBE_NOT_FOUND)
+		agent_engine_rediscover(e, 1000);
+	COX_MAP_EACH (&e->apps, slot)
+		agent_engine_queue(slot->value);
+}
+
+/* ---- asking ---- */
+
+static void fetched(struct agent_call *call, const struct cox_kube_answer *answer)
+{
+	struct agent_entry *entry = cox_map_get(&call->app->entries, call->key_text);
+
+	if (!entry)
+		return;
+	entry->fetching = false;
+	if (answer->status == 0)
+		agent_engine_api_failed(call->engine, answer->error->message);
+	else
+		agent_engine_api_works(call->engine);
+	if (answer->error->code == COX_OK)
+		agent_entry_evaluate(entry, answer->doc);
+	else if (answer->reason == COX_KUBE_NOT_FOUND)
+		agent_entry_evaluate(entry, NULL);
+	else
+		agent_engine_queue(call->app); /* the reconcile asks again */
+}
+
+void agent_entry_fetch(struct agent_entry *entry)
+{
+	struct agent_app *app = entry->app;
+	_cleanup_free_ char *namespace = cox_str_dup(entry->key.namespace);
+	_cleanup_free_ char *name = cox_str_dup(entry->key.name);
+	struct agent_call *call = agent_call_new(app, entry->key_text, fetched);
+
+	entry->fetching = true;
+	call->call = cox_kube_get(app->engine->o.kube, entry->kind->resource, namespace, name,
+				  agent_call_done, call);
+}
+
+void agent_app_observe(struct agent_app *app)
+{
+	_cleanup_map_ struct cox_map counts = COX_MAP_INIT;
+	COX_VEC(struct agent_entry *) unknown = {0};
+
+	if (!app->built)
+		return;
+	COX_MAP_EACH (&app->entries, slot) {
+		struct agent_entry *entry = slot->value;
+		struct agent_kind *kind = entry->kind;
+
+		if (entry->evaluated || entry->fetching)
+			continue;
+		if (!kind->resource)
+			cox_vec_push(&unknown, entry);
+		else if (kind->synced)
+			cox_map_set(&counts, kind->id,
+				    (void *)((uintptr_t)cox_map_get(&counts, kind->id) + 1));
+	}
+	COX_MAP_EACH (&counts, slot)
+		if ((uintptr_t)slot->value > RELIST_FROM)
+			kind_watch(cox_map_get(&app->engine->kinds, slot->key));
+	COX_MAP_EACH (&app->entries, slot) {
+		struct agent_entry *entry = slot->value;
+
+		if (!entry->evaluated && !entry->fetching && entry->kind->resource &&
+		    entry->kind->synced)
+			agent_entry_fetch(entry);
+	}
+	/* of a kind that the cluster hasn't got there is no object */
+	COX_VEC_EACH (&unknown, entry)
+		agent_entry_evaluate(*entry, NULL);
+	if (unknown.n)
+		agent_engine_rediscover(app->engine, 30000);
+	cox_vec_fini(&unknown);
+}
+
+/* ---- sums ---- */
+
+bool agent_app_is_observed(const struct agent_app *app)
+{
+	if (!app->built)
+		return false;
+	COX_MAP_EACH (&app->entries, slot)
+		if (!((struct agent_entry *)slot->value)->evaluated)
+			return false;
+	return true;
+}
+
+enum agent_sync_status agent_app_status(const struct agent_app *app)
+{
+	if (!agent_app_is_observed(app))
+		return AGENT_SYNC_UNKNOWN;
+	COX_MAP_EACH (&app->entries, slot)
+		if (((struct agent_entry *)slot->value)->sync != AGENT_SYNCED)
+			return AGENT_OUT_OF_SYNC;
+	return AGENT_SYNCED;
+}
+
+void agent_app_health(const struct agent_app *app, struct cox_health *ret)
+{
+	COX_CLEANUP(cox_health_sum_fini) struct cox_health_sum sum = COX_HEALTH_SUM_INIT;
+	const struct cox_node *there = cox_doc_root(app->engine->blank);
+
+	if (!agent_app_is_observed(app)) {
+		*ret = (struct cox_health){.status = COX_HEALTH_UNKNOWN};
+		return;
+	}
+	COX_MAP_EACH (&app->entries, slot) {
+		const struct agent_entry *entry = slot->value;
+		struct cox_health h;
+
+		agent_entry_health(entry, &h);
+		if (entry->ignore_health)
+			h.status = COX_HEALTH_NONE;
+		if (entry->wanted || entry->live)
+			cox_health_sum_add(&sum, entry->key, entry->live ? there : NULL, &h);
+	}
+	cox_health_sum_result(&sum, ret);
+}

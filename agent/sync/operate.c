@@ -1,0 +1,1012 @@
+/* One operation: a plan, tried first, then executed wave by wave.
+ *
+ * begin -> dry run -> run -> over
+ *            \          \-> pause -> run (retry)
+ * Durable before the first effect; every object is in the inventory before it is applied. */
+#include "agent/sync/app.h"
+
+#include "common/base/clock.h"
+#include "common/base/limits.h"
+#include "common/base/log.h"
+#include "common/base/rand.h"
+#include "common/ctl/stamp.h"
+
+#include <stdlib.h>
+
+#define PHASE(name)	  COXSWAIN__REPORT__V1__PHASE__##name
+#define API_DOWN_BASE_MS  1000
+#define API_DOWN_MAX_MS	  30000
+#define AUTOMATED_RETRIES 5
+#define PRUNE_TRIES	  3
+
+static const char *app_name(const struct agent_app *app)
+{
+	return app->assignment ? app->assignment->app_name : app->uid;
+}
+
+static struct agent_engine *engine_of(const struct agent_operation *op)
+{
+	return op->app->engine;
+}
+
+/* ---- durable state ---- */
+
+static int store(struct agent_operation *op, bool running, struct cox_error *err)
+{
+	struct cox_arena arena = COX_ARENA_INIT(0);
+	Coxswain__Report__V1__OperationState state = COXSWAIN__REPORT__V1__OPERATION_STATE__INIT;
+	COX_CLEANUP(cox_buf_fini) struct cox_buf spec = COX_BUF_INIT, body = COX_BUF_INIT;
+
+	agent_operation_state(op, &arena, &state);
+	cox_buf_reserve(&spec, protobuf_c_message_get_packed_size(&op->spec->base));
+	spec.len = protobuf_c_message_pack(&op->spec->base, (uint8_t *)spec.ptr);
+	cox_buf_reserve(&body, protobuf_c_message_get_packed_size(&state.base));
+	body.len = protobuf_c_message_pack(&state.base, (uint8_t *)body.ptr);
+	cox_arena_fini(&arena);
+	return agent_store_put_operation(engine_of(op)->o.store,
+					 &(struct agent_operation_row){
+						 .id = op->spec->id,
+						 .app_uid = op->app->uid,
+						 .running = running,
+						 .from_hub = op->from_hub,
+						 .started_ms = op->started_ms,
+						 .spec = cox_buf_str(&spec),
+						 .state = cox_buf_str(&body),
+					 },
+					 err);
+}
+
+static agent_operation_spec *copy_spec(const agent_operation_spec *spec)
+{
+	COX_CLEANUP(cox_buf_fini) struct cox_buf bytes = COX_BUF_INIT;
+
+	cox_buf_reserve(&bytes, protobuf_c_message_get_packed_size(&spec->base));
+	bytes.len = protobuf_c_message_pack(&spec->base, (uint8_t *)bytes.ptr);
+	return coxswain__assignment__v1__operation__unpack(NULL, bytes.len,
+							   (const uint8_t *)bytes.ptr);
+}
+
+static void resume(void *arg)
+{
+	struct agent_operation *op = arg;
+
+	op->stage = AGENT_STAGE_RUN;
+	agent_engine_queue(op->app);
+}
+
+/* Takes spec. */
+static struct agent_operation *operation_new(struct agent_app *app, agent_operation_spec *spec,
+					     bool from_hub, bool partial)
+{
+	struct agent_operation *op = cox_new(struct agent_operation);
+
+	op->app = app;
+	op->spec = spec;
+	op->from_hub = from_hub;
+	op->partial = partial;
+	op->started_ms = cox_clock_wall_ms();
+	cox_stamp_set_digest(op->digest, spec->digest.data, spec->digest.len);
+	if (!agent_digest_is_set(op->digest))
+		memcpy(op->digest, app->digest, COX_SHA256_BYTES);
+	cox_timer_init(&op->pause, app->engine->o.loop, resume, op);
+	return op;
+}
+
+void agent_operation_free(struct agent_operation *op)
+{
+	if (!op)
+		return;
+	cox_timer_stop(&op->pause);
+	agent_plan_fini(&op->plan);
+	agent_holder_unref(op->holder);
+	coxswain__assignment__v1__operation__free_unpacked(op->spec, NULL);
+	cox_vec_fini(&op->establishing);
+	free(op->dry_message);
+	free(op->end_message);
+	free(op->message);
+	free(op);
+}
+
+int agent_operation_start(struct agent_app *app, const agent_operation_spec *spec, bool from_hub,
+			  bool partial, struct cox_error *err)
+{
+	struct agent_operation *op = operation_new(app, copy_spec(spec), from_hub, partial);
+	int code = store(op, true, err);
+
+	if (code < 0) {
+		agent_operation_free(op);
+		return code;
+	}
+	cox_log_info("operation begins", COX_KV("app", app_name(app)), COX_KV("id", spec->id),
+		     COX_KV("by", spec->initiated_by ? spec->initiated_by : ""),
+		     COX_KV("revision", spec->revision ? spec->revision : ""));
+	app->operation = op;
+	app->dirty = true;
+	app->changed_since = false;
+	return 0;
+}
+
+static int loaded(void *ctx, const struct agent_operation_row *row, struct cox_error *err)
+{
+	struct agent_app *app = ctx;
+	Coxswain__Report__V1__OperationState *state = coxswain__report__v1__operation_state__unpack(
+		NULL, row->state.len, (const uint8_t *)row->state.ptr);
+	agent_operation_spec *spec = coxswain__assignment__v1__operation__unpack(
+		NULL, row->spec.len, (const uint8_t *)row->spec.ptr);
+
+	if (!state || !spec) {
+		if (state)
+			coxswain__report__v1__operation_state__free_unpacked(state, NULL);
+		if (spec)
+			coxswain__assignment__v1__operation__free_unpacked(spec, NULL);
+		return cox_error(err, COX_DATA_LOSS, "stored operation '%s' is damaged", row->id);
+	}
+	bool partial = cox_streq(spec->initiated_by, "self-heal");
+
+	app->last_full = state->digest.len == COX_SHA256_BYTES && !spec->dry_run;
+	cox_stamp_set_digest(app->last_digest, state->digest.data, state->digest.len);
+	/* what was being healed is looked at anew, from what is there now */
+	if (row->running && !partial && app->assignment && !app->tombstone) {
+		app->operation = operation_new(app, spec, row->from_hub, false);
+		app->operation->started_ms = row->started_ms;
+		app->operation->retry_count = state->retry_count;
+		cox_stamp_set_digest(app->operation->digest, state->digest.data, state->digest.len);
+		cox_log_info("operation goes on", COX_KV("app", app_name(app)),
+			     COX_KV("id", row->id));
+		coxswain__report__v1__operation_state__free_unpacked(state, NULL);
+		return 0;
+	}
+	app->last_failed =
+		!row->running && (state->phase == PHASE(FAILED) || state->phase == PHASE(ERROR));
+	coxswain__assignment__v1__operation__free_unpacked(spec, NULL);
+	app->last_state = state;
+	return 0;
+}
+
+int agent_operation_load(struct agent_app *app, struct cox_error *err)
+{
+	int code = agent_store_last_operation(app->engine->o.store, app->uid, loaded, app, err);
+
+	return code < 0 ? code : 0;
+}
+
+/* ---- the end ---- */
+
+static void keep_last(struct agent_operation *op)
+{
+	struct agent_app *app = op->app;
+	struct cox_arena arena = COX_ARENA_INIT(0);
+	Coxswain__Report__V1__OperationState state = COXSWAIN__REPORT__V1__OPERATION_STATE__INIT;
+	COX_CLEANUP(cox_buf_fini) struct cox_buf body = COX_BUF_INIT;
+
+	agent_operation_state(op, &arena, &state);
+	cox_buf_reserve(&body, protobuf_c_message_get_packed_size(&state.base));
+	body.len = protobuf_c_message_pack(&state.base, (uint8_t *)body.ptr);
+	cox_arena_fini(&arena);
+	if (app->last_state)
+		coxswain__report__v1__operation_state__free_unpacked(app->last_state, NULL);
+	app->last_state = coxswain__report__v1__operation_state__unpack(NULL, body.len,
+									(const uint8_t *)body.ptr);
+	/* what was superseded says nothing about its bundle */
+	bool counts = !op->spec->dry_run && op->spec->n_resources == 0 && !op->superseded;
+
+	if (counts) {
+		app->last_full = true;
+		memcpy(app->last_digest, op->digest, COX_SHA256_BYTES);
+		app->last_failed = op->end_phase != PHASE(SUCCEEDED);
+		app->changed_since = false;
+	}
+}
+
+static void finish(struct agent_operation *op)
+{
+	struct agent_app *app = op->app;
+	struct cox_error err;
+	static const char *const words[] = {"",		 "running", "terminating",
+					    "succeeded", "failed",  "error"};
+
+	cox_timer_stop(&op->pause);
+	if (store(op, false, &err) < 0)
+		cox_log_error("cannot keep the end of an operation", COX_KV("app", app_name(app)),
+			      COX_KV_ERROR(&err));
+	cox_log_info("operation ended", COX_KV("app", app_name(app)), COX_KV("id", op->spec->id),
+		     COX_KV("phase", words[op->end_phase]),
+		     COX_KV("message", op->end_message ? op->end_message : ""));
+	keep_last(op);
+	if (op->from_hub) {
+		free(app->ended_by_hub);
+		app->ended_by_hub = cox_strdup(op->spec->id);
+	}
+	app->operation = NULL;
+	app->dirty = true;
+	agent_operation_free(op);
+	agent_engine_queue(app);
+}
+
+static void end(struct agent_operation *op, Coxswain__Report__V1__Phase phase, const char *message)
+{
+	if (op->ending)
+		return;
+	op->ending = true;
+	op->end_phase = phase;
+	op->end_message = cox_strdup(message);
+}
+
+void agent_operation_end(struct agent_app *app, bool superseded, const char *message)
+{
+	if (!app->operation)
+		return;
+	app->operation->superseded = superseded && !app->operation->ending;
+	end(app->operation, PHASE(FAILED), message);
+	agent_engine_queue(app);
+}
+
+/* ---- retries ---- */
+
+static struct agent_retry retry_of(const struct agent_operation *op)
+{
+	const Coxswain__Assignment__V1__Retry *given = op->spec->retry;
+	bool automated = !op->from_hub;
+	struct agent_retry r = {.limit = given ? given->limit : automated ? AUTOMATED_RETRIES : 0};
+
+	if (given && given->backoff) {
+		r.duration_ms = given->backoff->duration_ms;
+		r.factor = given->backoff->factor;
+		r.max_duration_ms = given->backoff->max_duration_ms;
+	}
+	agent_retry_defaults(&r);
+	return r;
+}
+
+static void pause_for(struct agent_operation *op, int64_t delay_ms)
+{
+	op->stage = AGENT_STAGE_PAUSE;
+	op->app->dirty = true;
+	cox_timer_start(&op->pause, delay_ms);
+}
+
+/* Everything that was begun anew: what failed, and whatever was not done. */
+static void again(struct agent_operation *op)
+{
+	agent_plan_fini(&op->plan);
+	op->planned = false;
+	op->namespace_known = false;
+	op->n_dry_failed = 0;
+	cox_vec_clear(&op->establishing);
+}
+
+static void failed(struct agent_operation *op, const char *message)
+{
+	struct agent_retry r = retry_of(op);
+	struct cox_rng rng;
+
+	free(op->message);
+	op->message = cox_strdup(message);
+	if (op->ending)
+		return;
+	if (op->api_down) {
+		op->api_down = false;
+		cox_rng_init(&rng, (uint64_t)cox_clock_us());
+		pause_for(op,
+			  cox_backoff_ms(&rng, API_DOWN_BASE_MS, API_DOWN_MAX_MS, op->pauses++));
+		again(op);
+		return;
+	}
+	if (r.limit < 0 || op->retry_count < (uint64_t)r.limit) {
+		op->retry_count++;
+		cox_log_warn("sync failed, will be tried again", COX_KV("app", app_name(op->app)),
+			     COX_KV_INT("retry", op->retry_count), COX_KV("error", message));
+		pause_for(op, agent_retry_delay_ms(&r, op->retry_count));
+		again(op);
+		return;
+	}
+	end(op, PHASE(FAILED), message);
+}
+
+/* ---- planning ---- */
+
+static bool selected(void *ctx, const char *key_text)
+{
+	const struct agent_operation *op = ctx;
+	const struct agent_entry *entry = cox_map_get(&op->app->entries, key_text);
+	struct cox_object_key key;
+
+	if (op->partial)
+		return entry && entry->sync != AGENT_SYNCED;
+	if ((agent_app_options(op->app, op->spec) & AGENT_OPT_OUT_OF_SYNC_ONLY) && entry &&
+	    entry->sync == AGENT_SYNCED)
+		return false;
+	if (op->spec->n_resources == 0)
+		return true;
+	if (cox_object_key_parse(cox_str(key_text), &key, NULL) < 0)
+		return false;
+	for (size_t i = 0; i < op->spec->n_resources; i++) {
+		const Coxswain__Assignment__V1__ResourceSelector *r = op->spec->resources[i];
+
+		if (cox_str_is(key.group, r->group) && cox_str_is(key.kind, r->kind) &&
+		    cox_str_is(key.name, r->name) &&
+		    (!r->namespace_ || !*r->namespace_ || cox_str_is(key.namespace, r->namespace_)))
+			return true;
+	}
+	return false;
+}
+
+/* Whether a namespace or a definition is there already. */
+static bool is_live(void *ctx, const char *key_text)
+{
+	const struct agent_operation *op = ctx;
+	const struct agent_entry *entry = cox_map_get(&op->app->entries, key_text);
+
+	if (entry)
+		return entry->live;
+	return op->namespace_is_live && strncmp(key_text, "/Namespace//", 12) == 0 &&
+	       cox_streq(key_text + 12, op->app->assignment->destination_namespace);
+}
+
+static bool is_known(void *ctx, struct cox_str group, struct cox_str version, struct cox_str kind)
+{
+	const struct agent_operation *op = ctx;
+
+	return agent_engine_scope(engine_of(op), group, version, kind) != AGENT_SCOPE_UNKNOWN;
+}
+
+static int make_plan(struct agent_operation *op, struct cox_error *err)
+{
+	struct agent_app *app = op->app;
+	const Coxswain__Assignment__V1__Policy *policy = app->assignment->policy;
+	COX_VEC(struct agent_extra) extras = {0};
+
+	COX_MAP_EACH (&app->entries, slot) {
+		const struct agent_entry *entry = slot->value;
+
+		/* pruned is what is in the inventory, still ours, and not in this bundle */
+		if (entry->owned && entry->live && entry->marked &&
+		    !agent_desired_find(&op->holder->desired, entry->key_text))
+			cox_vec_push(&extras, (struct agent_extra){.key_text = entry->key_text,
+								   .version = entry->version,
+								   .wave = entry->wave,
+								   .options = entry->options});
+	}
+	struct agent_plan_input in = {
+		.desired = &op->holder->desired,
+		.extras = extras.items,
+		.n_extras = extras.n,
+		.options = agent_app_options(app, op->spec),
+		.prune = op->spec->prune,
+		.hooks = !op->partial && !op->spec->skip_hooks && op->spec->n_resources == 0,
+		.namespace = app->assignment->destination_namespace,
+		.sets_namespace =
+			policy && (policy->n_namespace_labels || policy->n_namespace_annotations),
+		.ctx = op,
+		.is_selected = selected,
+		.is_live = is_live,
+		.is_known = is_known,
+	};
+
+	/* but a heal makes it again when somebody deleted it */
+	if (op->spec->n_resources > 0)
+		in.options &= ~(uint32_t)AGENT_OPT_CREATE_NAMESPACE;
+	int code = agent_plan_build(&in, &op->plan, err);
+
+	cox_vec_fini(&extras);
+	op->planned = code == 0;
+	return code;
+}
+
+/* ---- one object ---- */
+
+/* The namespace that CreateNamespace=true makes: no marks, so that nobody prunes it. */
+static struct cox_doc *namespace_object(const struct agent_app *app, struct cox_str name)
+{
+	const Coxswain__Assignment__V1__Policy *p = app->assignment->policy;
+	struct cox_doc *doc = cox_doc_new("namespace");
+	struct cox_node *root = cox_doc_map(doc), *metadata = cox_doc_map(doc);
+	struct {
+		const char *key;
+		Coxswain__Assignment__V1__KeyValue **items;
+		size_t n;
+	} maps[] = {
+		{"labels", p ? p->namespace_labels : NULL, p ? p->n_namespace_labels : 0},
+		{"annotations", p ? p->namespace_annotations : NULL,
+		 p ? p->n_namespace_annotations : 0},
+	};
+
+	cox_map_put_cstr(doc, root, "apiVersion", "v1");
+	cox_map_put_cstr(doc, root, "kind", "Namespace");
+	cox_map_put_str(doc, metadata, COX_STR("name"), cox_doc_string(doc, name));
+	for (size_t m = 0; m < COX_ARRAY_LEN(maps); m++) {
+		struct cox_node *map = cox_doc_map(doc);
+
+		for (size_t i = 0; i < maps[m].n; i++)
+			cox_map_put_cstr(doc, map, maps[m].items[i]->key, maps[m].items[i]->value);
+		if (maps[m].n)
+			cox_map_put(doc, metadata, maps[m].key, map);
+	}
+	cox_map_put(doc, root, "metadata", metadata);
+	cox_doc_set_root(doc, root);
+	return cox_doc_seal(doc);
+}
+
+static struct cox_doc *object_of(struct agent_operation *op, const struct agent_task *t)
+{
+	if (t->object == SIZE_MAX)
+		return namespace_object(op->app, t->key.name);
+	return cox_doc_ref(op->holder->desired.objects.items[t->object].doc);
+}
+
+static uint32_t options_of(const struct agent_operation *op, const struct agent_task *t)
+{
+	uint32_t options = agent_app_options(op->app, op->spec);
+
+	return t->object == SIZE_MAX
+		       ? options
+		       : options | op->holder->desired.objects.items[t->object].options;
+}
+
+static char *describe(const struct agent_task *t, const char *what)
+{
+	struct cox_buf out = COX_BUF_INIT;
+
+	cox_object_key_describe(&out, t->key);
+	cox_buf_printf(&out, ": %s", what);
+	return cox_buf_take(&out);
+}
+
+/* An answer that says nothing about the object: the server is not there. */
+static bool is_silence(const struct cox_kube_answer *answer)
+{
+	return answer->status == 0 || answer->reason == COX_KUBE_UNAVAILABLE ||
+	       answer->reason == COX_KUBE_TOO_MANY_REQUESTS || answer->reason == COX_KUBE_TIMEOUT;
+}
+
+static struct agent_call *send_apply(struct agent_operation *op, size_t i, bool dry_run,
+				     void (*done)(struct agent_call *,
+						  const struct cox_kube_answer *))
+{
+	const struct agent_task *t = &op->plan.tasks.items[i];
+	struct agent_engine *e = engine_of(op);
+	const struct cox_kube_resource *r = agent_engine_resource_of(e, t->key, t->version);
+	_cleanup_free_ char *namespace = cox_str_dup(t->key.namespace);
+	_cleanup_free_ char *name = cox_str_dup(t->key.name);
+	_cleanup_doc_ struct cox_doc *doc = NULL;
+
+	if (!r)
+		return NULL;
+	doc = object_of(op, t);
+	struct agent_call *call = agent_call_new(op->app, t->key_text, done);
+	struct cox_kube_write_options options = {
+		.field_manager = AGENT_MANAGER,
+		.field_validation = options_of(op, t) & AGENT_OPT_NO_VALIDATE ? "Ignore" : "Strict",
+		.force = true,
+		.dry_run = dry_run,
+	};
+
+	call->task = i;
+	op->n_in_flight++;
+	call->call = cox_kube_apply(e->o.kube, r, namespace, name, cox_doc_root(doc), &options,
+				    agent_call_done, call);
+	return call;
+}
+
+/* ---- the dry run ---- */
+
+static void dry_run_done(struct agent_call *call, const struct cox_kube_answer *answer)
+{
+	struct agent_operation *op = call->app->operation;
+
+	if (!op)
+		return;
+	op->n_in_flight--;
+	if (answer->error->code != COX_OK) {
+		op->n_dry_failed++;
+		if (is_silence(answer)) {
+			op->api_down = true;
+			agent_engine_api_failed(call->engine, answer->error->message);
+		}
+		if (!op->dry_message)
+			op->dry_message =
+				describe(&op->plan.tasks.items[call->task], answer->error->message);
+		free(op->plan.tasks.items[call->task].message);
+		op->plan.tasks.items[call->task].message = cox_strdup(answer->error->message);
+	}
+	agent_engine_queue(call->app);
+}
+
+static void begin_dry_run(struct agent_operation *op)
+{
+	op->stage = AGENT_STAGE_DRY_RUN;
+	op->n_dry_failed = 0;
+	free(op->dry_message);
+	op->dry_message = NULL;
+	/* one object alone is tried by being applied */
+	if (op->plan.tasks.n == 1 && !op->spec->dry_run)
+		return;
+	for (size_t i = 0; i < op->plan.tasks.n; i++) {
+		const struct agent_task *t = &op->plan.tasks.items[i];
+
+		if (t->action == AGENT_ACTION_APPLY && !t->skip_dry_run &&
+		    t->state == AGENT_TASK_PENDING)
+			send_apply(op, i, true, dry_run_done);
+	}
+}
+
+static void end_dry_run(struct agent_operation *op)
+{
+	if (op->n_dry_failed) {
+		_cleanup_free_ char *message =
+			cox_asprintf("one or more objects failed to apply (dry run): %s%s",
+				     op->dry_message ? op->dry_message : "",
+				     op->n_dry_failed > 1 ? " and others" : "");
+
+		failed(op, message);
+		return;
+	}
+	op->stage = AGENT_STAGE_RUN;
+	if (op->spec->dry_run) {
+		for (size_t i = 0; i < op->plan.tasks.n; i++)
+			op->plan.tasks.items[i].state = AGENT_TASK_DONE;
+		end(op, PHASE(SUCCEEDED), "successfully synced (dry run)");
+	}
+}
+
+/* ---- applying ---- */
+
+static bool is_definition(const struct agent_task *t)
+{
+	return cox_str_is(t->key.group, "apiextensions.k8s.io") &&
+	       cox_str_is(t->key.kind, "CustomResourceDefinition");
+}
+
+static void note_object_uid(struct agent_operation *op, const struct agent_task *t,
+			    struct agent_entry *entry)
+{
+	struct cox_error err;
+
+	if (!entry || !entry->owned || !entry->object_uid)
+		return;
+	if (agent_store_put_object(engine_of(op)->o.store, op->app->uid,
+				   &(struct agent_inventory_row){.key_text = t->key_text,
+								 .version = t->version,
+								 .object_uid = entry->object_uid,
+								 .wave = entry->wave,
+								 .options = entry->options},
+				   &err) < 0)
+		cox_log_error("cannot keep inventory", COX_KV("app", app_name(op->app)),
+			      COX_KV_ERROR(&err));
+}
+
+static void task_failed(struct agent_operation *op, size_t i, const struct cox_kube_answer *answer)
+{
+	if (is_silence(answer)) {
+		op->api_down = true;
+		agent_engine_api_failed(engine_of(op), answer->error->message);
+	}
+	agent_plan_failed(&op->plan, i, answer->error->message);
+}
+
+static void applied(struct agent_call *call, const struct cox_kube_answer *answer)
+{
+	struct agent_operation *op = call->app->operation;
+
+	if (!op)
+		return;
+	op->n_in_flight--;
+	agent_engine_queue(call->app);
+	const struct agent_task *t = &op->plan.tasks.items[call->task];
+
+	if (answer->error->code != COX_OK || !answer->doc) {
+		task_failed(op, call->task, answer);
+		return;
+	}
+	agent_engine_api_works(call->engine);
+	struct agent_entry *entry = cox_map_get(&call->app->entries, call->key_text);
+	bool new_object = !entry || !entry->live;
+	struct cox_health health;
+
+	cox_health_assess(cox_doc_root(answer->doc), &health);
+	if (entry) {
+		agent_entry_evaluate(entry, answer->doc);
+		entry = cox_map_get(&call->app->entries, call->key_text);
+	}
+	if (new_object)
+		note_object_uid(op, t, entry);
+	if (is_definition(t) && health.status != COX_HEALTH_HEALTHY)
+		cox_vec_push(&op->establishing, call->task);
+	else
+		agent_plan_applied(&op->plan, call->task, &health);
+	if (is_definition(t) && health.status == COX_HEALTH_HEALTHY)
+		agent_engine_rediscover(call->engine, 0);
+}
+
+/* Every object is in the inventory before it is applied; one commit for all that go together. */
+static int keep_inventory(struct agent_operation *op, size_t begin, size_t finish_at,
+			  struct cox_error *err)
+{
+	_cleanup_tx_ struct cox_tx tx = COX_TX_INIT;
+	struct agent_store *s = engine_of(op)->o.store;
+	int code = agent_store_begin(s, &tx, err);
+
+	for (size_t i = begin; code >= 0 && i < finish_at; i++) {
+		const struct agent_task *t = &op->plan.tasks.items[i];
+
+		if (t->action != AGENT_ACTION_APPLY || t->object == SIZE_MAX)
+			continue;
+		const struct agent_object *o = &op->holder->desired.objects.items[t->object];
+		struct agent_entry *entry = cox_map_get(&op->app->entries, t->key_text);
+
+		if (entry && entry->owned && entry->live)
+			continue;
+		code = agent_store_put_object(s, op->app->uid,
+					      &(struct agent_inventory_row){.key_text = t->key_text,
+									    .version = t->version,
+									    .object_uid = "",
+									    .wave = o->wave,
+									    .options = o->options},
+					      err);
+		if (code >= 0) {
+			if (!entry)
+				entry = agent_entry_get(op->app, t->key_text, t->version);
+			entry->owned = true;
+		}
+	}
+	return code < 0 ? code : cox_tx_commit(&tx, err);
+}
+
+/* ---- pruning ---- */
+
+static void prune_again(struct agent_call *call, const struct cox_kube_answer *answer);
+
+static const char *propagation(const struct agent_operation *op)
+{
+	uint32_t options = agent_app_options(op->app, op->spec);
+
+	if (options & AGENT_OPT_PROPAGATE_ORPHAN)
+		return "Orphan";
+	return options & AGENT_OPT_PROPAGATE_BACKGROUND ? "Background" : "Foreground";
+}
+
+static void pruned(struct agent_call *call, const struct cox_kube_answer *answer)
+{
+	struct agent_operation *op = call->app->operation;
+
+	if (!op)
+		return;
+	op->n_in_flight--;
+	agent_engine_queue(call->app);
+	const struct agent_task *t = &op->plan.tasks.items[call->task];
+
+	if (answer->error->code == COX_OK) {
+		cox_log_info("pruned", COX_KV("app", app_name(call->app)),
+			     COX_KV("object", t->key_text));
+		agent_plan_deleting(&op->plan, call->task);
+		return;
+	}
+	if (answer->reason == COX_KUBE_NOT_FOUND) {
+		struct agent_entry *entry = cox_map_get(&call->app->entries, t->key_text);
+
+		agent_plan_applied(&op->plan, call->task,
+				   &(struct cox_health){.status = COX_HEALTH_NONE});
+		if (entry)
+			agent_entry_evaluate(entry, NULL);
+		return;
+	}
+	if (answer->reason == COX_KUBE_CONFLICT && call->tries < PRUNE_TRIES) {
+		const struct cox_kube_resource *r =
+			agent_engine_resource_of(call->engine, t->key, t->version);
+		struct agent_call *look = agent_call_new(call->app, t->key_text, prune_again);
+		_cleanup_free_ char *namespace = cox_str_dup(t->key.namespace);
+		_cleanup_free_ char *name = cox_str_dup(t->key.name);
+
+		look->task = call->task;
+		look->tries = call->tries + 1;
+		op->n_in_flight++;
+		look->call = cox_kube_get(call->engine->o.kube, r, namespace, name, agent_call_done,
+					  look);
+		return;
+	}
+	task_failed(op, call->task, answer);
+}
+
+static void send_prune(struct agent_operation *op, size_t i, int tries)
+{
+	const struct agent_task *t = &op->plan.tasks.items[i];
+	struct agent_entry *entry = cox_map_get(&op->app->entries, t->key_text);
+	const struct cox_kube_resource *r =
+		agent_engine_resource_of(engine_of(op), t->key, t->version);
+
+	/* it changed hands, or went, since the plan was made */
+	if (!entry || !entry->live || !entry->marked || entry->wanted || !r) {
+		agent_plan_applied(&op->plan, i, &(struct cox_health){.status = COX_HEALTH_NONE});
+		return;
+	}
+	_cleanup_free_ char *namespace = cox_str_dup(t->key.namespace);
+	_cleanup_free_ char *name = cox_str_dup(t->key.name);
+	char version[24];
+	struct agent_call *call = agent_call_new(op->app, t->key_text, pruned);
+	struct cox_kube_delete_options options = COX_KUBE_DELETE_OPTIONS;
+
+	snprintf(version, sizeof(version), "%llu", (unsigned long long)entry->resource_version);
+	options.propagation = propagation(op);
+	options.uid = entry->object_uid;
+	options.resource_version = entry->resource_version ? version : NULL;
+	call->task = i;
+	call->tries = tries;
+	op->n_in_flight++;
+	call->call = cox_kube_delete(engine_of(op)->o.kube, r, namespace, name, &options,
+				     agent_call_done, call);
+}
+
+/* It changed since we looked: look again, and delete only what still is ours. */
+static void prune_again(struct agent_call *call, const struct cox_kube_answer *answer)
+{
+	struct agent_operation *op = call->app->operation;
+
+	if (!op)
+		return;
+	op->n_in_flight--;
+	agent_engine_queue(call->app);
+	struct agent_entry *entry = cox_map_get(&call->app->entries, call->key_text);
+
+	if (answer->error->code != COX_OK && answer->reason != COX_KUBE_NOT_FOUND) {
+		task_failed(op, call->task, answer);
+		return;
+	}
+	if (entry)
+		agent_entry_evaluate(entry, answer->error->code == COX_OK ? answer->doc : NULL);
+	send_prune(op, call->task, call->tries);
+}
+
+/* ---- running ---- */
+
+static void start_tasks(struct agent_operation *op, size_t begin, size_t finish_at)
+{
+	struct cox_error err;
+
+	if (keep_inventory(op, begin, finish_at, &err) < 0) {
+		for (size_t i = begin; i < finish_at; i++)
+			agent_plan_failed(&op->plan, i, err.message);
+		return;
+	}
+	for (size_t i = begin; i < finish_at; i++) {
+		struct agent_task *t = &op->plan.tasks.items[i];
+
+		if (t->action == AGENT_ACTION_PRUNE)
+			send_prune(op, i, 0);
+		else if (!send_apply(op, i, false, applied))
+			agent_plan_failed(&op->plan, i, "the cluster does not have this kind yet");
+	}
+}
+
+/* Definitions count as applied once the server serves their kind. */
+static void check_definitions(struct agent_operation *op)
+{
+	for (size_t i = 0; i < op->establishing.n;) {
+		size_t task = op->establishing.items[i];
+		const struct agent_task *t = &op->plan.tasks.items[task];
+		const struct agent_entry *entry = cox_map_get(&op->app->entries, t->key_text);
+
+		if (entry && entry->live && entry->health == COX_HEALTH_PROGRESSING) {
+			i++;
+			continue;
+		}
+		struct cox_health health = {.status = COX_HEALTH_HEALTHY};
+
+		if (!entry || !entry->live)
+			agent_plan_failed(&op->plan, task,
+					  "is missing, it might have been deleted");
+		else if (entry->health == COX_HEALTH_DEGRADED)
+			agent_plan_failed(&op->plan, task,
+					  entry->health_message ? entry->health_message
+								: "degraded");
+		else
+			agent_plan_applied(&op->plan, task, &health);
+		cox_vec_remove(&op->establishing, i);
+		agent_engine_rediscover(engine_of(op), 0);
+	}
+}
+
+/* A kind that the plan itself defines is known only after another discovery. */
+static bool kinds_are_pending(struct agent_operation *op)
+{
+	struct agent_engine *e = engine_of(op);
+
+	return e->discovering || cox_timer_is_running(&e->rediscover);
+}
+
+static bool needs_unknown_kind(const struct agent_operation *op)
+{
+	for (size_t i = op->plan.wave_begin; i < op->plan.wave_end; i++) {
+		const struct agent_task *t = &op->plan.tasks.items[i];
+
+		if (t->state == AGENT_TASK_PENDING && t->action == AGENT_ACTION_APPLY &&
+		    !agent_engine_resource_of(engine_of(op), t->key, t->version))
+			return true;
+	}
+	return false;
+}
+
+static void run(struct agent_operation *op)
+{
+	size_t begin = 0, finish_at = 0;
+
+	check_definitions(op);
+	for (;;) {
+		if (op->n_in_flight == 0 && needs_unknown_kind(op) && kinds_are_pending(op))
+			return; /* discovery wakes us */
+		switch (agent_plan_next(&op->plan, &begin, &finish_at)) {
+		case AGENT_PLAN_RUN:
+			start_tasks(op, begin, finish_at);
+			if (op->n_in_flight)
+				return;
+			continue;
+		case AGENT_PLAN_WAIT:
+			return;
+		case AGENT_PLAN_SUCCEEDED:
+			end(op, PHASE(SUCCEEDED),
+			    op->partial ? "successfully healed"
+					: "successfully synced (all tasks run)");
+			return;
+		case AGENT_PLAN_FAILED: {
+			COX_CLEANUP(cox_buf_fini) struct cox_buf why = COX_BUF_INIT;
+
+			cox_buf_puts(&why, "one or more synchronization tasks completed "
+					   "unsuccessfully, reason: ");
+			agent_plan_describe(&op->plan, &why);
+			failed(op, cox_buf_cstr(&why));
+			return;
+		}
+		}
+	}
+}
+
+/* Whether the namespace that CreateNamespace=true would make is there; asked once a try. */
+static void got_namespace(struct agent_call *call, const struct cox_kube_answer *answer)
+{
+	struct agent_operation *op = call->app->operation;
+
+	if (!op)
+		return;
+	op->n_in_flight--;
+	op->namespace_known = true;
+	op->namespace_is_live = answer->error->code == COX_OK;
+	if (is_silence(answer)) {
+		op->api_down = true;
+		agent_engine_api_failed(call->engine, answer->error->message);
+		failed(op, answer->error->message);
+	}
+	agent_engine_queue(call->app);
+}
+
+static bool knows_namespace(struct agent_operation *op)
+{
+	const char *name = op->app->assignment->destination_namespace;
+	static const struct cox_kube_resource namespaces = {
+		.group = "", .version = "v1", .kind = "Namespace", .plural = "namespaces"};
+
+	if (op->namespace_known || !name || !*name ||
+	    !(agent_app_options(op->app, op->spec) & AGENT_OPT_CREATE_NAMESPACE))
+		return true;
+	if (op->n_in_flight)
+		return false;
+	struct agent_call *call = agent_call_new(op->app, "", got_namespace);
+
+	op->n_in_flight++;
+	call->call =
+		cox_kube_get(engine_of(op)->o.kube, &namespaces, NULL, name, agent_call_done, call);
+	return false;
+}
+
+/* Bundle, discovery, observation: everything that a plan is made of. true when it is made. */
+static bool prepare(struct agent_operation *op)
+{
+	struct agent_app *app = op->app;
+	struct cox_error err;
+
+	if (!op->holder) {
+		int code = agent_app_hold(app, op->digest, &op->holder, &err);
+
+		if (code == -COX_UNAVAILABLE)
+			return false;
+		if (code < 0) {
+			end(op, PHASE(ERROR), err.message);
+			return false;
+		}
+	}
+	if (!agent_app_is_observed(app) || !knows_namespace(op))
+		return false;
+	if (make_plan(op, &err) < 0) {
+		agent_engine_rediscover(engine_of(op), 30000);
+		failed(op, err.message);
+		return false;
+	}
+	return true;
+}
+
+void agent_operation_step(struct agent_app *app)
+{
+	struct agent_operation *op = app->operation;
+
+	if (!op->ending && op->stage == AGENT_STAGE_PAUSE)
+		return;
+	if (!op->ending && !op->planned && prepare(op))
+		begin_dry_run(op);
+	if (!op->ending && op->planned && op->stage == AGENT_STAGE_DRY_RUN && !op->n_in_flight)
+		end_dry_run(op);
+	if (!op->ending && op->planned && op->stage == AGENT_STAGE_RUN)
+		run(op);
+	if (op->ending && op->n_in_flight == 0)
+		finish(op);
+}
+
+void agent_operation_observed(struct agent_entry *entry)
+{
+	struct agent_operation *op = entry->app->operation;
+	struct cox_health health;
+
+	if (!op || !op->planned)
+		return;
+	agent_entry_health(entry, &health);
+	agent_plan_observed(&op->plan, entry->key_text, entry->live ? &health : NULL);
+}
+
+/* ---- what it tells ---- */
+
+static void task_result(const struct agent_task *t, struct cox_arena *arena,
+			Coxswain__Report__V1__ResourceResult *r)
+{
+	Coxswain__Report__V1__ResourceKey *key = cox_arena_calloc(arena, sizeof(*key));
+
+	coxswain__report__v1__resource_result__init(r);
+	coxswain__report__v1__resource_key__init(key);
+	key->group = cox_arena_strndup(arena, t->key.group.ptr, t->key.group.len);
+	key->version = cox_arena_strndup(arena, t->version, strlen(t->version));
+	key->kind = cox_arena_strndup(arena, t->key.kind.ptr, t->key.kind.len);
+	key->namespace_ = cox_arena_strndup(arena, t->key.namespace.ptr, t->key.namespace.len);
+	key->name = cox_arena_strndup(arena, t->key.name.ptr, t->key.name.len);
+	r->key = key;
+	r->sync_phase = (char *)agent_phase_name(t->phase);
+	r->message =
+		t->message ? cox_arena_strndup(arena, t->message, strlen(t->message)) : (char *)"";
+	if (t->state == AGENT_TASK_FAILED)
+		r->status = (char *)"SyncFailed";
+	else if (t->action == AGENT_ACTION_PRUNE)
+		r->status = (char *)(t->state == AGENT_TASK_SKIPPED ? "PruneSkipped" : "Pruned");
+	else
+		r->status = (char *)"Synced";
+}
+
+void agent_operation_state(const struct agent_operation *op, struct cox_arena *arena,
+			   Coxswain__Report__V1__OperationState *s)
+{
+	COX_CLEANUP(cox_buf_fini) struct cox_buf text = COX_BUF_INIT;
+
+	coxswain__report__v1__operation_state__init(s);
+	s->id = op->spec->id;
+	s->phase = op->ending && op->n_in_flight == 0 ? op->end_phase
+		   : op->ending			      ? PHASE(TERMINATING)
+						      : PHASE(RUNNING);
+	if (op->ending)
+		cox_buf_puts(&text, op->end_message);
+	else if (op->stage == AGENT_STAGE_PAUSE)
+		cox_buf_printf(&text, "%s; will be tried again", op->message);
+	else if (op->planned)
+		agent_plan_describe(&op->plan, &text);
+	s->message = cox_arena_strndup(arena, cox_buf_cstr(&text), text.len);
+	s->started_ms = op->started_ms;
+	s->finished_ms = op->ending && op->n_in_flight == 0 ? cox_clock_wall_ms() : 0;
+	s->retry_count = op->retry_count;
+	s->attempt = op->retry_count + 1;
+	s->digest.data = (uint8_t *)op->digest;
+	s->digest.len = COX_SHA256_BYTES;
+	s->initiated_by = op->spec->initiated_by;
+	s->results = cox_arena_calloc(arena, (op->plan.tasks.n + 1) * sizeof(*s->results));
+	for (size_t i = 0; i < op->plan.tasks.n; i++) {
+		const struct agent_task *t = &op->plan.tasks.items[i];
+
+		if (t->state == AGENT_TASK_PENDING || t->state == AGENT_TASK_RUNNING ||
+		    s->n_results >= COX_LIMIT_REPEATED)
+			continue;
+		s->results[s->n_results] = cox_arena_calloc(arena, sizeof(**s->results));
+		task_result(t, arena, s->results[s->n_results++]);
+	}
+}

@@ -1,0 +1,164 @@
+/* A tombstone at work: what the application applied is deleted, highest wave first, and when all of
+ * it is gone the hub is told so. */
+#include "agent/sync/app.h"
+
+#include "common/base/log.h"
+
+#include <stdlib.h>
+
+#define TRY_AGAIN_MS 5000
+
+static void say(struct agent_app *app, const char *message)
+{
+	if (cox_streq(app->deletion_message, message))
+		return;
+	free(app->deletion_message);
+	app->deletion_message = cox_strdup(message);
+	app->dirty = true;
+}
+
+static void removed(struct agent_call *call, const struct cox_kube_answer *answer)
+{
+	struct agent_entry *entry = cox_map_get(&call->app->entries, call->key_text);
+
+	if (!entry)
+		return;
+	if (answer->error->code == COX_OK) {
+		agent_engine_queue(call->app);
+		return; /* the watch tells when it is gone */
+	}
+	entry->deleting = false;
+	if (answer->reason == COX_KUBE_NOT_FOUND) {
+		agent_entry_evaluate(entry, NULL);
+		return;
+	}
+	if (answer->reason == COX_KUBE_CONFLICT) { /* changed since we looked */
+		entry->evaluated = false;
+		entry->resource_version = 0;
+		agent_engine_queue(call->app);
+		return;
+	}
+	if (answer->status == 0)
+		agent_engine_api_failed(call->engine, answer->error->message);
+	COX_CLEANUP(cox_buf_fini) struct cox_buf why = COX_BUF_INIT;
+
+	cox_buf_puts(&why, "cannot delete ");
+	cox_object_key_describe(&why, entry->key);
+	cox_buf_printf(&why, ": %s", answer->error->message);
+	say(call->app, cox_buf_cstr(&why));
+	cox_timer_start(&call->app->wake, TRY_AGAIN_MS);
+}
+
+static void remove_object(struct agent_entry *entry)
+{
+	struct agent_app *app = entry->app;
+	_cleanup_free_ char *namespace = cox_str_dup(entry->key.namespace);
+	_cleanup_free_ char *name = cox_str_dup(entry->key.name);
+	struct cox_kube_delete_options options = COX_KUBE_DELETE_OPTIONS;
+	bool background =
+		app->tombstone->propagation == COXSWAIN__ASSIGNMENT__V1__PROPAGATION__BACKGROUND;
+	struct agent_call *call = agent_call_new(app, entry->key_text, removed);
+
+	options.propagation = background ? "Background" : "Foreground";
+	options.uid = entry->object_uid;
+	entry->deleting = true;
+	call->call = cox_kube_delete(app->engine->o.kube, entry->kind->resource, namespace, name,
+				     &options, agent_call_done, call);
+}
+
+/* What is not to be deleted stays, and is nobody's from now on. */
+static bool stays(const struct agent_entry *entry)
+{
+	return !entry->owned || !entry->kind->resource ||
+	       (entry->options & (AGENT_OPT_NO_DELETE | AGENT_OPT_CONFIRM_DELETE)) ||
+	       (entry->evaluated && (!entry->live || !entry->marked));
+}
+
+static void drop(struct agent_entry *entry)
+{
+	struct agent_app *app = entry->app;
+
+	if (entry->owned)
+		agent_store_drop_object(app->engine->o.store, app->uid, entry->key_text, NULL);
+	agent_entry_free(entry);
+}
+
+/* false while something must be looked at first. */
+static bool look(struct agent_app *app)
+{
+	COX_VEC(struct agent_entry *) gone = {0};
+	bool known = true;
+
+	COX_MAP_EACH (&app->entries, slot) {
+		struct agent_entry *entry = slot->value;
+
+		entry->wanted = false;
+		if (stays(entry)) {
+			cox_vec_push(&gone, entry);
+			continue;
+		}
+		if (entry->evaluated)
+			continue;
+		known = false;
+		if (!entry->fetching)
+			agent_entry_fetch(entry);
+	}
+	COX_VEC_EACH (&gone, entry)
+		drop(*entry);
+	cox_vec_fini(&gone);
+	return known;
+}
+
+static void done(struct agent_app *app)
+{
+	app->deleted = true;
+	say(app, NULL);
+	app->dirty = true;
+	cox_log_info("application deleted", COX_KV("app", app->tombstone->app_name),
+		     COX_KV("uid", app->uid));
+	agent_engine_queue(app);
+}
+
+void agent_app_remove_step(struct agent_app *app)
+{
+	int64_t wave = INT64_MIN;
+	bool orphan = !app->tombstone->cascade ||
+		      app->tombstone->propagation == COXSWAIN__ASSIGNMENT__V1__PROPAGATION__ORPHAN;
+
+	if (app->deleted)
+		return;
+	if (orphan) {
+		done(app);
+		return;
+	}
+	if (!cox_discovery_is_ready(app->engine->discovery) || !look(app))
+		return;
+	COX_MAP_EACH (&app->entries, slot) {
+		const struct agent_entry *entry = slot->value;
+
+		if (entry->wave > wave)
+			wave = entry->wave;
+	}
+	if (!app->entries.n) {
+		done(app);
+		return;
+	}
+	COX_CLEANUP(cox_buf_fini) struct cox_buf text = COX_BUF_INIT;
+
+	COX_MAP_EACH (&app->entries, slot) {
+		struct agent_entry *entry = slot->value;
+
+		if (entry->wave != wave)
+			continue;
+		if (!entry->deleting && !cox_timer_is_running(&app->wake))
+			remove_object(entry);
+		if (!text.len) {
+			cox_buf_puts(&text, "waiting for deletion of ");
+			cox_object_key_describe(&text, entry->key);
+		}
+	}
+	if (app->entries.n > 1)
+		cox_buf_printf(&text, " and %u more", app->entries.n - 1);
+	if (!cox_timer_is_running(&app->wake))
+		say(app, cox_buf_cstr(&text));
+}
