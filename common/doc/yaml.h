@@ -3,7 +3,10 @@
  * keys within limits, BOM, CRLF. It refuses, with "name:line:column: …": duplicate keys, tabs as
  * indentation, depth, nodes, aliases and scalars over the limit (common/base/limits.h), tags
  * outside YAML's core schema, keys that are no scalars, bad UTF-8, NUL.
- * Threads: any, one call a text. */
+ * An alias shares the node it names; what it stands for counts against the limits. Numbers become what
+ * Go's JSON makes of them, so 1.0 is the integer 1 and 0x10 is 16. Merge keys: KUBERNETES lets whatever
+ * comes last win, as go-yaml v2 does; KUSTOMIZE lets the map's own keys win, as v3 does.
+ * Columns count characters. Every refusal is COX_INVALID_ARGUMENT. Threads: any, one call a text. */
 #ifndef COX_DOC_YAML_H
 #define COX_DOC_YAML_H
 
@@ -32,7 +35,8 @@ int cox_yaml_read(struct cox_str text, const char *name, const struct cox_yaml_o
 		  struct cox_doc **ret_doc, struct cox_error *err);
 
 /* Block style, two spaces, list items not indented under their key, `|` for text of several lines;
- * what either schema would misread is quoted. Reads back equal. Ends with a line feed. Appends. */
+ * what either schema would misread is quoted. Reads back equal (a COX_FLOAT without a fraction, which
+ * only JSON can bring, as the integer that it is). Ends with a line feed. Appends. */
 void cox_yaml_write(struct cox_buf *out, const struct cox_node *node);
 /* The same with map keys sorted by bytes. */
 void cox_yaml_write_sorted(struct cox_buf *out, const struct cox_node *node);
