@@ -6,6 +6,8 @@
 #include "common/net/http_server.h"
 
 #include <curl/curl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <pthread.h>
 #include <string.h>
 #include <strings.h>
@@ -144,7 +146,11 @@ static curl_socket_t open_socket(void *arg, curlsocktype purpose, struct curl_so
 		call->refused = true;
 		return CURL_SOCKET_BAD;
 	}
-	return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+	int fd = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+	/* A peer that is gone without a word: noticed within a minute (curl sets the other half). */
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &(int){3}, sizeof(int));
+	setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &(int){60000}, sizeof(int));
+	return fd;
 }
 
 /* ---- answers ---- */

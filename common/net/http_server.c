@@ -430,6 +430,11 @@ static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struc
 	int on = 1;
 
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	/* The reader of a quiet stream that is gone without a word. */
+	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &(int){60}, sizeof(int));
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &(int){10}, sizeof(int));
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &(int){3}, sizeof(int));
 	c->server = server;
 	c->fd = fd;
 	c->bev = new_bufferevent(server, fd, &c->tls);

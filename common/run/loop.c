@@ -19,6 +19,7 @@ struct cox_loop {
 	_Atomic pthread_t owner;
 	atomic_bool stopping;
 	size_t n_watches; /* cox_io and cox_signal */
+	bool running;
 
 	int timer_fd;
 	struct event *timer_event;
@@ -407,9 +408,12 @@ void cox_loop_stop(struct cox_loop *loop)
 	ring(loop);
 }
 
-/* A stop may have left tasks and timers behind. */
-static void resume(struct cox_loop *loop)
+static void begin_running(struct cox_loop *loop)
 {
+	COX_ASSERT(!loop->running); /* not from inside a callback */
+	cox_loop_adopt(loop);
+	loop->running = true;
+	/* A stop may have left tasks behind. */
 	pthread_mutex_lock(&loop->lock);
 	bool left = !cox_list_is_empty(&loop->mailbox);
 	loop->woken = left;
@@ -420,11 +424,11 @@ static void resume(struct cox_loop *loop)
 
 void cox_loop_run(struct cox_loop *loop)
 {
-	cox_loop_adopt(loop);
-	resume(loop);
+	begin_running(loop);
 	while (!atomic_load(&loop->stopping))
 		COX_ASSERT(event_base_loop(loop->base, 0) >= 0);
 	atomic_store(&loop->stopping, false);
+	loop->running = false;
 }
 
 static void expire(void *arg)
@@ -439,13 +443,13 @@ int cox_loop_wait(struct cox_loop *loop, bool (*done)(void *arg), void *arg, int
 	bool expired = false;
 	bool is_done;
 
-	cox_loop_adopt(loop);
-	resume(loop);
+	begin_running(loop);
 	cox_timer_init(&deadline, loop, expire, &expired);
 	cox_timer_start(&deadline, timeout_ms);
 	while (!(is_done = done(arg)) && !expired && !atomic_load(&loop->stopping))
 		COX_ASSERT(event_base_loop(loop->base, EVLOOP_ONCE) >= 0);
 	cox_timer_stop(&deadline);
+	loop->running = false;
 	if (is_done)
 		return 0;
 	if (atomic_exchange(&loop->stopping, false))

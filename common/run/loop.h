@@ -3,7 +3,8 @@
  *
  * Everything but cox_loop_post, cox_loop_send, cox_loop_unsend, cox_loop_stop and cox_loop_now_ms
  * is called on the loop's thread, which is asserted: that is the thread that called cox_loop_new,
- * until another one calls cox_loop_adopt or cox_loop_run. Callbacks never block.
+ * until another one calls cox_loop_adopt or cox_loop_run. Callbacks never block, and
+ * never run the loop.
  *
  * What the loop knows of (timers, watches, signals, tasks) lives in its user's structs and must be
  * stopped or finished before those are freed; cox_loop_free asserts that no watch, signal or
