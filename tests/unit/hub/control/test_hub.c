@@ -1,0 +1,430 @@
+/* The hub as its agents and its people see it. */
+#include "fixture.h"
+
+#define REPO "file:///srv/apps.git"
+
+static const char *const CLUSTERS = "apiVersion: coxswain.dev/v1alpha1\nkind: Cluster\nmetadata: "
+				    "{name: dev, labels: {env: dev}}\n"
+				    "spec: {server: 'https://1.1.1.1'}\n---\n"
+				    "apiVersion: coxswain.dev/v1alpha1\nkind: Cluster\nmetadata: "
+				    "{name: pre, labels: {env: pre}}\n"
+				    "spec: {server: 'https://2.2.2.2'}\n---\n"
+				    "apiVersion: coxswain.dev/v1alpha1\nkind: Cluster\nmetadata: "
+				    "{name: prod, labels: {env: prod}}\n"
+				    "spec: {server: 'https://3.3.3.3'}\n";
+
+#define SET(strategy)                                                                              \
+	"apiVersion: argoproj.io/v1alpha1\nkind: ApplicationSet\nmetadata: {name: book}\nspec:\n"  \
+	"  generators:\n  - list:\n      elements:\n"                                              \
+	"      - {cluster: dev, url: 'https://1.1.1.1', env: dev}\n"                               \
+	"      - {cluster: prod, url: 'https://3.3.3.3', env: prod}\n"                             \
+	"      - {cluster: pre, url: 'https://2.2.2.2', env: pre}\n" strategy                      \
+	"  template:\n    metadata: {name: '{{cluster}}-book', labels: {env: '{{env}}'}}\n"        \
+	"    spec:\n      project: default\n"                                                      \
+	"      source: {repoURL: '" REPO "', targetRevision: HEAD, path: book}\n"                  \
+	"      destination: {server: '{{url}}', namespace: book}\n"                                \
+	"      syncPolicy: {automated: {prune: true, selfHeal: true}}\n"
+
+#define WAVES                                                                                      \
+	"  strategy:\n    type: RollingSync\n    rollingSync:\n      steps:\n"                     \
+	"      - matchExpressions: [{key: env, operator: In, values: [dev]}]\n"                    \
+	"      - matchExpressions: [{key: env, operator: In, values: [pre]}]\n"                    \
+	"      - matchExpressions: [{key: env, operator: In, values: [prod]}]\n"
+
+static void manifest(const char *commit, const char *version)
+{
+	_cleanup_free_ char *text = cox_asprintf("apiVersion: v1\nkind: ConfigMap\n"
+						 "metadata: {name: book}\ndata: {version: '%s'}\n",
+						 version);
+
+	repo_set(REPO, commit, "book/book.yaml", text);
+	repo_head(REPO, commit);
+}
+
+struct world {
+	struct site site;
+	struct agent agents[3];
+};
+
+static const char *const names[] = {"dev", "pre", "prod"};
+static const char *const apps[] = {"dev-book", "pre-book", "prod-book"};
+
+static void join(struct agent *a)
+{
+	_cleanup_free_ char *token = site_token(a->site, a->cluster);
+
+	agent_join(a, token);
+	assert_true(a->joined);
+	agent_connect(a);
+	assert_true(a->up);
+}
+
+static int setup(void **state)
+{
+	struct world *w = cox_new(struct world);
+
+	site_init(&w->site);
+	site_start(&w->site);
+	site_apply(&w->site, CLUSTERS);
+	for (int i = 0; i < 3; i++) {
+		agent_init(&w->agents[i], &w->site, names[i]);
+		join(&w->agents[i]);
+	}
+	manifest("aaaa", "1");
+	*state = w;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct world *w = *state;
+
+	for (int i = 0; i < 3; i++)
+		agent_fini(&w->agents[i]);
+	site_fini(&w->site);
+	free(w);
+	return 0;
+}
+
+static void refresh(struct world *w, const char *app)
+{
+	assert_int_equal(hub_control_refresh(w->site.control, NULL, app, false, NULL), 0);
+}
+
+static void wait_all(struct world *w, const char *revision)
+{
+	for (int i = 0; i < 3; i++)
+		site_wait_status(&w->site, apps[i], "Synced", "Healthy", revision);
+}
+
+static void test_one_push(void **state)
+{
+	struct world *w = *state;
+
+	site_apply(&w->site, SET(""));
+	wait_all(w, "aaaa");
+	manifest("bbbb", "2");
+	refresh(w, "dev-book");
+	wait_all(w, "bbbb");
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(w->agents[i].n_snapshots, 1);
+}
+
+struct agent_has {
+	struct agent *agent;
+	const char *app, *not_digest;
+};
+
+static bool has_other_digest(void *arg)
+{
+	struct agent_has *h = arg;
+	struct told *t = agent_told(h->agent, h->app);
+
+	return t && *t->digest && strcmp(t->digest, h->not_digest) != 0;
+}
+
+static void test_waves(void **state)
+{
+	struct world *w = *state;
+	_cleanup_free_ char *before = NULL;
+	const struct cox_rollout *r;
+
+	site_apply(&w->site, SET(WAVES));
+	wait_all(w, "aaaa");
+	before = cox_strdup(agent_told(&w->agents[0], "dev-book")->digest);
+	for (int i = 0; i < 3; i++)
+		w->agents[i].hold = true;
+	manifest("bbbb", "2");
+	refresh(w, "prod-book");
+	for (int i = 0; i < 3; i++) {
+		struct agent_has has = {&w->agents[i], apps[i], before};
+
+		/* This one is told; those after it are not, and say what they wait for. */
+		site_wait(&w->site, has_other_digest, &has);
+		for (int k = i + 1; k < 3; k++) {
+			has = (struct agent_has){&w->agents[k], apps[k], before};
+			site_wait_condition(&w->site, apps[k], "Waiting", "wave");
+			assert_false(has_other_digest(&has));
+			site_wait_status(&w->site, apps[k], "OutOfSync", "Healthy", "bbbb");
+		}
+		r = hub_control_rollout(w->site.control, NULL, "book");
+		assert_int_equal(cox_rollout_open_wave(r), i);
+		/* Not healthy is not enough. */
+		w->agents[i].health = "Progressing";
+		agent_report(&w->agents[i]);
+		site_settle(&w->site);
+		assert_int_equal(cox_rollout_open_wave(r), i);
+		w->agents[i].health = NULL;
+		agent_report(&w->agents[i]);
+	}
+	wait_all(w, "bbbb");
+	assert_int_equal(hub_control_rollout(w->site.control, NULL, "book")->phase,
+			 COX_ROLLOUT_SUCCEEDED);
+}
+
+static void test_restart_in_a_wave(void **state)
+{
+	struct world *w = *state;
+	_cleanup_free_ char *before = NULL;
+	char id[COX_UUID_TEXT];
+	const struct cox_rollout *r;
+
+	site_apply(&w->site, SET(WAVES));
+	wait_all(w, "aaaa");
+	before = cox_strdup(agent_told(&w->agents[0], "dev-book")->digest);
+	w->agents[1].hold = true;
+	manifest("bbbb", "2");
+	refresh(w, "prod-book");
+	site_wait(&w->site, has_other_digest,
+		  &(struct agent_has){&w->agents[1], "pre-book", before});
+	r = hub_control_rollout(w->site.control, NULL, "book");
+	memcpy(id, r->id, sizeof(id));
+	for (int i = 0; i < 3; i++)
+		agent_disconnect(&w->agents[i]);
+	site_stop(&w->site);
+
+	site_start(&w->site);
+	r = hub_control_rollout(w->site.control, NULL, "book");
+	assert_string_equal(r->id, id);
+	for (int i = 0; i < 3; i++)
+		agent_connect(&w->agents[i]);
+	site_settle(&w->site);
+	/* Nothing changed, so nothing was sent again. */
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(w->agents[i].n_snapshots, 1);
+	assert_string_equal(agent_told(&w->agents[2], "prod-book")->digest, before);
+	w->agents[1].hold = false;
+	agent_report(&w->agents[1]);
+	wait_all(w, "bbbb");
+	r = hub_control_rollout(w->site.control, NULL, "book");
+	assert_string_equal(r->id, id);
+}
+
+#define APP(name, dest, more)                                                                      \
+	"apiVersion: argoproj.io/v1alpha1\nkind: Application\nmetadata: {name: " name more "}\n"   \
+	"spec:\n  project: default\n  source: {repoURL: '" REPO                                    \
+	"', targetRevision: HEAD, path: book}\n  destination: {" dest ", namespace: book}\n"
+
+#define AUTOMATED "  syncPolicy: {automated: {}}\n"
+
+static void test_conditions(void **state)
+{
+	struct world *w = *state;
+
+	site_apply(&w->site, APP("lost", "name: nowhere", "") AUTOMATED
+		   "---\n" APP("far", "server: 'https://9.9.9.9'", "") AUTOMATED);
+	site_wait_condition(&w->site, "lost", "InvalidSpecError", "nowhere");
+	site_wait_condition(&w->site, "far", "InvalidSpecError", "https://9.9.9.9");
+	repo_set(REPO, "broken", "book/book.yaml", "kind: [\n");
+	repo_head(REPO, "broken");
+	site_apply(&w->site, APP("bad", "name: dev", "") AUTOMATED);
+	site_wait_condition(&w->site, "bad", "ComparisonError", "book.yaml");
+	manifest("cccc", "3");
+	refresh(w, "bad");
+	site_wait_status(&w->site, "bad", "Synced", "Healthy", "cccc");
+	site_wait_condition(&w->site, "bad", "ComparisonError", NULL);
+	/* A repository that is away for a while changes nothing but the condition. */
+	repo_break(REPO, "the server is on fire");
+	refresh(w, "bad");
+	site_wait_condition(&w->site, "bad", "ComparisonError", "on fire");
+	site_wait_status(&w->site, "bad", "Synced", "Healthy", "cccc");
+	/* The cluster appears. */
+	repo_break(REPO, NULL);
+	site_apply(&w->site, "apiVersion: coxswain.dev/v1alpha1\nkind: Cluster\n"
+			     "metadata: {name: nowhere}\nspec: {}\n");
+	site_wait_condition(&w->site, "lost", "InvalidSpecError", NULL);
+	site_wait_condition(&w->site, "lost", "AgentUnavailable", "nowhere");
+}
+
+static bool is_gone(void *arg)
+{
+	struct site *s = arg;
+	_cleanup_doc_ struct cox_doc *doc = NULL;
+
+	return hub_control_get(s->control, HUB_APPLICATION, NULL, "one", &doc, NULL) < 0;
+}
+
+static void delete_one(struct world *w, int want)
+{
+	struct hub_batch *batch = hub_batch_new();
+
+	assert_int_equal(hub_control_delete(w->site.control, batch, HUB_APPLICATION, NULL, "one",
+					    HUB_DELETE_DEFAULT, NULL),
+			 want);
+	hub_store_commit(w->site.store, batch);
+}
+
+static void test_delete_cascades(void **state)
+{
+	struct world *w = *state;
+	struct told *t;
+	struct cox_error err = COX_ERROR_INIT;
+
+	site_apply(&w->site,
+		   APP("one", "name: dev", ", finalizers: [resources-finalizer.argocd.argoproj.io]")
+			   AUTOMATED);
+	site_wait_status(&w->site, "one", "Synced", "Healthy", "aaaa");
+	w->agents[0].hold = true;
+	delete_one(w, 1);
+	site_settle(&w->site);
+	site_wait_condition(&w->site, "one", "Deleting", "");
+	/* Its name is not free before its objects are gone. */
+	assert_int_equal(site_try_apply(&w->site, APP("one", "name: dev", ""), &err),
+			 -COX_FAILED_PRECONDITION);
+	t = agent_told(&w->agents[0], "one");
+	assert_true(t->tombstone && t->change->tombstone->cascade);
+	agent_report(&w->agents[0]);
+	site_wait(&w->site, is_gone, &w->site);
+}
+
+static void test_delete_orphans(void **state)
+{
+	struct world *w = *state;
+	struct told *t;
+
+	site_apply(&w->site, APP("one", "name: dev", "") AUTOMATED);
+	site_wait_status(&w->site, "one", "Synced", "Healthy", "aaaa");
+	w->agents[0].hold = true;
+	delete_one(w, 0);
+	site_settle(&w->site);
+	t = agent_told(&w->agents[0], "one");
+	assert_true(t->tombstone && !t->change->tombstone->cascade);
+	assert_true(is_gone(&w->site));
+}
+
+static void test_by_hand(void **state)
+{
+	struct world *w = *state;
+	struct hub_batch *batch;
+	char id[COX_UUID_TEXT];
+	_cleanup_free_ char *revision = NULL, *phase = NULL, *seen = NULL;
+	struct told *t;
+
+	site_apply(&w->site, APP("hand", "name: dev", ""));
+	site_wait_condition(&w->site, "hand", "Waiting", "cox app sync hand");
+	site_settle(&w->site);
+	t = agent_told(&w->agents[0], "hand");
+	assert_string_equal(t->digest, "");
+	batch = hub_batch_new();
+	assert_int_equal(hub_control_sync(w->site.control, batch, NULL, "hand",
+					  &(struct hub_sync_request){.initiated_by = "admin"}, id,
+					  &revision, NULL),
+			 0);
+	hub_store_commit(w->site.store, batch);
+	assert_string_equal(revision, "aaaa");
+	site_wait_status(&w->site, "hand", "Synced", "Healthy", "aaaa");
+	phase = site_status(&w->site, "hand", "operationState", "phase");
+	seen = site_status(&w->site, "hand", "operationState", "id");
+	assert_string_equal(phase, "Succeeded");
+	assert_string_equal(seen, id);
+	/* What Git says next waits for a hand again. */
+	manifest("bbbb", "2");
+	refresh(w, "hand");
+	site_wait_status(&w->site, "hand", "OutOfSync", "Healthy", "bbbb");
+}
+
+static void test_failed_wave_and_its_mending(void **state)
+{
+	struct world *w = *state;
+	struct cox_rollout_why why;
+
+	site_apply(&w->site, SET(WAVES));
+	wait_all(w, "aaaa");
+	w->agents[0].phase = "ConfigMap 'book': admission denied";
+	manifest("bbbb", "2");
+	refresh(w, "dev-book");
+	site_wait_condition(&w->site, "dev-book", "Waiting", NULL);
+	site_wait_condition(&w->site, "pre-book", "Waiting", "admission denied");
+	cox_rollout_why(hub_control_rollout(w->site.control, NULL, "book"), &why);
+	assert_int_equal(why.wave, 0);
+	assert_string_equal(why.target->cluster, "dev");
+	/* The mended revision does not wait for the failed one. */
+	w->agents[0].phase = NULL;
+	manifest("cccc", "3");
+	refresh(w, "dev-book");
+	wait_all(w, "cccc");
+}
+
+static void test_dropped_element(void **state)
+{
+	struct world *w = *state;
+
+	site_apply(&w->site, SET(""));
+	wait_all(w, "aaaa");
+	site_apply(
+		&w->site,
+		"apiVersion: argoproj.io/v1alpha1\nkind: ApplicationSet\nmetadata: {name: book}\n"
+		"spec:\n  generators:\n  - list:\n      elements:\n"
+		"      - {cluster: dev, url: 'https://1.1.1.1', env: dev}\n"
+		"  template:\n    metadata: {name: '{{cluster}}-book', labels: {env: '{{env}}'}}\n"
+		"    spec:\n      project: default\n      source: {repoURL: '" REPO
+		"', targetRevision: HEAD, path: book}\n"
+		"      destination: {server: '{{url}}', namespace: book}\n"
+		"      syncPolicy: {automated: {prune: true, selfHeal: true}}\n");
+	site_wait_status(&w->site, "pre-book", "", "", "");
+	site_wait_status(&w->site, "prod-book", "", "", "");
+	site_wait_status(&w->site, "dev-book", "Synced", "Healthy", "aaaa");
+	assert_null(agent_told(&w->agents[1], "pre-book"));
+}
+
+static void test_tokens(void **state)
+{
+	struct world *w = *state;
+	struct agent other;
+	_cleanup_free_ char *token = site_token(&w->site, "dev");
+
+	/* Once only, and only for its name. */
+	agent_init(&other, &w->site, "pre");
+	agent_join(&other, token);
+	assert_true(other.refused);
+	agent_fini(&other);
+	agent_init(&other, &w->site, "dev");
+	agent_join(&other, token);
+	assert_true(other.joined);
+	agent_join(&other, token);
+	assert_true(other.refused);
+	agent_fini(&other);
+	/* The key before is worthless now. */
+	agent_disconnect(&w->agents[0]);
+	agent_connect(&w->agents[0]);
+	assert_false(w->agents[0].up);
+}
+
+static void test_newest_session_wins(void **state)
+{
+	struct world *w = *state;
+	struct agent twin;
+
+	agent_init(&twin, &w->site, "dev");
+	cox_buf_puts_str(&twin.chain, cox_buf_str(&w->agents[0].chain));
+	cox_buf_puts_str(&twin.key, cox_buf_str(&w->agents[0].key));
+	cox_buf_puts_str(&twin.hub_ca, cox_buf_str(&w->agents[0].hub_ca));
+	agent_connect(&twin);
+	assert_true(twin.up);
+	site_apply(&w->site, APP("one", "name: dev", "") AUTOMATED);
+	site_wait_status(&w->site, "one", "Synced", "Healthy", "aaaa");
+	assert_true(w->agents[0].down);
+	assert_non_null(agent_told(&twin, "one"));
+	agent_fini(&twin);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_one_push, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_waves, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_restart_in_a_wave, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_conditions, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_delete_cascades, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_delete_orphans, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_by_hand, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_failed_wave_and_its_mending, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_dropped_element, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_tokens, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_newest_session_wins, setup, teardown),
+	};
+	int failed = cmocka_run_group_tests(tests, NULL, NULL);
+
+	cox_net_fini();
+	return failed;
+}
