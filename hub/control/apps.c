@@ -74,7 +74,7 @@ static const struct cox_node *root_of(const struct control_app *a)
 
 const char *control_app_uid(const struct control_app *a)
 {
-	return hub_object_uid(root_of(a));
+	return a->uid;
 }
 
 bool control_app_is_deleting(const struct control_app *a)

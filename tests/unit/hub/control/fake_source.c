@@ -161,3 +161,8 @@ int hub_source_tree(struct hub_source *s, const char *url, const char *commit,
 	pthread_mutex_unlock(&lock);
 	return e;
 }
+
+bool hub_url_same(const char *a, const char *b)
+{
+	return strcmp(a, b) == 0;
+}

@@ -349,7 +349,7 @@ static int health_of(const char *name)
 					       : COXSWAIN__REPORT__V1__HEALTH__PROGRESSING;
 }
 
-static void report_one(struct agent *a, const struct told *t)
+static void report_one(struct agent *a, struct told *t)
 {
 	Coxswain__Report__V1__ReportRequest request = COXSWAIN__REPORT__V1__REPORT_REQUEST__INIT;
 	Coxswain__Report__V1__ApplicationReport r = COXSWAIN__REPORT__V1__APPLICATION_REPORT__INIT;
@@ -359,7 +359,7 @@ static void report_one(struct agent *a, const struct told *t)
 
 	request.body_case = COXSWAIN__REPORT__V1__REPORT_REQUEST__BODY_APPLICATION;
 	request.application = &r;
-	r.sequence = ++a->sequence;
+	r.sequence = t->reported = ++a->sequence;
 	r.full = true;
 	if (t->tombstone) {
 		r.app_uid = dead->app_uid;
@@ -394,7 +394,7 @@ static void report_one(struct agent *a, const struct told *t)
 void agent_report(struct agent *a)
 {
 	COX_MAP_EACH (&a->told, slot) {
-		const struct told *t = slot->value;
+		struct told *t = slot->value;
 
 		if (t->tombstone || t->change->assignment->sync_digest.len)
 			report_one(a, t);
@@ -487,7 +487,8 @@ static void on_response(struct cox_rpc_call *call, const ProtobufCMessage *msg)
 	COX_MAP_EACH (&a->told, slot) {
 		struct told *t = slot->value;
 
-		if (!t->tombstone || strcmp(slot->key, r->app_uid) != 0)
+		if (!t->tombstone || strcmp(slot->key, r->app_uid) != 0 ||
+		    r->sequence != t->reported)
 			continue;
 		cox_map_remove(&a->told, r->app_uid);
 		told_free(t);

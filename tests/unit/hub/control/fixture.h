@@ -56,6 +56,7 @@ void repos_clear(void);
 struct told {
 	char *app, *digest; /* name; sync digest, hex, "" for none */
 	bool tombstone;
+	uint64_t reported; /* sequence */
 	Coxswain__Assignment__V1__Change *change;
 };
 
