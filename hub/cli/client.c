@@ -208,6 +208,9 @@ int cli_hub_call(struct cli_hub *hub, const char *method, const char *path,
 	_cleanup_buf_ struct cox_buf json = COX_BUF_INIT;
 	struct cox_http_send send = {
 		.method = method, .total_timeout_ms = CALL_TIMEOUT_MS, .max_body = MAX_ANSWER};
+	/* a list of everything that a large hub has */
+	static const struct cox_json_options limits = {
+		.max_nodes = 50 << 20, .max_scalar = 16 << 20, .max_bytes = MAX_ANSWER};
 	struct cox_doc *doc = NULL;
 	int r;
 
@@ -223,7 +226,7 @@ int cli_hub_call(struct cli_hub *hub, const char *method, const char *path,
 		return refused(&c, err);
 	if (!ret_doc)
 		return 0;
-	r = cox_json_read(cox_buf_str(&c.body), "the hub's answer", &doc, err);
+	r = cox_json_read_with(cox_buf_str(&c.body), "the hub's answer", &limits, &doc, err);
 	if (r < 0)
 		return r;
 	*ret_doc = doc;

@@ -118,11 +118,21 @@ static void write_object(struct cox_buf *out, struct cox_doc *object)
 	cox_json_write_canonical(out, root);
 }
 
+static size_t count_nodes(const struct cox_node *node)
+{
+	size_t n = 1;
+
+	for (size_t i = 0; i < cox_node_len(node); i++)
+		n += count_nodes(cox_node_at(node, i));
+	return n;
+}
+
 int hub_bundle_build(const cox_docs *objects, struct cox_buf *ret_json,
 		     struct hub_problems *warnings, struct cox_error *err)
 {
 	_cleanup_docs_ cox_docs sorted = {0};
 	_cleanup_buf_ struct cox_buf out = COX_BUF_INIT;
+	size_t n_nodes = 1;
 
 	if (objects->n > COX_LIMIT_APP_OBJECTS)
 		return cox_error(err, COX_RESOURCE_EXHAUSTED,
@@ -133,6 +143,11 @@ int hub_bundle_build(const cox_docs *objects, struct cox_buf *ret_json,
 		if (i)
 			cox_buf_putc(&out, ',');
 		write_object(&out, sorted.items[i]);
+		n_nodes += count_nodes(cox_doc_root(sorted.items[i]));
+		if (n_nodes > COX_LIMIT_DOC_NODES)
+			return cox_error(err, COX_RESOURCE_EXHAUSTED,
+					 "the application's manifests hold more than %d values",
+					 COX_LIMIT_DOC_NODES);
 		if (out.len > COX_LIMIT_APP_BYTES)
 			return cox_error(err, COX_RESOURCE_EXHAUSTED,
 					 "the application's manifests are larger than %d bytes",

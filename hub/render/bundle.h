@@ -12,7 +12,8 @@
 /* Appends to ret_json. Two objects with one group, kind, namespace and name: the later one wins,
  * with a warning (warnings may be NULL). An object without a name but with generateName keeps its
  * place after the named ones of its kind, in order of appearance.
- * COX_RESOURCE_EXHAUSTED over COX_LIMIT_APP_BYTES or COX_LIMIT_APP_OBJECTS. */
+ * COX_RESOURCE_EXHAUSTED over COX_LIMIT_APP_BYTES, COX_LIMIT_APP_OBJECTS or COX_LIMIT_DOC_NODES: who
+ * gets the bundle reads it as one document. */
 int hub_bundle_build(const cox_docs *objects, struct cox_buf *ret_json,
 		     struct hub_problems *warnings, struct cox_error *err);
 /* The same order and the same winners, without the text; the references are the caller's. */
