@@ -574,6 +574,11 @@ static struct ks_reply who_are_you(struct api *api)
 	struct ks_kind *kind = api->ctx.kind;
 	const char *name = api->ctx.name ? api->ctx.name : "";
 
+	const char *ns = api->ctx.ns;
+
+	/* a namespace is in itself */
+	if (kind && !ns && cox_streq(kind->names.kind, "Namespace") && *name)
+		ns = name;
 	if (!kind)
 		return ks_fail(403, "Forbidden",
 			       "forbidden: User \"system:anonymous\" cannot get path \"%s\"",
@@ -583,8 +588,7 @@ static struct ks_reply who_are_you(struct api *api)
 		"%s \"%s\" is forbidden: User \"system:anonymous\" cannot get resource "
 		"\"%s\" in API group \"%s\"%s%s%s",
 		kind->names.resource, name, kind->names.resource, kind->names.group,
-		api->ctx.ns ? " in the namespace \"" : "", api->ctx.ns ? api->ctx.ns : "",
-		api->ctx.ns ? "\"" : "");
+		ns ? " in the namespace \"" : "", ns ? ns : "", ns ? "\"" : "");
 }
 
 static bool is_known(const struct kubesim *sim, const char *authorization)

@@ -125,6 +125,25 @@ static void set_finalizers(struct cox_doc *doc, struct cox_node *root, enum prop
 		cox_map_drop(doc, metadata, COX_STR("finalizers"));
 }
 
+/* A definition holds itself, and says why. */
+static void hold_definition(struct ks_ctx *ctx, struct cox_doc *doc, struct cox_node *root)
+{
+	struct cox_node *metadata = cox_map_edit_map(doc, root, "metadata");
+	struct cox_node *status = cox_map_edit_map(doc, root, "status");
+	struct cox_node *c = cox_doc_map(doc);
+
+	cox_list_push(doc, cox_map_edit_list(doc, metadata, "finalizers"),
+		      cox_doc_cstring(doc, KS_CRD_FINALIZER));
+	cox_map_put_cstr(doc, c, "type", "Terminating");
+	cox_map_put_cstr(doc, c, "status", "True");
+	cox_map_put_cstr(doc, c, "lastTransitionTime", ks_now(ctx));
+	cox_map_put_cstr(doc, c, "reason", "InstanceDeletionPending");
+	cox_map_put_cstr(doc, c, "message",
+			 "CustomResourceDefinition marked for deletion; CustomResource deletion "
+			 "will begin soon");
+	cox_list_push(doc, cox_map_edit_list(doc, status, "conditions"), c);
+}
+
 /* Seconds that the object stays after it was asked to go; only a pod that runs somewhere does. */
 static int64_t grace_of(struct ks_ctx *ctx, const struct cox_node *options,
 			const struct cox_node *object)
@@ -160,7 +179,11 @@ struct ks_reply ks_delete(struct ks_ctx *ctx, const struct cox_node *options)
 	bool is_namespace = !kind->custom && cox_streq(kind->names.kind, "Namespace");
 	struct cox_node *root = cox_doc_clone(doc, live);
 	struct cox_node *metadata = cox_map_edit_map(doc, root, "metadata");
-	if (!is_namespace)
+	bool is_definition =
+		!kind->custom && cox_streq(kind->names.kind, "CustomResourceDefinition");
+	if (is_definition && !cox_meta_has_finalizer(live, KS_CRD_FINALIZER))
+		hold_definition(ctx, doc, root);
+	else if (!is_namespace && !is_definition)
 		set_finalizers(doc, root, policy);
 	int64_t grace = grace_of(ctx, options, live);
 	bool waits = cox_node_len(cox_meta_finalizers(root)) || grace > 0 ||
@@ -188,12 +211,12 @@ struct ks_reply ks_delete(struct ks_ctx *ctx, const struct cox_node *options)
 			return ks_ok(200, cox_doc_ref(o->doc));
 	} else {
 		cox_map_put_cstr(doc, metadata, "deletionTimestamp", ks_now(ctx));
-		if (cox_meta_generation(live) > 0)
+		if (cox_meta_generation(live) > 0 && !is_definition)
 			cox_map_put_int(doc, metadata, "generation", cox_meta_generation(live) + 1);
 	}
-	if (!is_namespace)
+	if (!is_namespace && !is_definition)
 		cox_map_put_int(doc, metadata, "deletionGracePeriodSeconds", grace);
-	else
+	if (is_namespace)
 		cox_map_put_cstr(doc, cox_map_edit_map(doc, root, "status"), "phase",
 				 "Terminating");
 	if (ctx->dry_run)

@@ -94,18 +94,42 @@ static void push_kind(struct cox_doc *doc, struct cox_node *list, const struct k
 	}
 }
 
+static int by_name(const void *a, const void *b)
+{
+	const struct cox_node *x = *(const struct cox_node *const *)a;
+	const struct cox_node *y = *(const struct cox_node *const *)b;
+
+	return cox_str_compare(cox_node_str(COX_GET(x, "name")), cox_node_str(COX_GET(y, "name")));
+}
+
+static struct cox_node *sorted(struct cox_doc *doc, const struct cox_node *list)
+{
+	COX_VEC(const struct cox_node *) items = {0};
+	struct cox_node *out = cox_doc_list(doc);
+
+	for (size_t i = 0; i < cox_node_len(list); i++)
+		cox_vec_push(&items, cox_node_at(list, i));
+	cox_vec_sort(&items, by_name);
+	COX_VEC_EACH (&items, item)
+		cox_list_push(doc, out, *item);
+	cox_vec_fini(&items);
+	return out;
+}
+
 static void resource_list(struct kubesim *sim, struct cox_str group, struct cox_str version,
 			  struct kubesim_response *response)
 {
 	_cleanup_doc_ struct cox_doc *doc = cox_doc_new("resources");
 	struct cox_node *root = cox_doc_map(doc), *list = cox_doc_list(doc);
 	const char *group_version = NULL;
+	bool custom = false;
 
 	for (size_t i = 0; i < sim->kinds.n; i++) {
 		const struct ks_kind *kind = sim->kinds.items[i];
 		if (!cox_str_is(group, kind->names.group) || !cox_str_is(version, kind->version))
 			continue;
 		group_version = kind->api_version;
+		custom = custom || kind->custom;
 		push_kind(doc, list, kind);
 	}
 	for (const struct ks_extra *e = ks_extras; e->name; e++)
@@ -116,7 +140,7 @@ static void resource_list(struct kubesim *sim, struct cox_str group, struct cox_
 	if (group.len)
 		cox_map_put_cstr(doc, root, "apiVersion", "v1");
 	cox_map_put_cstr(doc, root, "groupVersion", group_version);
-	cox_map_put(doc, root, "resources", list);
+	cox_map_put(doc, root, "resources", custom ? list : sorted(doc, list));
 	ks_respond(response, 200, root);
 }
 

@@ -12,6 +12,7 @@
 #include "common/base/buf.h"
 #include "common/base/error.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct kubesim;
@@ -24,6 +25,7 @@ struct kubesim_options {
 	uint64_t seed;	     /* of names and uids; 0: from the kernel */
 	int64_t step_ms;     /* a controller acts so long after it saw a change; 0: 5 */
 	bool no_controllers; /* only namespaces, custom resources and garbage collection run */
+	bool no_kubelet;     /* pods stay pending, as in a cluster without nodes */
 };
 
 struct kubesim *kubesim_new(const struct kubesim_options *options, int64_t wall_ms);

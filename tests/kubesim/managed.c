@@ -327,8 +327,9 @@ int ks_managers_apply(struct cox_arena *arena, struct cox_doc *doc, struct ks_ma
 	}
 	others_lose(arena, managers, self, &c, writer);
 	self->set = without_identity(arena, self->set);
-	if (!last || !ks_set_equal(last, self->set) || !ks_set_is_empty(c.added) ||
-	    !ks_set_is_empty(c.modified) || !ks_set_is_empty(c.removed))
+	/* an apply that changes no value keeps its time, or has none */
+	if (!ks_set_is_empty(c.added) || !ks_set_is_empty(c.modified) ||
+	    !ks_set_is_empty(c.removed))
 		self->time = writer->now;
 	managers_drop_empty(managers);
 	*ret_merged = merged;

@@ -245,12 +245,12 @@ static const struct cox_node *reorder(struct cox_doc *doc, const struct cox_node
 		const struct cox_node *x = cox_node_at(named, i), *y = cox_node_at(others, j);
 		ptrdiff_t in_x = x ? position(before, key, x) : -1;
 		ptrdiff_t in_y = y ? position(before, key, y) : -1;
-		if (!y || (x && in_x >= 0 && in_y >= 0 && in_x < in_y)) {
-			cox_list_push(doc, out, x);
-			i++;
-		} else {
+		if (!x || (y && in_x >= 0 && in_y >= 0 && in_y < in_x)) {
 			cox_list_push(doc, out, y);
 			j++;
+		} else {
+			cox_list_push(doc, out, x);
+			i++;
 		}
 	}
 	return out;
@@ -292,7 +292,7 @@ static int merge_keyed(struct cox_doc *doc, const struct cox_node *base,
 		else
 			cox_list_push(doc, out, item);
 	}
-	*ret_node = out;
+	*ret_node = reorder(doc, out, patch, base, key);
 	return 0;
 }
 

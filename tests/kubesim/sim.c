@@ -205,6 +205,7 @@ struct kubesim *kubesim_new(const struct kubesim_options *options, int64_t wall_
 	sim->now_ms = wall_ms;
 	sim->step_ms = options->step_ms ? options->step_ms : 5;
 	sim->no_controllers = options->no_controllers;
+	sim->no_kubelet = options->no_kubelet;
 	sim->next_ip = 2;
 	cox_rng_init(&sim->rng, seed);
 	sim->queue = cox_new(struct ks_queue);

@@ -23,7 +23,7 @@ struct kubesim {
 	COX_VEC(struct kubesim_watch *) watches;
 	struct cox_map marks; /* "uid tag" -> when it began, wall ms */
 	uint32_t next_ip, next_node_port;
-	bool no_controllers;
+	bool no_controllers, no_kubelet;
 };
 
 enum ks_validation { KS_VALIDATE_WARN = 0, KS_VALIDATE_IGNORE, KS_VALIDATE_STRICT };

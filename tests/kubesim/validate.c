@@ -3,6 +3,7 @@
 #include "common/doc/json.h"
 #include "common/kube/meta.h"
 #include "common/kube/selector.h"
+#include "tests/kubesim/present.h"
 #include "tests/kubesim/write.h"
 
 #include <ctype.h>
@@ -289,6 +290,19 @@ static const struct {
 	{"Secret", immutable},
 };
 
+/* What the scale subresource would read must be a number. */
+static void scale_path(struct ks_ctx *ctx, const struct cox_node *root, struct ks_causes *causes)
+{
+	const char *path = ctx->kind->flags & KS_SCALE ? ctx->kind->replicas_path : NULL;
+	const struct cox_node *node = path ? ks_json_path(root, path) : NULL;
+
+	if (cox_node_is(node, COX_STRING))
+		ks_cause_add(causes, "FieldValueInvalid", path,
+			     "Invalid value: 0: %s accessor error: %s is of the type string, "
+			     "expected int64",
+			     path, cox_node_cstr(node, ""));
+}
+
 void ks_validate(struct ks_ctx *ctx, const struct cox_node *root, const struct cox_node *before,
 		 struct ks_causes *ret_causes)
 {
@@ -296,6 +310,7 @@ void ks_validate(struct ks_ctx *ctx, const struct cox_node *root, const struct c
 		check_name(ctx, root, ret_causes);
 	if (ctx->kind->custom) {
 		ks_validate_custom(root, ctx->kind->type, ret_causes);
+		scale_path(ctx, root, ret_causes);
 		return;
 	}
 	if (cox_streq(ctx->sub, "status"))
@@ -416,5 +431,19 @@ static void custom(const struct cox_node *node, const struct cox_schema_type *ty
 void ks_validate_custom(const struct cox_node *node, const struct cox_schema_type *type,
 			struct ks_causes *ret_causes)
 {
+	struct ks_causes rest = {0};
+	size_t kept = ret_causes->n;
+
 	custom_fields(node, type, "", ret_causes);
+	/* what is not among the values that are offered is said last */
+	for (size_t i = kept; i < ret_causes->n; i++) {
+		if (cox_streq(ret_causes->items[i].reason, "FieldValueNotSupported"))
+			cox_vec_push(&rest, ret_causes->items[i]);
+		else
+			ret_causes->items[kept++] = ret_causes->items[i];
+	}
+	ret_causes->n = kept;
+	for (size_t i = 0; i < rest.n; i++)
+		cox_vec_push(ret_causes, rest.items[i]);
+	cox_vec_fini(&rest);
 }

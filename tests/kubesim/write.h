@@ -13,6 +13,9 @@ struct ks_reply ks_decode(struct ks_ctx *ctx, struct cox_doc *doc, const struct 
 struct cox_node *ks_plain(struct ks_ctx *ctx, struct cox_doc *doc, const struct cox_node *object,
 			  struct ks_managers *ret_managers);
 
+/* Held by a definition that is going until its custom resources are gone. */
+#define KS_CRD_FINALIZER "customresourcecleanup.apiextensions.k8s.io"
+
 /* Writes. The root is decoded, doc's own and unsealed. The reply's body is what was stored. */
 struct ks_reply ks_create(struct ks_ctx *ctx, struct cox_doc *doc, struct cox_node *root);
 struct ks_reply ks_update(struct ks_ctx *ctx, struct cox_doc *doc, struct cox_node *root);

@@ -8,7 +8,6 @@
 	"Contains a CA bundle that can be used to verify the kube-apiserver when using internal "  \
 	"endpoints such as the internal service IP or kubernetes.default.svc. No other usage is "  \
 	"guaranteed across distributions of Kubernetes clusters."
-#define CRD_FINALIZER "customresourcecleanup.apiextensions.k8s.io"
 
 /* ---- namespaces ---- */
 
@@ -86,7 +85,7 @@ void ks_reconcile_namespace(struct kubesim *sim, const char *ns, const char *nam
 
 static void establish(struct kubesim *sim, const char *name)
 {
-	_cleanup_edit_ struct ks_edit edit;
+	_cleanup_edit_ struct ks_edit edit = {0};
 
 	ks_edit_begin(&edit, sim,
 		      ks_kind_of(sim, "apiextensions.k8s.io", "CustomResourceDefinition"), NULL,
@@ -98,21 +97,6 @@ static void establish(struct kubesim *sim, const char *name)
 			 "no conflicts found", false);
 	ks_condition_set(sim, edit.doc, status, "Established", "True", "InitialNamesAccepted",
 			 "the initial names have been accepted", false);
-	ks_edit_commit(&edit);
-}
-
-static void hold_definition(struct kubesim *sim, const struct cox_node *crd, const char *name)
-{
-	_cleanup_edit_ struct ks_edit edit;
-
-	if (cox_meta_has_finalizer(crd, CRD_FINALIZER))
-		return;
-	ks_edit_begin(&edit, sim,
-		      ks_kind_of(sim, "apiextensions.k8s.io", "CustomResourceDefinition"), NULL,
-		      name, "", "kube-apiserver");
-	struct cox_node *metadata = cox_map_edit_map(edit.doc, edit.root, "metadata");
-	cox_list_push(edit.doc, cox_map_edit_list(edit.doc, metadata, "finalizers"),
-		      cox_doc_cstring(edit.doc, CRD_FINALIZER));
 	ks_edit_commit(&edit);
 }
 
@@ -140,11 +124,10 @@ static void end_definition(struct kubesim *sim, const struct cox_node *crd, cons
 	const char *plural = cox_node_cstr(COX_GET(crd, "spec", "names", "plural"), "");
 	struct ks_kind *kind = ks_kinds_group_kind(
 		&sim->kinds, cox_str(group), cox_node_str(COX_GET(crd, "spec", "names", "kind")));
-	_cleanup_edit_ struct ks_edit edit;
+	_cleanup_edit_ struct ks_edit edit = {0};
 
 	if (kind && kind->custom && !empty_shelf(sim, kind)) {
 		ks_enqueue(sim, "apiextensions.k8s.io", "CustomResourceDefinition", NULL, name, 20);
-		ks_edit_begin(&edit, sim, kind, NULL, name, "", KS_MANAGER);
 		return;
 	}
 	if (kind && kind->custom)
@@ -156,7 +139,7 @@ static void end_definition(struct kubesim *sim, const struct cox_node *crd, cons
 	struct cox_node *metadata = cox_map_edit_map(edit.doc, edit.root, "metadata");
 	struct cox_node *kept = cox_doc_list(edit.doc);
 	COX_DOC_LIST_EACH (cox_meta_finalizers(crd), i, f) {
-		if (!cox_streq(cox_node_cstr(f, ""), CRD_FINALIZER))
+		if (!cox_streq(cox_node_cstr(f, ""), KS_CRD_FINALIZER))
 			cox_list_push(edit.doc, kept, cox_doc_clone(edit.doc, f));
 	}
 	cox_map_put(edit.doc, metadata, "finalizers", kept);
@@ -183,9 +166,6 @@ void ks_reconcile_definition(struct kubesim *sim, const char *ns, const char *na
 	    cox_meta_generation(cox_doc_root(kind->definition)) != cox_meta_generation(crd))
 		ks_kinds_define(&sim->kinds, &sim->store, doc);
 	establish(sim, name);
-	_cleanup_doc_ struct cox_doc *now =
-		ks_live_ref(sim, "apiextensions.k8s.io", "CustomResourceDefinition", NULL, name);
-	hold_definition(sim, cox_doc_root(now), name);
 }
 
 /* ---- garbage collection ---- */
@@ -193,7 +173,7 @@ void ks_reconcile_definition(struct kubesim *sim, const char *ns, const char *na
 static void drop_finalizer(struct kubesim *sim, struct ks_kind *kind, const char *ns,
 			   const char *name, const char *finalizer)
 {
-	_cleanup_edit_ struct ks_edit edit;
+	_cleanup_edit_ struct ks_edit edit = {0};
 
 	ks_edit_begin(&edit, sim, kind, ns, name, "", KS_MANAGER);
 	if (!edit.root)
@@ -213,7 +193,7 @@ static void drop_owner(struct kubesim *sim, struct ks_kind *kind, const struct c
 {
 	_cleanup_free_ char *ns = cox_str_dup(cox_meta_namespace(object));
 	_cleanup_free_ char *name = cox_str_dup(cox_meta_name(object));
-	_cleanup_edit_ struct ks_edit edit;
+	_cleanup_edit_ struct ks_edit edit = {0};
 
 	ks_edit_begin(&edit, sim, kind, ns, name, "", KS_MANAGER);
 	if (!edit.root)

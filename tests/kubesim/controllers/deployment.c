@@ -157,7 +157,7 @@ static void create_set(struct rollout *r)
 static void scale_set(struct rollout *r, const struct cox_node *set, int64_t replicas,
 		      int64_t revision)
 {
-	_cleanup_edit_ struct ks_edit edit;
+	_cleanup_edit_ struct ks_edit edit = {0};
 	_cleanup_free_ char *name = cox_str_dup(cox_meta_name(set));
 
 	ks_edit_begin(&edit, r->sim, ks_kind_of(r->sim, "apps", "ReplicaSet"), r->ns, name, "",
@@ -173,7 +173,7 @@ static void scale_set(struct rollout *r, const struct cox_node *set, int64_t rep
 /* A new template: its ReplicaSet, and the Deployment's revision and condition. */
 static void begin_revision(struct rollout *r)
 {
-	_cleanup_edit_ struct ks_edit edit;
+	_cleanup_edit_ struct ks_edit edit = {0};
 	char message[256];
 
 	create_set(r);
@@ -202,7 +202,7 @@ static void reuse_revision(struct rollout *r)
 		revision = revision_of(r->current);
 	if (revision_of(r->current) != revision)
 		scale_set(r, r->current, int_at(r->current, "spec", "replicas"), revision);
-	_cleanup_edit_ struct ks_edit edit;
+	_cleanup_edit_ struct ks_edit edit = {0};
 	ks_edit_begin(&edit, r->sim, ks_kind_of(r->sim, "apps", "Deployment"), r->ns, r->name,
 		      "status", KS_MANAGER);
 	struct cox_node *metadata = cox_map_edit_map(edit.doc, edit.root, "metadata");
@@ -321,7 +321,7 @@ static void set_progress(struct rollout *r, struct cox_doc *doc, struct cox_node
 
 static void write_status(struct rollout *r)
 {
-	_cleanup_edit_ struct ks_edit edit;
+	_cleanup_edit_ struct ks_edit edit = {0};
 	int64_t all = total(r, "status", "replicas");
 	int64_t ready = total(r, "status", "readyReplicas");
 	int64_t available = total(r, "status", "availableReplicas");
@@ -357,6 +357,26 @@ static void write_status(struct rollout *r)
 	ks_edit_commit(&edit);
 }
 
+/* Pausing and resuming are conditions too; written before anything else is. true: written. */
+static bool note_pause(struct rollout *r, bool paused)
+{
+	const struct cox_node *before = find_condition(r->object, "Progressing");
+	const char *reason = cox_node_cstr(COX_GET(before, "reason"), "");
+	bool noted = cox_streq(reason, "DeploymentPaused");
+	_cleanup_edit_ struct ks_edit edit = {0};
+
+	if (noted == paused || cox_streq(reason, "ProgressDeadlineExceeded"))
+		return false;
+	ks_edit_begin(&edit, r->sim, ks_kind_of(r->sim, "apps", "Deployment"), r->ns, r->name,
+		      "status", KS_MANAGER);
+	struct cox_node *status = cox_map_edit_map(edit.doc, edit.root, "status");
+	ks_condition_set(r->sim, edit.doc, status, "Progressing", "Unknown",
+			 paused ? "DeploymentPaused" : "DeploymentResumed",
+			 paused ? "Deployment is paused" : "Deployment is resumed", true);
+	ks_edit_commit(&edit);
+	return true;
+}
+
 void ks_reconcile_deployment(struct kubesim *sim, const char *ns, const char *name)
 {
 	COX_CLEANUP(rollout_fini)
@@ -370,6 +390,8 @@ void ks_reconcile_deployment(struct kubesim *sim, const char *ns, const char *na
 		return;
 	rollout_read(&r);
 	bool paused = cox_node_bool(COX_GET(r.object, "spec", "paused"), false);
+	if (note_pause(&r, paused))
+		return;
 	if (!r.current && !paused) {
 		begin_revision(&r);
 		return;
@@ -423,7 +445,7 @@ void ks_reconcile_replica_set(struct kubesim *sim, const char *ns, const char *n
 		ready += ks_pod_is_ready(cox_doc_root(active.items[i]));
 
 	/* the status is what was found; the pods that are made or taken now show up next time */
-	_cleanup_edit_ struct ks_edit edit;
+	_cleanup_edit_ struct ks_edit edit = {0};
 	ks_edit_begin(&edit, sim, ks_kind_of(sim, "apps", "ReplicaSet"), ns, name, "status",
 		      KS_MANAGER);
 	struct cox_node *status = cox_map_edit_map(edit.doc, edit.root, "status");

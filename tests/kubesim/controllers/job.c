@@ -95,7 +95,7 @@ static void finish(struct job *j, struct cox_doc *doc, struct cox_node *status, 
 static void write_status(struct job *j, bool suspended)
 {
 	int64_t completions = cox_node_int(COX_GET(j->object, "spec", "completions"), 1);
-	_cleanup_edit_ struct ks_edit edit;
+	_cleanup_edit_ struct ks_edit edit = {0};
 
 	ks_edit_begin(&edit, j->sim, ks_kind_of(j->sim, "batch", "Job"), j->ns, j->name, "status",
 		      KS_MANAGER);
@@ -237,7 +237,7 @@ static void start_job(struct kubesim *sim, const struct cox_node *cron, const ch
 		    cox_doc_stringf(doc, "%s-%lld", name, (long long)(sim->now_ms / 60000)));
 	ks_put_owner(doc, job, cron);
 	ks_controller_create(sim, "batch", "Job", ns, job);
-	_cleanup_edit_ struct ks_edit edit;
+	_cleanup_edit_ struct ks_edit edit = {0};
 	ks_edit_begin(&edit, sim, ks_kind_of(sim, "batch", "CronJob"), ns, name, "status",
 		      KS_MANAGER);
 	ks_put_now(sim, edit.doc, cox_map_edit_map(edit.doc, edit.root, "status"),

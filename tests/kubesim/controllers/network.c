@@ -63,7 +63,7 @@ void ks_reconcile_ingress(struct kubesim *sim, const char *ns, const char *name)
 
 static void release_claim(struct kubesim *sim, const char *ns, const char *name)
 {
-	_cleanup_edit_ struct ks_edit edit;
+	_cleanup_edit_ struct ks_edit edit = {0};
 
 	ks_edit_begin(&edit, sim, ks_kind_of(sim, "", "PersistentVolumeClaim"), ns, name, "",
 		      KS_MANAGER);
@@ -130,7 +130,7 @@ void ks_reconcile_claim(struct kubesim *sim, const char *ns, const char *name)
 
 void ks_reconcile_quota(struct kubesim *sim, const char *ns, const char *name)
 {
-	_cleanup_edit_ struct ks_edit edit;
+	_cleanup_edit_ struct ks_edit edit = {0};
 
 	ks_edit_begin(&edit, sim, ks_kind_of(sim, "", "ResourceQuota"), ns, name, "status",
 		      KS_MANAGER);

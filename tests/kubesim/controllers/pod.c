@@ -7,7 +7,7 @@
 
 static void bind_node(struct kubesim *sim, const char *ns, const char *name)
 {
-	_cleanup_edit_ struct ks_edit edit;
+	_cleanup_edit_ struct ks_edit edit = {0};
 
 	ks_edit_begin(&edit, sim, ks_kind_of(sim, "", "Pod"), ns, name, "", "kube-scheduler");
 	struct cox_node *spec = cox_map_edit_map(edit.doc, edit.root, "spec");
@@ -44,7 +44,7 @@ static void put_container(struct kubesim *sim, struct cox_doc *doc, struct cox_n
 static void put_status(struct kubesim *sim, const char *ns, const char *name, const char *phase,
 		       const char *state, bool ready, const char *reason, int exit_code)
 {
-	_cleanup_edit_ struct ks_edit edit;
+	_cleanup_edit_ struct ks_edit edit = {0};
 	bool over = cox_streq(state, "terminated");
 
 	ks_edit_begin(&edit, sim, ks_kind_of(sim, "", "Pod"), ns, name, "status", KS_KUBELET);
@@ -145,6 +145,8 @@ void ks_reconcile_pod(struct kubesim *sim, const char *ns, const char *name)
 		}
 		return;
 	}
+	if (sim->no_kubelet)
+		return;
 	bool ends = !cox_streq(cox_node_cstr(COX_GET(pod, "spec", "restartPolicy"), ""), "Always");
 	if (!cox_node_str(COX_GET(pod, "spec", "nodeName")).len) {
 		bind_node(sim, ns, name);

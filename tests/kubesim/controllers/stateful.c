@@ -155,7 +155,7 @@ static void move(struct set *s)
 
 static void set_status(struct set *s)
 {
-	_cleanup_edit_ struct ks_edit edit;
+	_cleanup_edit_ struct ks_edit edit = {0};
 	_cleanup_docs_ cox_docs pods = {0};
 	int64_t all = 0, ready = 0, current = 0, updated = 0;
 
@@ -221,7 +221,7 @@ void ks_reconcile_daemon_set(struct kubesim *sim, const char *ns, const char *na
 	bool fresh = pod && cox_streq(revision_of(pod), revision);
 	bool ready = pod && ks_pod_is_ready(pod);
 
-	_cleanup_edit_ struct ks_edit edit;
+	_cleanup_edit_ struct ks_edit edit = {0};
 	ks_edit_begin(&edit, sim, ks_kind_of(sim, "apps", "DaemonSet"), ns, name, "status",
 		      KS_MANAGER);
 	struct cox_node *status = cox_map_edit_map(edit.doc, edit.root, "status");
