@@ -109,8 +109,8 @@ struct cox_rpc_settings {
 	uint32_t keepalive_dead_ms; /* 10 s later: dead */
 	uint32_t drain_ms;	    /* 10 s for open calls after a go-away */
 	uint32_t max_pings_per_s;   /* 10 */
-	uint32_t max_opens_per_s;   /* 1000 */
-	uint32_t max_cancels_per_s; /* 200 */
+	uint32_t max_opens_per_s;   /* 10000 */
+	uint32_t max_cancels_per_s; /* 1000 */
 };
 
 /* What a process says of itself and what it serves, for all its connections. Must outlive them.

@@ -722,10 +722,14 @@ int cox_rpc_call_send(struct cox_rpc_call *call, const ProtobufCMessage *msg, st
 int cox_rpc_call_send_last(struct cox_rpc_call *call, const ProtobufCMessage *msg,
 			   struct cox_error *err)
 {
-	int r = cox_rpc_call_send(call, msg, err);
+	struct cox_rpc_conn *conn = call->conn;
+	int r;
 
+	cox_conn_cork(conn);
+	r = cox_rpc_call_send(call, msg, err);
 	if (r >= 0)
 		cox_rpc_call_half_close(call);
+	cox_conn_uncork(conn);
 	return r;
 }
 
@@ -794,12 +798,15 @@ void cox_rpc_call_fail(struct cox_rpc_call *call, const struct cox_error *error)
 
 void cox_rpc_call_reply(struct cox_rpc_call *call, const ProtobufCMessage *msg)
 {
+	struct cox_rpc_conn *conn = call->conn;
 	struct cox_error err;
 
+	cox_conn_cork(conn);
 	if (cox_rpc_call_send(call, msg, &err) < 0)
 		cox_rpc_call_fail(call, &err);
 	else
 		cox_rpc_call_finish(call, COX_OK, NULL);
+	cox_conn_uncork(conn);
 }
 
 void cox_rpc_call_pause(struct cox_rpc_call *call)

@@ -38,8 +38,8 @@ void cox_settings_fill(struct cox_rpc_settings *s)
 		.keepalive_dead_ms = 10000,
 		.drain_ms = 10000,
 		.max_pings_per_s = 10,
-		.max_opens_per_s = 1000,
-		.max_cancels_per_s = 200,
+		.max_opens_per_s = 10000,
+		.max_cancels_per_s = 1000,
 	};
 	uint32_t *to = (uint32_t *)s;
 	const uint32_t *from = (const uint32_t *)&defaults;
@@ -65,7 +65,7 @@ void cox_conn_pump(struct cox_rpc_conn *conn)
 {
 	struct cox_buf out = COX_BUF_INIT;
 
-	if (!conn->wire_ready || conn->sending || conn->wire_closed)
+	if (!conn->wire_ready || conn->sending || conn->corked || conn->wire_closed)
 		return;
 	if (conn->enrol) {
 		out = conn->enrol_out;
@@ -81,6 +81,21 @@ void cox_conn_pump(struct cox_rpc_conn *conn)
 		if (conn->close_when_sent)
 			cox_wire_close(conn->wire);
 	}
+}
+
+void cox_conn_cork(struct cox_rpc_conn *conn)
+{
+	pthread_mutex_lock(&conn->lock);
+	conn->corked++;
+	pthread_mutex_unlock(&conn->lock);
+}
+
+void cox_conn_uncork(struct cox_rpc_conn *conn)
+{
+	pthread_mutex_lock(&conn->lock);
+	conn->corked--;
+	cox_conn_pump(conn);
+	pthread_mutex_unlock(&conn->lock);
 }
 
 static void on_ready(void *ctx)
@@ -622,6 +637,7 @@ static void task(void *arg)
 	faulted = conn->faulted;
 	ready = conn->wire_ready;
 	enrol = conn->enrol;
+	conn->corked++; /* all that the callbacks send leaves together */
 	pthread_mutex_unlock(&conn->lock);
 
 	if (!faulted)
@@ -637,6 +653,7 @@ static void task(void *arg)
 		cox_call_end_endless(conn, conn->down.error.message);
 	}
 	cox_call_run_pending(conn);
+	cox_conn_uncork(conn);
 	if (closed) {
 		go_down(conn);
 		return;

@@ -50,7 +50,8 @@ struct cox_rpc_conn {
 	pthread_mutex_t lock;
 	struct cox_mux mux;
 	bool wire_ready, wire_closed;
-	bool sending; /* the wire has not said on_sent yet */
+	bool sending;	 /* the wire has not said on_sent yet */
+	unsigned corked; /* the loop is about to add more: nothing is sent until it is 0 */
 	bool close_when_sent;
 	bool going;   /* a go-away was said or heard: the loop looks for idleness */
 	bool faulted; /* the peer broke the protocol */
@@ -92,6 +93,9 @@ void cox_conn_shutdown(struct cox_rpc_conn *conn, enum cox_rpc_goaway reason, co
 void cox_conn_fail(struct cox_rpc_conn *conn, const struct cox_error *why);
 /* Under lock: sends what can be sent. */
 void cox_conn_pump(struct cox_rpc_conn *conn);
+/* What is queued between the two leaves together. Nests. */
+void cox_conn_cork(struct cox_rpc_conn *conn);
+void cox_conn_uncork(struct cox_rpc_conn *conn);
 /* Closes when all that was handed over has left. */
 void cox_conn_close_when_sent(struct cox_rpc_conn *conn);
 /* The loop looks again: something became runnable, or idle. */
