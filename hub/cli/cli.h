@@ -92,6 +92,8 @@ CLI_RUN(cli_cluster_token);
  * path. COX_INVALID_ARGUMENT when there is none. */
 int cli_read_files(const cox_strings *files, bool recurse, cox_docs *ret_docs,
 		   struct cox_error *err);
+/* A List becomes its items. */
+void cli_expand_lists(cox_docs *docs);
 /* The paths alone, the caller's. */
 int cli_list_files(const cox_strings *files, bool recurse, cox_strings *ret_paths,
 		   struct cox_error *err);

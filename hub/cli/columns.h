@@ -9,7 +9,7 @@
 int cli_print_objects(enum hub_kind kind, enum cli_format format, const struct cox_node *answer,
 		      struct cox_error *err);
 
-/* "name" in the hub's home namespace's list, or "namespace/name" when a list has several. */
+/* The cluster's name, or its server where it has none. Borrowed. */
 const char *cli_destination(const struct cox_node *application);
 /* "auto, prune, self-heal" */
 void cli_policy_text(struct cox_buf *out, const struct cox_node *application);

@@ -3,6 +3,7 @@
 #include "common/base/limits.h"
 #include "common/doc/json.h"
 #include "common/doc/yaml.h"
+#include "common/kube/meta.h"
 #include "hub/cli/cli.h"
 
 #include <dirent.h>
@@ -118,4 +119,24 @@ int cli_read_files(const cox_strings *files, bool recurse, cox_docs *ret_docs,
 		cox_vec_push(ret_docs, docs.items[i]);
 	docs.n = 0;
 	return 0;
+}
+
+void cli_expand_lists(cox_docs *docs)
+{
+	cox_docs all = {0};
+
+	for (size_t i = 0; i < docs->n; i++) {
+		struct cox_doc *doc = docs->items[i];
+		const struct cox_node *items = COX_GET(cox_doc_root(doc), "items");
+
+		if (!cox_node_is(items, COX_LIST) ||
+		    !cox_str_ends(cox_meta_kind(cox_doc_root(doc)), "List")) {
+			cox_vec_push(&all, cox_doc_ref(doc));
+			continue;
+		}
+		for (size_t k = 0; k < cox_node_len(items); k++)
+			cox_vec_push(&all, cox_doc_view(doc, cox_node_at(items, k)));
+	}
+	cox_docs_fini(docs);
+	*docs = all;
 }

@@ -19,7 +19,7 @@ static int check_documents(const cox_docs *docs, struct cox_error *err)
 		const struct cox_node *root = cox_doc_root(docs->items[i]);
 
 		hub_check(docs->items[i], &problems);
-		if (hub_kind_of(root) == HUB_KIND_NONE && !COX_GET(root, "items"))
+		if (hub_kind_of(root) == HUB_KIND_NONE)
 			hub_problem_add(&problems, HUB_ERROR, docs->items[i], root,
 					"the hub keeps no '%s' of '%s'; it deploys those from Git",
 					cox_node_cstr(COX_GET(root, "kind"), ""),
@@ -77,6 +77,8 @@ CLI_RUN(cli_apply)
 	(void)args;
 	if (r == 0)
 		r = cli_read_files(&flags->files, true, &docs, err);
+	if (r == 0)
+		cli_expand_lists(&docs);
 	if (r == 0)
 		r = check_documents(&docs, err);
 	if (r == 0)

@@ -160,17 +160,9 @@ CLI_RUN(cli_health)
 	(void)args;
 	if (r != 0)
 		return r;
-	for (size_t i = 0; i < docs.n; i++) {
-		const struct cox_node *root = cox_doc_root(docs.items[i]);
-		const struct cox_node *items = COX_GET(root, "items");
-
-		if (!cox_node_is(items, COX_LIST) || !cox_str_ends(cox_meta_kind(root), "List")) {
-			print_health(root);
-			continue;
-		}
-		for (size_t k = 0; k < cox_node_len(items); k++)
-			print_health(cox_node_at(items, k));
-	}
+	cli_expand_lists(&docs);
+	for (size_t i = 0; i < docs.n; i++)
+		print_health(cox_doc_root(docs.items[i]));
 	return 0;
 }
 

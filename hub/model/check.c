@@ -317,25 +317,6 @@ static void check_any_object(struct hub_check *c, const struct cox_node *root)
 		hub_check_error(c, metadata, "metadata.name: is required");
 }
 
-static void check_list(struct hub_check *c, const struct cox_node *root)
-{
-	const struct cox_node *items = COX_GET(root, "items");
-
-	for (size_t i = 0; i < cox_node_len(items); i++) {
-		size_t mark = hub_path_push(c, COX_STR("items")), at = hub_path_push_index(c, i);
-
-		check_any_object(c, cox_node_at(items, i));
-		hub_path_pop(c, at);
-		hub_path_pop(c, mark);
-	}
-}
-
-static bool is_object_list(const struct cox_node *root)
-{
-	return cox_str_ends(cox_node_str(COX_GET(root, "kind")), "List") &&
-	       cox_node_is(COX_GET(root, "items"), COX_LIST);
-}
-
 /* A kind of ours by name under another group or version is most likely a slip. */
 static void check_api_version(struct hub_check *c, const struct cox_node *root)
 {
@@ -357,19 +338,44 @@ static void check_api_version(struct hub_check *c, const struct cox_node *root)
 	}
 }
 
+static void check_object(struct hub_check *c, const struct cox_node *object)
+{
+	enum hub_kind kind = hub_kind_of(object);
+
+	if (kind != HUB_KIND_NONE) {
+		hub_check_fields(c, object, hub_schema(kind));
+		hub_check_rules(c, kind, object);
+	} else {
+		check_any_object(c, object);
+		check_api_version(c, object);
+	}
+}
+
+static void check_list(struct hub_check *c, const struct cox_node *root)
+{
+	const struct cox_node *items = COX_GET(root, "items");
+
+	for (size_t i = 0; i < cox_node_len(items); i++) {
+		size_t mark = hub_path_push(c, COX_STR("items")), at = hub_path_push_index(c, i);
+
+		check_object(c, cox_node_at(items, i));
+		hub_path_pop(c, at);
+		hub_path_pop(c, mark);
+	}
+}
+
+static bool is_object_list(const struct cox_node *root)
+{
+	return cox_str_ends(cox_node_str(COX_GET(root, "kind")), "List") &&
+	       cox_node_is(COX_GET(root, "items"), COX_LIST);
+}
+
 void hub_check_object(const struct cox_doc *doc, const struct cox_node *object,
 		      struct hub_problems *ret)
 {
 	struct hub_check c = {.doc = doc, .out = ret};
-	enum hub_kind kind = hub_kind_of(object);
 
-	if (kind != HUB_KIND_NONE) {
-		hub_check_fields(&c, object, hub_schema(kind));
-		hub_check_rules(&c, kind, object);
-	} else {
-		check_any_object(&c, object);
-		check_api_version(&c, object);
-	}
+	check_object(&c, object);
 	cox_buf_fini(&c.path);
 }
 
@@ -381,7 +387,7 @@ void hub_check(const struct cox_doc *doc, struct hub_problems *ret)
 	if (is_object_list(root))
 		check_list(&c, root);
 	else
-		hub_check_object(doc, root, ret);
+		check_object(&c, root);
 	cox_buf_fini(&c.path);
 }
 

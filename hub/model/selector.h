@@ -1,7 +1,8 @@
 /* Label selectors as documents have them: {matchLabels: {…}, matchExpressions: [{key, operator,
  * values}]}; a list of expressions alone (ApplicationSet steps) as well. In, NotIn, Exists,
  * DoesNotExist. NotIn holds for a missing label. An empty selector matches everything, an absent
- * one (NULL) nothing unless the caller says otherwise. Pure. */
+ * one (NULL) nothing. Unlike common/kube/selector.h nothing is compiled or judged: keys and values
+ * may be any text, as an ApplicationSet's selectors on parameters have them. Pure. */
 #ifndef COX_HUB_MODEL_SELECTOR_H
 #define COX_HUB_MODEL_SELECTOR_H
 
