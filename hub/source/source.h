@@ -99,10 +99,11 @@ struct hub_revision {
 	char ref[HUB_LIMIT_REVISION_BYTES]; /* "refs/tags/v1.2.3"; "" for a commit */
 };
 
-/* What a targetRevision means now, from the mirror alone: "" and "HEAD"; "refs/…"; a branch; a tag
- * (annotated ones peeled); a full or, from 7 digits on, an abbreviated commit; a semver constraint
- * over the tags (the highest wins). Of tags, tag_prefix ("" for none) is cut off first and others
- * do not take part in a constraint. A branch wins over a tag of the same name, as in Argo CD. */
+/* What a targetRevision means now, from the mirror alone; the first of these that there is: a full
+ * commit; "" and "HEAD"; "refs/..."; a semver constraint that some tag fulfils (the highest wins);
+ * a branch; a tag (annotated ones peeled); an abbreviated commit, from 7 digits on. The order is Argo
+ * CD's: "2.x" is a constraint first and a branch only when no tag fits. In a constraint only tags
+ * that begin with tag_prefix ("" for none) take part, without it. */
 int hub_source_resolve(struct hub_source *s, const char *url, const char *revision,
 		       const char *tag_prefix, struct hub_revision *ret_revision,
 		       struct cox_error *err);
@@ -147,10 +148,10 @@ enum hub_url_scheme { HUB_URL_HTTPS = 1, HUB_URL_SSH, HUB_URL_FILE };
 
 struct hub_url {
 	enum hub_url_scheme scheme;
-	char *user; /* ssh only; may be NULL */
-	char *host; /* lower case; NULL for file */
-	int port;   /* 0: the scheme's own */
-	char *path;
+	char *user;  /* ssh only; may be NULL */
+	char *host;  /* lower case; NULL for file */
+	int port;    /* 0: the scheme's own */
+	char *path;  /* without "/" in front: relative to the user's home ("git@host:path") */
 	char *clean; /* the URL as the mirror is named by and the server is asked with */
 };
 
