@@ -8,7 +8,7 @@
  *
  * What is refused: schemes other than https and ssh ("git@host:path" counts as ssh), file only with
  * allow_file; a password in a URL, any user information in an https one; control characters and a
- * leading '-'; redirects; a server whose certificate or host key does not check out (there is no
+ * leading '-'; redirects to another host, port or scheme; a server whose certificate or host key does not check out (there is no
  * switch for that); what is larger than the limits. Credentials go to the host they were given for
  * and nowhere else.
  *

@@ -163,6 +163,9 @@ static int parse_scp(struct hub_url *u, struct cox_str text, struct cox_error *e
 	int r;
 
 	u->scheme = HUB_URL_SSH;
+	/* "helper::address" is Git's way to run a program. */
+	if (cox_str_starts(cox_str_n(colon, text.len - (size_t)(colon - text.ptr)), "::"))
+		return bad(err, "must not name a remote helper");
 	r = take_authority(u, cox_str_n(text.ptr, (size_t)(colon - text.ptr)), err);
 	if (r < 0)
 		return r;
