@@ -299,6 +299,7 @@ struct cox_rpc_server_options {
 	uint32_t max_pending;		  /* 256 connections in their handshake */
 	uint32_t max_pending_per_address; /* 64 */
 	uint32_t enrol_interval_ms;	  /* 1000: one attempt so often per address */
+	uint32_t enrol_burst;		  /* 1: so many at once, when it was quiet before */
 	uint32_t max_connections;	  /* 0: 20000 */
 };
 

@@ -13,7 +13,7 @@
 /* What is known of an address without its port. */
 struct source {
 	uint32_t pending;
-	int64_t enrolled_ms; /* its last attempt to join; 0: none */
+	int64_t enrol_due_ms; /* when its attempts to join are forgotten; 0: none */
 };
 
 struct cox_rpc_server {
@@ -46,8 +46,7 @@ static void sweep_sources(struct cox_rpc_server *server, int64_t now_ms)
 	COX_MAP_EACH (&server->sources, e) {
 		struct source *s = e->value;
 
-		if (s->pending == 0 &&
-		    now_ms - s->enrolled_ms >= server->options.enrol_interval_ms) {
+		if (s->pending == 0 && now_ms >= s->enrol_due_ms) {
 			cox_map_remove_str(&server->sources, cox_str_n(e->key, e->key_len));
 			free(s);
 		}
@@ -74,7 +73,7 @@ static void leave_pending(struct cox_rpc_server *server, struct cox_rpc_conn *co
 
 	COX_ASSERT(s->pending > 0 && server->stats.pending > 0);
 	server->stats.pending--;
-	if (--s->pending == 0 && s->enrolled_ms == 0) {
+	if (--s->pending == 0 && s->enrol_due_ms == 0) {
 		cox_map_remove_str(&server->sources, host_of(conn->peer.address));
 		free(s);
 	}
@@ -177,6 +176,15 @@ static void on_down(void *ctx, struct cox_rpc_conn *conn, const struct cox_rpc_d
 	finish_stop(server);
 }
 
+/* The generic cell rate algorithm (ITU-T I.371): due is when the address would be quiet again. */
+static bool enrol_is_too_soon(const struct cox_rpc_server *server, const struct source *s,
+			      int64_t now_ms)
+{
+	const struct cox_rpc_server_options *o = &server->options;
+
+	return s->enrol_due_ms - now_ms > (int64_t)o->enrol_interval_ms * (o->enrol_burst - 1);
+}
+
 static void on_enrol(void *ctx, struct cox_rpc_conn *conn)
 {
 	struct cox_rpc_server *server = ctx;
@@ -185,14 +193,15 @@ static void on_enrol(void *ctx, struct cox_rpc_conn *conn)
 
 	if (!conn->enrol_counted) {
 		conn->enrol_counted = true;
-		if (s->enrolled_ms && now_ms - s->enrolled_ms < server->options.enrol_interval_ms) {
+		if (enrol_is_too_soon(server, s, now_ms)) {
 			server->stats.enrol_limited++;
 			cox_enrol_turn_away(conn, COX_RESOURCE_EXHAUSTED,
 					    "too many attempts to join from this address, try "
 					    "again in a moment");
 			return;
 		}
-		s->enrolled_ms = now_ms;
+		s->enrol_due_ms = (s->enrol_due_ms > now_ms ? s->enrol_due_ms : now_ms) +
+				  server->options.enrol_interval_ms;
 	}
 	cox_enrol_serve(conn, server->events.on_enrol, server->ctx);
 }
@@ -247,6 +256,7 @@ int cox_rpc_server_new(const struct cox_rpc_endpoint *endpoint,
 	o->max_pending = o->max_pending ? o->max_pending : 256;
 	o->max_pending_per_address = o->max_pending_per_address ? o->max_pending_per_address : 64;
 	o->enrol_interval_ms = o->enrol_interval_ms ? o->enrol_interval_ms : 1000;
+	o->enrol_burst = o->enrol_burst ? o->enrol_burst : 1;
 	o->max_connections = o->max_connections ? o->max_connections : 20000;
 	if (events)
 		server->events = *events;

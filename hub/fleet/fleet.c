@@ -6,9 +6,8 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-/* Between two joins from one address: tokens have 256 random bits, so this is about the hub's time,
- * and many clusters may stand behind one address. */
-#define ENROL_INTERVAL_MS 200
+/* Many clusters may stand behind one address, and be made at once. */
+#define ENROL_BURST 32
 
 /* ---- members and entries ---- */
 
@@ -547,13 +546,12 @@ static int serve(struct hub_fleet *f, struct cox_error *err)
 	};
 	r = cox_rpc_server_new(
 		&f->endpoint,
-		&(struct cox_rpc_server_options){
-			.listen = f->options.listen,
-			.tls = tls,
-			.max_pending_per_address = f->options.max_pending_per_address,
-			.enrol_interval_ms = f->options.enrol_interval_ms
-						     ? f->options.enrol_interval_ms
-						     : ENROL_INTERVAL_MS},
+		&(struct cox_rpc_server_options){.listen = f->options.listen,
+						 .tls = tls,
+						 .max_pending_per_address =
+							 f->options.max_pending_per_address,
+						 .enrol_interval_ms = f->options.enrol_interval_ms,
+						 .enrol_burst = ENROL_BURST},
 		&events, f, &f->server, err);
 	if (r < 0)
 		return r;
