@@ -103,7 +103,9 @@ static bool tell_remove(struct cox_watch *w, const char *key, struct cox_doc *do
 	char *slash = strchr(namespace, '/');
 
 	*slash = '\0';
-	cox_map_remove(&w->known, key);
+	/* One that came and went between the pages of a list was never told of. */
+	if (!cox_map_remove(&w->known, key))
+		return true;
 	return CALL(w, remove, namespace, slash + 1, doc);
 }
 

@@ -23,7 +23,7 @@ struct cox_watch_options {
 
 	/* Sealed, borrowed (cox_doc_ref to keep), apiVersion and kind always filled in. */
 	void (*upsert)(void *arg, struct cox_doc *object);
-	/* namespace "" for cluster-scoped ones. object is the last state, or NULL when a new list
+	/* Only of what was told. namespace "" for cluster-scoped ones. object is the last state, or NULL when a new list
 	 * shows that it is gone. */
 	void (*remove)(void *arg, const char *namespace, const char *name, struct cox_doc *object);
 	/* The list is complete, and all that vanished was removed: what was told is the whole. Called
