@@ -23,8 +23,8 @@ struct cox_watch_options {
 
 	/* Sealed, borrowed (cox_doc_ref to keep), apiVersion and kind always filled in. */
 	void (*upsert)(void *arg, struct cox_doc *object);
-	/* Only of what was told. namespace "" for cluster-scoped ones. object is the last state, or NULL when a new list
-	 * shows that it is gone. */
+	/* Only of what was told. namespace is "" for cluster-scoped ones; object is the last state,
+	 * or NULL when a new list shows that it is gone. */
 	void (*remove)(void *arg, const char *namespace, const char *name, struct cox_doc *object);
 	/* The list is complete, and all that vanished was removed: what was told is the whole. Called
 	 * after the first list and after every new one. */
