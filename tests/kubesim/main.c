@@ -4,8 +4,10 @@
 #include "common/base/file.h"
 #include "common/base/log.h"
 #include "common/base/options.h"
+#include "common/doc/json.h"
 #include "common/net/http_server.h"
 #include "common/run/loop.h"
+#include "tests/kubesim/faults.h"
 #include "tests/kubesim/kubesim.h"
 
 #include <signal.h>
@@ -15,6 +17,7 @@
 /* Changes are on disk this long after the first of them, at the latest. */
 #define SAVE_DELAY_MS 200
 #define DATA_MAX      (1u << 30)
+#define FAULTS_MAX    (1u << 20)
 
 struct config {
 	char *listen, *name, *kubeconfig_out, *data, *faults, *token;
@@ -47,6 +50,7 @@ struct shell {
 	struct cox_loop *loop;
 	struct cox_http_server *server;
 	struct kubesim *sim;
+	struct ks_faults *faults;
 	struct cox_timer run_timer, save_timer;
 	uint64_t saved;
 };
@@ -56,6 +60,19 @@ struct stream {
 	struct kubesim_watch *watch;
 	struct cox_http_request *request;
 	struct cox_task task;
+	/* a fault that waits for it */
+	int64_t events_left; /* -1: none */
+	bool truncate;
+	struct cox_timer cut_timer;
+};
+
+/* A request that is held back. */
+struct delayed {
+	struct shell *shell;
+	struct cox_http_request *request;
+	struct ks_faults *faults; /* a reference, which keeps: */
+	const struct ks_fault *fault;
+	struct cox_timer timer;
 };
 
 static void run(struct shell *shell);
@@ -65,6 +82,7 @@ static void run(struct shell *shell);
 static void stream_free(struct stream *s)
 {
 	cox_loop_unsend(s->shell->loop, &s->task);
+	cox_timer_stop(&s->cut_timer);
 	kubesim_watch_close(s->watch);
 	free(s);
 }
@@ -74,6 +92,47 @@ static void stream_gone(void *arg)
 	stream_free(arg);
 }
 
+static void stream_cut(void *arg)
+{
+	struct stream *s = arg;
+	struct cox_http_request *request = s->request;
+
+	stream_free(s);
+	cox_http_abort(request);
+}
+
+/* Bytes of the first n lines; *ret_n of them are there. */
+static size_t lines(const struct cox_buf *text, int64_t n, int64_t *ret_n)
+{
+	size_t at = 0;
+	int64_t seen = 0;
+
+	while (at < text->len && seen < n)
+		seen += text->ptr[at++] == '\n';
+	*ret_n = seen;
+	return at;
+}
+
+/* true: the stream was cut and is gone. */
+static bool stream_fails(struct stream *s, struct cox_buf *out)
+{
+	int64_t n;
+
+	if (s->events_left < 0)
+		return false;
+	size_t keep = lines(out, s->events_left, &n);
+	s->events_left -= n;
+	if (s->events_left > 0 || (keep == out->len && s->truncate))
+		return false;
+	if (s->truncate && keep < out->len)
+		keep += (out->len - keep) / 2;
+	cox_http_write(s->request, cox_str_n(out->ptr, keep));
+	cox_timer_start(&s->cut_timer, 1);
+	s->events_left = -1;
+	cox_buf_clear(out);
+	return true;
+}
+
 /* Hands on what there is; a reader that is too slow is cut off, and lists anew. */
 static void stream_pump(void *arg)
 {
@@ -81,6 +140,8 @@ static void stream_pump(void *arg)
 	_cleanup_buf_ struct cox_buf out = COX_BUF_INIT;
 
 	int over = kubesim_watch_pull(s->watch, &out);
+	if (stream_fails(s, &out))
+		return;
 	if (out.len && cox_http_write(s->request, cox_buf_str(&out)) < 0)
 		return; /* gone is called */
 	if (!over)
@@ -97,11 +158,18 @@ static void stream_ready(void *arg)
 }
 
 static void stream_start(struct shell *shell, struct cox_http_request *request,
-			 struct kubesim_response *response)
+			 struct kubesim_response *response, const struct ks_fault *fault)
 {
 	struct stream *s = cox_new(struct stream);
 
-	*s = (struct stream){.shell = shell, .watch = TAKE(response->watch), .request = request};
+	*s = (struct stream){.shell = shell,
+			     .watch = TAKE(response->watch),
+			     .request = request,
+			     .events_left = fault ? fault->watch_events : -1,
+			     .truncate = fault && fault->truncate};
+	cox_timer_init(&s->cut_timer, shell->loop, stream_cut, s);
+	if (fault && fault->watch_ms)
+		cox_timer_start(&s->cut_timer, fault->watch_ms);
 	cox_task_init(&s->task, stream_pump, s);
 	cox_http_on_gone(request, stream_gone, s);
 	cox_http_start(request, response->status, response->content_type);
@@ -122,9 +190,29 @@ static void put_warnings(struct cox_http_request *request, const struct kubesim_
 	}
 }
 
-static void handle(void *arg, struct cox_http_request *http)
+static void refuse(struct cox_http_request *http, const struct ks_fault *fault)
 {
-	struct shell *shell = arg;
+	_cleanup_buf_ struct cox_buf body = COX_BUF_INIT;
+	char seconds[24];
+	const char *reason = fault->status == 429   ? "TooManyRequests"
+			     : fault->status == 503 ? "ServiceUnavailable"
+						    : "InternalError";
+
+	if (fault->retry_after_s) {
+		snprintf(seconds, sizeof(seconds), "%lld", (long long)fault->retry_after_s);
+		cox_http_set_header(http, "Retry-After", seconds);
+	}
+	cox_buf_printf(&body,
+		       "{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"metadata\":{},\"status\":"
+		       "\"Failure\",\"message\":");
+	cox_json_write_string(&body, cox_str(fault->message ? fault->message : "injected fault"));
+	cox_buf_printf(&body, ",\"reason\":\"%s\",\"code\":%d}\n", reason, fault->status);
+	cox_http_reply(http, fault->status, "application/json", cox_buf_str(&body));
+}
+
+static void serve_request(struct shell *shell, struct cox_http_request *http,
+			  const struct ks_fault *fault)
+{
 	struct kubesim_response response;
 	const struct kubesim_request request = {
 		.method = cox_http_method(http),
@@ -136,15 +224,97 @@ static void handle(void *arg, struct cox_http_request *http)
 		.authorization = cox_http_header(http, "authorization"),
 		.body = cox_http_body(http)};
 
+	if (fault && fault->drop) {
+		cox_http_abort(http);
+		return;
+	}
+	if (fault && fault->status) {
+		refuse(http, fault);
+		return;
+	}
 	run(shell);
 	kubesim_handle(shell->sim, &request, &response);
 	put_warnings(http, &response);
-	if (response.watch)
-		stream_start(shell, http, &response);
+	if (fault && fault->after_commit)
+		cox_http_abort(http);
+	else if (response.watch)
+		stream_start(shell, http, &response, fault);
 	else
 		cox_http_reply_take(http, response.status, response.content_type, &response.body);
 	kubesim_response_fini(&response);
 	run(shell);
+}
+
+static void delayed_gone(void *arg)
+{
+	struct delayed *d = arg;
+
+	cox_timer_stop(&d->timer);
+	ks_faults_unref(d->faults);
+	free(d);
+}
+
+static void delayed_due(void *arg)
+{
+	struct delayed d = *(struct delayed *)arg;
+
+	free(arg);
+	cox_http_on_gone(d.request, NULL, NULL);
+	serve_request(d.shell, d.request, d.fault);
+	ks_faults_unref(d.faults);
+}
+
+static int set_faults(struct shell *shell, struct cox_str text, struct cox_error *err)
+{
+	struct ks_faults *faults;
+	int r = ks_faults_new(text, &faults, err);
+
+	if (r < 0)
+		return r;
+	ks_faults_unref(shell->faults);
+	shell->faults = faults;
+	return 0;
+}
+
+/* PUT sets the rules, GET says what struck. */
+static void control(struct shell *shell, struct cox_http_request *http)
+{
+	_cleanup_buf_ struct cox_buf body = COX_BUF_INIT;
+	struct cox_error err;
+
+	if (strcmp(cox_http_method(http), "PUT") == 0 &&
+	    set_faults(shell, cox_http_body(http), &err) < 0) {
+		cox_http_reply(http, 400, "text/plain", cox_str(err.message));
+		return;
+	}
+	ks_faults_write(shell->faults, &body);
+	cox_http_reply(http, 200, "application/json", cox_buf_str(&body));
+}
+
+static void handle(void *arg, struct cox_http_request *http)
+{
+	struct shell *shell = arg;
+	const char *path = cox_http_path(http);
+
+	if (strcmp(path, "/kubesim/faults") == 0) {
+		control(shell, http);
+		return;
+	}
+	const struct ks_fault *fault = ks_faults_strike(shell->faults, cox_http_method(http), path,
+							cox_http_query_string(http));
+	int64_t latency = fault ? ks_faults_latency(shell->faults, fault) : 0;
+	if (latency <= 0) {
+		serve_request(shell, http, fault);
+		return;
+	}
+	struct delayed *d = cox_new(struct delayed);
+	*d = (struct delayed){.shell = shell,
+			      .request = http,
+			      .faults = ks_faults_ref(shell->faults),
+			      .fault = fault};
+	cox_timer_init(&d->timer, shell->loop, delayed_due, d);
+	cox_http_on_gone(http, delayed_gone, d);
+	cox_timer_start(&d->timer, latency);
 }
 
 /* ---- time ---- */
@@ -180,6 +350,25 @@ static void run(struct shell *shell)
 static void on_timer(void *arg)
 {
 	run(arg);
+}
+
+static int load_faults(struct shell *shell, struct cox_error *err)
+{
+	_cleanup_buf_ struct cox_buf text = COX_BUF_INIT;
+	int r = shell->config.faults ? cox_file_read(shell->config.faults, FAULTS_MAX, &text, err)
+				     : 0;
+
+	return r < 0 ? r : set_faults(shell, cox_buf_str(&text), err);
+}
+
+static void on_reload(void *arg, int number)
+{
+	struct cox_error err;
+
+	(void)number;
+	if (load_faults(arg, &err) < 0)
+		cox_log_error("cannot read the faults again, the old ones stay",
+			      COX_KV_ERROR(&err));
 }
 
 static void on_stop(void *arg, int number)
@@ -227,14 +416,20 @@ static int serve(struct shell *shell, struct cox_error *err)
 						.token = shell->config.token};
 	const struct cox_http_server_options http = {
 		.listen = shell->config.listen, .handler = handle, .arg = shell};
-	static const int stops[] = {SIGINT, SIGTERM};
-	struct cox_signal signals[COX_ARRAY_LEN(stops)];
+	static const struct {
+		int number;
+		void (*fn)(void *arg, int number);
+	} handlers[] = {{SIGINT, on_stop}, {SIGTERM, on_stop}, {SIGHUP, on_reload}};
+	struct cox_signal signals[COX_ARRAY_LEN(handlers)];
 
 	int r = cox_loop_new(&shell->loop, err);
 	if (r < 0)
 		return r;
 	shell->sim = kubesim_new(&options, cox_clock_wall_ms());
 	r = load(shell, err);
+	if (r < 0)
+		return r;
+	r = load_faults(shell, err);
 	if (r < 0)
 		return r;
 	shell->saved = kubesim_version(shell->sim);
@@ -245,14 +440,15 @@ static int serve(struct shell *shell, struct cox_error *err)
 		r = write_kubeconfig(shell, err);
 	if (r < 0)
 		return r;
-	for (size_t i = 0; i < COX_ARRAY_LEN(stops); i++)
-		if (cox_signal_start(&signals[i], shell->loop, stops[i], on_stop, shell, err) < 0)
+	for (size_t i = 0; i < COX_ARRAY_LEN(handlers); i++)
+		if (cox_signal_start(&signals[i], shell->loop, handlers[i].number, handlers[i].fn,
+				     shell, err) < 0)
 			return -err->code;
 	run(shell);
 	printf("listening %s\n", cox_http_server_address(shell->server));
 	fflush(stdout);
 	cox_loop_run(shell->loop);
-	for (size_t i = 0; i < COX_ARRAY_LEN(stops); i++)
+	for (size_t i = 0; i < COX_ARRAY_LEN(handlers); i++)
 		cox_signal_stop(&signals[i]);
 	cox_timer_stop(&shell->run_timer);
 	cox_timer_stop(&shell->save_timer);
@@ -280,6 +476,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "kubesim: %s\n", err.message);
 	cox_http_server_free(shell.server);
 	kubesim_free(shell.sim);
+	ks_faults_unref(shell.faults);
 	cox_loop_free(shell.loop);
 	cox_options_fini(&spec, &shell.config);
 	cox_vec_fini(&args);
