@@ -124,8 +124,10 @@ static bool stream_fails(struct stream *s, struct cox_buf *out)
 	s->events_left -= n;
 	if (s->events_left > 0 || (keep == out->len && s->truncate))
 		return false;
-	if (s->truncate && keep < out->len)
-		keep += (out->len - keep) / 2;
+	if (s->truncate) {
+		const char *end = memchr(out->ptr + keep, '\n', out->len - keep);
+		keep += (size_t)(end - (out->ptr + keep)) / 2;
+	}
 	cox_http_write(s->request, cox_str_n(out->ptr, keep));
 	cox_timer_start(&s->cut_timer, 1);
 	s->events_left = -1;
