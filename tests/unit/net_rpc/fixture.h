@@ -86,6 +86,7 @@ struct test_pki {
 	struct cox_buf hub_chain, hub_key, hub_ca;
 	struct cox_buf agent_chain, agent_key, agents_ca;
 	struct cox_buf other_chain, other_key; /* an agent of a CA that nobody knows */
+	struct cox_buf agents_ca_key;
 	uint8_t pin[32];
 };
 const struct test_pki *test_pki(void);

@@ -62,8 +62,10 @@ static void make(void)
 		issuer.key = key;
 		make_agent(&issuer, i ? &pki.other_chain : &pki.agent_chain,
 			   i ? &pki.other_key : &pki.agent_key);
-		if (i == 0)
+		if (i == 0) {
 			cox_cert_to_pem(ca, &pki.agents_ca);
+			cox_key_to_pem(key, &pki.agents_ca_key);
+		}
 		cox_cert_free(ca);
 		cox_key_free(key);
 	}
@@ -79,8 +81,9 @@ const struct test_pki *test_pki(void)
 
 void test_pki_free(void)
 {
-	struct cox_buf *all[] = {&pki.hub_chain, &pki.hub_key,	 &pki.hub_ca,	   &pki.agent_chain,
-				 &pki.agent_key, &pki.agents_ca, &pki.other_chain, &pki.other_key};
+	struct cox_buf *all[] = {&pki.hub_chain,   &pki.hub_key,   &pki.hub_ca,
+				 &pki.agent_chain, &pki.agent_key, &pki.agents_ca,
+				 &pki.other_chain, &pki.other_key, &pki.agents_ca_key};
 
 	for (size_t i = 0; i < COX_ARRAY_LEN(all); i++)
 		cox_buf_fini(all[i]);

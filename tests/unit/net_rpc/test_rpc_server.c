@@ -12,6 +12,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <openssl/pem.h>
+#include <openssl/x509v3.h>
 #include <sys/socket.h>
 
 static struct fixture f;
@@ -172,6 +174,93 @@ static void test_wrong_purpose(void **state)
 		.key_pem = cox_buf_str(&p->hub_key)}));
 	assert_int_equal(down->error.code, COX_UNAUTHENTICATED);
 	fixture_fini(&f);
+}
+
+static X509 *read_certificate(const struct cox_buf *pem)
+{
+	BIO *bio = BIO_new_mem_buf(pem->ptr, (int)pem->len);
+	X509 *cert = PEM_read_bio_X509(bio, NULL, NULL, NULL);
+
+	assert_non_null(cert);
+	BIO_free(bio);
+	return cert;
+}
+
+static EVP_PKEY *read_key(const struct cox_buf *pem)
+{
+	BIO *bio = BIO_new_mem_buf(pem->ptr, (int)pem->len);
+	EVP_PKEY *key = PEM_read_bio_PrivateKey(bio, NULL, NULL, NULL);
+
+	assert_non_null(key);
+	BIO_free(bio);
+	return key;
+}
+
+/* The agent's certificate made anew by the agents' CA, with these alternative names and, if wanted,
+ * its extended key usage. */
+static void issue(const char *names, bool with_usage, struct cox_buf *ret_pem)
+{
+	const struct test_pki *p = test_pki();
+	X509 *ca = read_certificate(&p->agents_ca), *cert = read_certificate(&p->agent_chain);
+	EVP_PKEY *key = read_key(&p->agents_ca_key);
+	X509_EXTENSION *san = X509V3_EXT_conf_nid(NULL, NULL, NID_subject_alt_name, names);
+	BIO *bio = BIO_new(BIO_s_mem());
+	char *text;
+	long n;
+	int at;
+
+	assert_non_null(san);
+	while ((at = X509_get_ext_by_NID(cert, NID_subject_alt_name, -1)) >= 0)
+		X509_EXTENSION_free(X509_delete_ext(cert, at));
+	while (!with_usage && (at = X509_get_ext_by_NID(cert, NID_ext_key_usage, -1)) >= 0)
+		X509_EXTENSION_free(X509_delete_ext(cert, at));
+	X509_add_ext(cert, san, -1);
+	assert_true(X509_sign(cert, key, EVP_sha256()) > 0);
+	PEM_write_bio_X509(bio, cert);
+	n = BIO_get_mem_data(bio, &text);
+	cox_buf_add(ret_pem, text, (size_t)n);
+	BIO_free(bio);
+	X509_EXTENSION_free(san);
+	EVP_PKEY_free(key);
+	X509_free(cert);
+	X509_free(ca);
+}
+
+/* Certificates that the right CA signed and that still let nobody in. */
+static void test_odd_certificates(void **state)
+{
+	static const struct {
+		const char *names;
+		bool with_usage, welcome;
+	} rows[] = {
+		{"URI:spiffe://test/cluster/dev", true, true},
+		{"URI:spiffe://test/cluster/dev", false, false},
+		{"URI:spiffe://test/cluster/dev,URI:spiffe://test/cluster/prod", true, false},
+		{"DNS:dev", true, false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COX_ARRAY_LEN(rows); i++) {
+		_cleanup_buf_ struct cox_buf chain = COX_BUF_INIT;
+		struct cox_tls_client_options options = {
+			.alpn = COX_ALPN_RPC,
+			.ca_pem = cox_buf_str(&test_pki()->hub_ca),
+			.key_pem = cox_buf_str(&test_pki()->agent_key)};
+
+		issue(rows[i].names, rows[i].with_usage, &chain);
+		options.chain_pem = cox_buf_str(&chain);
+		begin_tls();
+		if (rows[i].welcome) {
+			cox_tls_context_unref(f.agent_tls);
+			f.agent_tls = client_context(&options);
+			fixture_connect(&f);
+		} else {
+			dial_and_fail(client_context(&options));
+			fixture_wait(&f, nothing_pending, NULL);
+			assert_int_equal(stats_of().handshake_failed, 1);
+		}
+		fixture_fini(&f);
+	}
 }
 
 static void test_wrong_server_name(void **state)
@@ -753,6 +842,7 @@ int main(void)
 		cmocka_unit_test(test_unknown_agents_ca),
 		cmocka_unit_test(test_no_certificate),
 		cmocka_unit_test(test_wrong_purpose),
+		cmocka_unit_test(test_odd_certificates),
 		cmocka_unit_test(test_wrong_server_name),
 		cmocka_unit_test(test_unknown_protocol),
 		cmocka_unit_test(test_bad_contexts),
