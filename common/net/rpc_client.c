@@ -9,7 +9,9 @@
 #include <stdio.h>
 
 #define MAX_ADDRESSES 8
-#define ADDRESS_TEXT  80
+/* For TCP to an address while there is another one to try. */
+#define ADDRESS_MS   2000
+#define ADDRESS_TEXT 80
 
 /* From a name to a wire: the name is resolved in the pool, the addresses are tried in turn. It
  * wraps the owner of the connection until the wire is there, and frees itself with the connection.
@@ -22,6 +24,7 @@ struct dialing {
 	struct cox_tls_context *tls;
 	struct cox_job job;
 	struct cox_dial *dial;
+	struct cox_timer patience; /* with this address */
 	char host[256], port[8];
 	char addresses[MAX_ADDRESSES][ADDRESS_TEXT];
 	unsigned n_addresses, next;
@@ -42,6 +45,7 @@ static void connected(void *ctx, struct cox_wire *wire, const struct cox_error *
 	struct dialing *d = ctx;
 
 	d->dial = NULL;
+	cox_timer_stop(&d->patience);
 	if (d->aborted) {
 		cox_wire_free(wire);
 		fail(d);
@@ -58,10 +62,21 @@ static void try_next(struct dialing *d)
 	while (d->next < d->n_addresses) {
 		const char *address = d->addresses[d->next++];
 
-		if (cox_dial_start(d->loop, address, connected, d, &d->dial, &d->error) == 0)
-			return;
+		if (cox_dial_start(d->loop, address, connected, d, &d->dial, &d->error) < 0)
+			continue;
+		if (d->next < d->n_addresses)
+			cox_timer_start(&d->patience, ADDRESS_MS);
+		return;
 	}
 	fail(d);
+}
+
+static void out_of_patience(void *arg)
+{
+	struct dialing *d = arg;
+
+	if (d->dial)
+		cox_dial_cancel(d->dial); /* connected() goes on with the next */
 }
 
 /* A worker's thread, or at once for a literal address. */
@@ -198,6 +213,7 @@ int cox_client_dial(const struct cox_rpc_endpoint *endpoint,
 	d->owner_ctx = owner_ctx;
 	d->loop = endpoint->loop;
 	d->tls = cox_tls_context_ref(options->tls);
+	cox_timer_init(&d->patience, d->loop, out_of_patience, d);
 	d->conn = cox_conn_new(endpoint, false, &dialing_owner, d);
 	r = begin(d, options->pool, &d->error);
 	if (r < 0)

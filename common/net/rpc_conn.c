@@ -16,7 +16,11 @@
 #define BUFFERED_SHARE	 (2 << 20)
 #define ENROL_MAX_BYTES	 (COX_FRAME_HEADER + (8 << 10) + 4)
 #define MAX_CAPABILITIES 64
-#define YEAR_MS		 (365LL * 24 * 3600 * 1000)
+/* While credit is held back for want of memory, whether it still has to be is asked so often. */
+#define HOLD_MS 100
+/* Names, and TCP to one address after the other, take longer than a handshake. */
+#define CONNECT_TIMES 3
+#define YEAR_MS	      (365LL * 24 * 3600 * 1000)
 
 static void task(void *arg);
 static void timed_out(void *arg);
@@ -240,7 +244,7 @@ struct cox_rpc_conn *cox_conn_new(const struct cox_rpc_endpoint *endpoint, bool 
 	cox_timer_init(&conn->timer, conn->loop, timed_out, conn);
 	cox_timer_init(&conn->close_timer, conn->loop, close_timed_out, conn);
 	cox_timer_init(&conn->expiry_timer, conn->loop, expired, conn);
-	cox_timer_start(&conn->timer, s->handshake_ms);
+	cox_timer_start(&conn->timer, (int64_t)CONNECT_TIMES * s->handshake_ms);
 	return conn;
 }
 
@@ -278,6 +282,7 @@ void cox_conn_attach(struct cox_rpc_conn *conn, struct cox_wire *wire, struct co
 	COX_ASSERT(!conn->wire);
 	conn->wire = wire;
 	conn->state = COX_CONN_HANDSHAKE;
+	cox_timer_start(&conn->timer, conn->settings.handshake_ms);
 	memcpy(conn->peer.address, wire->address, sizeof(conn->peer.address));
 	if (!conn->is_hub)
 		send_hello(conn);
@@ -628,7 +633,7 @@ static void task(void *arg)
 {
 	struct cox_rpc_conn *conn = arg;
 	struct cox_list events;
-	bool closed, faulted, ready, enrol;
+	bool closed, faulted, ready, enrol, hold;
 
 	cox_list_init(&events);
 	pthread_mutex_lock(&conn->lock);
@@ -637,6 +642,7 @@ static void task(void *arg)
 	faulted = conn->faulted;
 	ready = conn->wire_ready;
 	enrol = conn->enrol;
+	hold = conn->mux.hold;
 	conn->corked++; /* all that the callbacks send leaves together */
 	pthread_mutex_unlock(&conn->lock);
 
@@ -663,6 +669,8 @@ static void task(void *arg)
 		       conn->fault.code == COX_RESOURCE_EXHAUSTED ? COX_GOAWAY_OVERLOAD
 								  : COX_GOAWAY_PROTOCOL_ERROR,
 		       &conn->fault);
+	if (hold && conn->state == COX_CONN_UP && cox_timer_left_ms(&conn->timer) > HOLD_MS)
+		cox_timer_start(&conn->timer, HOLD_MS);
 	check_idle(conn);
 }
 
@@ -674,8 +682,9 @@ static void timed_out(void *arg)
 	int r;
 
 	if (conn->state == COX_CONN_CONNECTING || conn->state == COX_CONN_HANDSHAKE) {
-		cox_error(&why, COX_DEADLINE_EXCEEDED, "no handshake within %u ms",
-			  conn->settings.handshake_ms);
+		cox_error(&why, COX_DEADLINE_EXCEEDED,
+			  conn->wire ? "no handshake within %u ms" : "no connection within %u ms",
+			  conn->settings.handshake_ms * (conn->wire ? 1 : CONNECT_TIMES));
 		refuse(conn, COX_GOAWAY_SHUTDOWN, &why);
 		return;
 	}
@@ -685,7 +694,7 @@ static void timed_out(void *arg)
 	conn->mux.hold = conn->mux.hold && conn->mux.buffered > BUFFERED_SHARE &&
 			 cox_mux_total_buffered() > BUFFERED_TOTAL;
 	r = cox_mux_tick(&conn->mux, now_ms, &why);
-	due_ms = cox_mux_due_ms(&conn->mux) - now_ms;
+	due_ms = conn->mux.hold ? HOLD_MS : cox_mux_due_ms(&conn->mux) - now_ms;
 	cox_conn_pump(conn);
 	if (r < 0)
 		cox_wire_close(conn->wire); /* nobody is there to hear a go-away */

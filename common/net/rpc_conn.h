@@ -81,10 +81,10 @@ struct cox_rpc_conn {
 	bool enrol_counted; /* rpc_server.c's: against the limit of its address */
 };
 
-/* In CONNECTING. The handshake's deadline begins to run. */
+/* In CONNECTING, for at most three times the handshake's deadline. */
 struct cox_rpc_conn *cox_conn_new(const struct cox_rpc_endpoint *endpoint, bool is_hub,
 				  const struct cox_conn_owner *owner, void *owner_ctx);
-/* Takes the wire and starts it. */
+/* Takes the wire and starts it. The handshake's deadline begins to run. */
 void cox_conn_attach(struct cox_rpc_conn *conn, struct cox_wire *wire, struct cox_tls_context *tls);
 /* The connection ends with this reason; a go-away is said when the wire is ready. */
 void cox_conn_shutdown(struct cox_rpc_conn *conn, enum cox_rpc_goaway reason, const char *text,

@@ -529,14 +529,6 @@ int cox_tls_write(struct cox_tls *tls, const void *bytes, size_t n, struct cox_e
 	return 0;
 }
 
-void cox_tls_shutdown(struct cox_tls *tls)
-{
-	ERR_clear_error();
-	if (tls->ready && !tls->failed)
-		SSL_shutdown(tls->ssl);
-	ERR_clear_error();
-}
-
 struct cox_buf *cox_tls_output(struct cox_tls *tls)
 {
 	return &tls->out;

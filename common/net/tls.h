@@ -77,8 +77,6 @@ int cox_tls_input(struct cox_tls *tls, const void *bytes, size_t n, struct cox_b
 int cox_tls_write(struct cox_tls *tls, const void *bytes, size_t n, struct cox_error *err);
 /* Begins the handshake of a client; a server waits for input. */
 int cox_tls_start(struct cox_tls *tls, struct cox_error *err);
-/* Appends close_notify to the output. */
-void cox_tls_shutdown(struct cox_tls *tls);
 /* Ciphertext for the wire; the caller takes it (cox_buf_take or swap) and sends it. */
 struct cox_buf *cox_tls_output(struct cox_tls *tls);
 /* The handshake is done and the peer verified. */
