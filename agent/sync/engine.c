@@ -213,15 +213,19 @@ static void rediscover(void *arg)
 {
 	struct agent_engine *e = arg;
 
-	if (e->discovering)
+	if (e->discovering) {
+		cox_timer_start(&e->rediscover, 10);
 		return;
+	}
 	e->discovering = true;
 	cox_discovery_refresh(e->discovery, discovered, e);
 }
 
 void agent_engine_rediscover(struct agent_engine *e, int64_t delay_ms)
 {
-	if (!cox_timer_is_running(&e->rediscover) && !e->discovering)
+	/* what is under way may have begun before the change that is looked for: again, after it */
+	if (!cox_timer_is_running(&e->rediscover) ||
+	    cox_timer_left_ms(&e->rediscover) > delay_ms)
 		cox_timer_start(&e->rediscover, delay_ms);
 }
 
