@@ -144,8 +144,10 @@ static void joined(void *ctx, const struct cox_rpc_status *status,
 	struct agent_link *link = ctx;
 	struct cox_error err;
 
-	if (link->stopping)
+	if (link->stopping) {
+		link->stopped(link->stopped_arg);
 		return;
+	}
 	if (status->code != COX_OK) {
 		try_again(link, status->message);
 		return;

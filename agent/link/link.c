@@ -184,6 +184,7 @@ void agent_link_stop(struct agent_link *link, void (*stopped)(void *arg), void *
 	cox_timer_stop(&link->redial);
 	if (link->conn)
 		cox_rpc_conn_close(link->conn, COX_GOAWAY_SHUTDOWN, "the agent stops");
-	else
+	else if (!link->joining || link->uid_call)
 		stopped(arg);
+	/* else the attempt to join ends first, in a few seconds at most */
 }
