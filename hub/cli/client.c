@@ -169,7 +169,7 @@ static int refused(const struct call *c, struct cox_error *err)
 		if (*name)
 			code = cox_code_parse(name);
 	}
-	if (code == COX_UNAUTHENTICATED)
+	if (code == COX_UNAUTHENTICATED && !strstr(message, "cox login"))
 		hint = c->hub->token ? " (the token is not the hub's: `cox login` or COX_TOKEN)"
 				     : " (no token: `cox login` or COX_TOKEN)";
 	if (code == COX_OK)

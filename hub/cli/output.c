@@ -188,7 +188,7 @@ const char *cli_short_revision(const char *revision, char ret_text[16])
 {
 	size_t n = strlen(revision);
 
-	if (n < 40 || strspn(revision, "0123456789abcdef") != n)
+	if (n < 12 || strspn(revision, "0123456789abcdef") != n)
 		return revision;
 	memcpy(ret_text, revision, 7);
 	ret_text[7] = 0;

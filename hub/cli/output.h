@@ -39,7 +39,7 @@ void cli_print_node(enum cli_format format, const struct cox_node *node);
 
 /* "3m12s" since an RFC 3339 time; "" when it is none. ret_text has room for COX_TIME_TEXT_MAX. */
 void cli_age(const struct cox_node *time, char *ret_text);
-/* At most n bytes of a commit's name; other words as they are. */
+/* Seven digits of a commit's name; other words as they are. */
 const char *cli_short_revision(const char *revision, char ret_text[16]);
 
 #endif
