@@ -6,9 +6,13 @@
 #include "hub/source/private.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <ftw.h>
 #include <stdio.h>
 #include <sys/stat.h>
+
+/* A mirror in more pieces than this is slow to open. */
+#define MIRROR_PACKS_MAX 100
 
 static const char *or_empty(const char *s)
 {
@@ -373,57 +377,80 @@ static int remove_one(const char *path, const struct stat *st, int flag, struct 
 	return remove(path);
 }
 
-static _Thread_local int64_t n_bytes;
+/* nftw has no argument for its callback. */
+static _Thread_local struct {
+	int64_t n_bytes;
+	int n_packs;
+} measured;
 
-static int count_one(const char *path, const struct stat *st, int flag, struct FTW *ftw)
+static int measure_one(const char *path, const struct stat *st, int flag, struct FTW *ftw)
 {
-	(void)path;
 	(void)ftw;
-	if (flag == FTW_F)
-		n_bytes += st->st_size;
+	if (flag == FTW_F) {
+		measured.n_bytes += st->st_size;
+		measured.n_packs += cox_str_ends(cox_str(path), ".pack");
+	}
 	return 0;
 }
 
-static int64_t size_on_disk(const char *dir)
+static void measure(const char *dir)
 {
-	n_bytes = 0;
-	nftw(dir, count_one, 16, FTW_PHYS);
-	return n_bytes;
+	measured.n_bytes = 0;
+	measured.n_packs = 0;
+	nftw(dir, measure_one, 16, FTW_PHYS);
 }
 
-static int make_mirror(const struct mirror *m, git_repository **ret_repo, struct cox_error *err)
+static int remove_dir(const char *dir, struct cox_error *err)
+{
+	if (nftw(dir, remove_one, 16, FTW_DEPTH | FTW_PHYS) < 0 && errno != ENOENT)
+		return cox_error_sys(err, errno, "cannot remove '%s'", dir);
+	return 0;
+}
+
+static int make_mirror(const struct hub_url *url, const char *dir, git_repository **ret_repo,
+		       struct cox_error *err)
 {
 	git_repository_init_options options = GIT_REPOSITORY_INIT_OPTIONS_INIT;
 	int r;
 
-	r = cox_dir_make(m->dir, 0700, err);
+	r = remove_dir(dir, err);
+	if (r == 0)
+		r = cox_dir_make(dir, 0700, err);
 	if (r < 0)
 		return r;
 	options.flags = GIT_REPOSITORY_INIT_BARE | GIT_REPOSITORY_INIT_MKDIR;
-	options.description = m->url.clean;
-	if (git_repository_init_ext(ret_repo, m->dir, &options) < 0)
+	options.description = url->clean;
+	if (git_repository_init_ext(ret_repo, dir, &options) < 0)
 		return hub_git_error(err, COX_INTERNAL, "cannot make the mirror of '%s'",
-				     m->url.clean);
+				     url->clean);
 	return 0;
 }
 
-/* What is there, when it is sound and within its limit; else a new one. */
-static int open_or_make(struct hub_source *s, const struct mirror *m, git_repository **ret_repo,
-			struct cox_error *err)
+/* Opens a mirror that is sound, within its limit, and not in too many pieces (each fetch adds a
+ * pack); false when it is to be built anew. */
+static bool open_sound(struct hub_source *s, const struct mirror *m, git_repository **ret_repo)
 {
-	if (access(m->dir, F_OK) == 0) {
-		if (size_on_disk(m->dir) <= s->options.max_repo_bytes &&
-		    git_repository_open_bare(ret_repo, m->dir) == 0)
-			return 0;
-		if (nftw(m->dir, remove_one, 16, FTW_DEPTH | FTW_PHYS) < 0)
-			return cox_error_sys(err, errno, "cannot remove the old mirror of '%s'",
-					     m->url.clean);
-	}
-	return make_mirror(m, ret_repo, err);
+	if (access(m->dir, F_OK) < 0)
+		return false;
+	measure(m->dir);
+	return measured.n_bytes <= s->options.max_repo_bytes &&
+	       measured.n_packs <= MIRROR_PACKS_MAX &&
+	       git_repository_open_bare(ret_repo, m->dir) == 0;
 }
 
-int hub_mirror_fetch(struct hub_source *s, struct mirror *m,
-		     const struct hub_credentials *credentials, struct cox_error *err)
+/* Puts the new mirror into the old one's place in one step. */
+static int replace_mirror(const struct mirror *m, const char *fresh, struct cox_error *err)
+{
+	if (renameat2(AT_FDCWD, fresh, AT_FDCWD, m->dir, RENAME_EXCHANGE) == 0)
+		return remove_dir(fresh, err);
+	if (errno == ENOENT && rename(fresh, m->dir) == 0)
+		return 0;
+	return cox_error_sys(err, errno, "cannot replace the mirror of '%s'", m->url.clean);
+}
+
+static int fetch_into(struct hub_source *s, const struct mirror *m, git_repository *repo,
+		      int64_t max_bytes, const struct hub_credentials *credentials,
+		      struct cox_error *err)
 {
 	static const struct hub_credentials none;
 	struct hub_fetch f = {
@@ -431,14 +458,10 @@ int hub_mirror_fetch(struct hub_source *s, struct mirror *m,
 		.url = &m->url,
 		.credentials = credentials ? credentials : &none,
 		.deadline_ms = cox_clock_ms() + s->options.fetch_timeout_ms,
+		.max_bytes = max_bytes,
 	};
-	_cleanup_repo_ git_repository *repo = NULL;
 	int r;
 
-	r = open_or_make(s, m, &repo, err);
-	if (r < 0)
-		return r;
-	f.max_bytes = s->options.max_repo_bytes - size_on_disk(m->dir);
 	hub_watch_begin(&f);
 	hub_fetch_now = &f;
 	r = hub_watch_check(&f, err);
@@ -447,6 +470,37 @@ int hub_mirror_fetch(struct hub_source *s, struct mirror *m,
 	hub_fetch_now = NULL;
 	hub_watch_end(&f);
 	return r;
+}
+
+/* Beside the old one, which serves until the new one is complete. */
+static int build_anew(struct hub_source *s, const struct mirror *m,
+		      const struct hub_credentials *credentials, struct cox_error *err)
+{
+	_cleanup_free_ char *fresh = cox_asprintf("%s.new", m->dir);
+	_cleanup_repo_ git_repository *repo = NULL;
+	int r;
+
+	r = make_mirror(&m->url, fresh, &repo, err);
+	if (r == 0)
+		r = fetch_into(s, m, repo, s->options.max_repo_bytes, credentials, err);
+	if (r >= 0)
+		r = replace_mirror(m, fresh, err);
+	if (r < 0) {
+		remove_dir(fresh, NULL);
+		return r;
+	}
+	return 1;
+}
+
+int hub_mirror_fetch(struct hub_source *s, struct mirror *m,
+		     const struct hub_credentials *credentials, struct cox_error *err)
+{
+	_cleanup_repo_ git_repository *repo = NULL;
+
+	if (!open_sound(s, m, &repo))
+		return build_anew(s, m, credentials, err);
+	return fetch_into(s, m, repo, s->options.max_repo_bytes - measured.n_bytes, credentials,
+			  err);
 }
 
 int hub_source_forget(struct hub_source *s, const char *url, struct cox_error *err)
@@ -462,7 +516,5 @@ int hub_source_forget(struct hub_source *s, const char *url, struct cox_error *e
 	cox_sha256_hex(cox_str(u.clean), name);
 	dir = cox_path_join(s->dir, name);
 	hub_url_fini(&u);
-	if (nftw(dir, remove_one, 16, FTW_DEPTH | FTW_PHYS) < 0 && errno != ENOENT)
-		return cox_error_sys(err, errno, "cannot remove the mirror of '%s'", url);
-	return 0;
+	return remove_dir(dir, err);
 }

@@ -13,7 +13,9 @@
  * and nowhere else.
  *
  * The mirrors lie below options.dir, one directory a URL, named by the URL's SHA-256. A mirror that
- * is damaged, or outgrew its limit through forced pushes, is built anew by the next fetch.
+ * is damaged, fell into too many packs, or outgrew its limit through forced pushes, is built anew
+ * beside the old one by the next fetch; commits that no branch and no tag reaches are gone then, and
+ * a tree that is open at that moment may fail to read (COX_DATA_LOSS: take it again).
  *
  * Errors, for people: COX_UNAUTHENTICATED (user, password, key refused, or none given),
  * COX_PERMISSION_DENIED (host key or certificate not trusted, address or scheme not allowed),

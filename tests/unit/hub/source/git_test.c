@@ -18,6 +18,13 @@
 #include <stdio.h>
 #include <sys/socket.h>
 
+#ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/lsan_interface.h>
+#else
+#define __lsan_disable()
+#define __lsan_enable()
+#endif
+
 static struct servers servers;
 
 struct fixture {
@@ -349,6 +356,42 @@ static void test_empty_and_damaged(void **state)
 	expect_text(f, "main", "a", "one\n");
 }
 
+/* Every fetch adds a pack; sooner or later they become one again, and nothing is missing. */
+static void test_many_packs(void **state)
+{
+	struct fixture *f = *state;
+	_cleanup_free_ char *many = NULL, *few = NULL;
+
+	assert_int_equal(fetch(f), 1);
+	/* As if a hundred fetches had been. */
+	free(run(&servers,
+		 "p=$(ls state-%s/*/objects/pack/*.pack); p=${p%%.pack}; d=$(dirname $p); "
+		 "for i in $(seq 100 200); do n=pack-$(printf %%040d $i); cp $p.pack $d/$n.pack; "
+		 "cp $p.idx $d/$n.idx; done",
+		 f->name));
+	expect_text(f, "main", "a", "one\n");
+	many = run(&servers, "ls state-%s/*/objects/pack/*.pack | wc -l", f->name);
+	assert_string_equal(many, "102");
+	assert_int_equal(fetch(f), 1);
+	few = run(&servers, "ls state-%s/*/objects/pack/*.pack | wc -l; ls state-%s", f->name,
+		  f->name);
+	assert_true(cox_str_starts(cox_str(few), "1\n"));
+	assert_null(strstr(few, ".new"));
+	expect_text(f, "main", "a", "one\n");
+	assert_int_equal(fetch(f), 0);
+	/* One that cannot be built anew stays what it was. */
+	free(run(&servers,
+		 "rm state-%s/*/objects/pack/pack-*.tmp 2>/dev/null || true; "
+		 "p=$(ls state-%s/*/objects/pack/*.pack); p=${p%%.pack}; d=$(dirname $p); "
+		 "for i in $(seq 100 200); do n=pack-$(printf %%040d $i); cp $p.pack $d/$n.pack; "
+		 "cp $p.idx $d/$n.idx; done; mv repos/%s.git repos/away",
+		 f->name, f->name, f->name));
+	assert_int_equal(hub_source_fetch(f->source, f->url, NULL, NULL), -COX_NOT_FOUND);
+	expect_text(f, "main", "a", "one\n");
+	free(run(&servers, "mv repos/away repos/%s.git; ls state-%s | grep -c new | grep -x 0",
+		 f->name, f->name));
+}
+
 static void test_size_limit(void **state)
 {
 	struct fixture *f = *state;
@@ -423,6 +466,7 @@ static void test_https(void **state)
 
 /* ---- ssh ---- */
 
+/* libgit2 1.5 and libssh2 lose some fifty bytes an ssh connection; that is not what we look for. */
 static void test_ssh(void **state)
 {
 	struct fixture *f = *state;
@@ -437,6 +481,7 @@ static void test_ssh(void **state)
 	}
 	url = cox_asprintf("%s%s/%s.git", servers.ssh, servers.repos, f->name);
 	missing = cox_asprintf("%s%s/missing.git", servers.ssh, servers.repos);
+	__lsan_disable();
 	wrong.known_hosts = NULL;
 	expect_refused(f->source, url, &wrong, COX_PERMISSION_DENIED, "is not known");
 	changed = run(&servers, "echo \"$(cut -d' ' -f1 <<X\n%s\nX\n) $(cat other.pub)\"",
@@ -465,6 +510,7 @@ static void test_ssh(void **state)
 		 f->name));
 	assert_int_equal(hub_source_fetch(f->source, url, &right, NULL), 1);
 	expect_text(f, "main", "a", "two\n");
+	__lsan_enable();
 }
 
 /* ---- servers that don't answer ---- */
@@ -495,7 +541,9 @@ static void test_deadline(void **state)
 	int64_t start_ms = cox_clock_ms();
 
 	expect_refused(s, https, NULL, COX_DEADLINE_EXCEEDED, "took too long");
+	__lsan_disable();
 	expect_refused(s, ssh, NULL, COX_DEADLINE_EXCEEDED, "took too long");
+	__lsan_enable();
 	assert_true(cox_clock_ms() - start_ms < 20000);
 	close(TAKE_FD(fd));
 	expect_refused(s, https, NULL, COX_UNAVAILABLE, "cannot connect");
@@ -627,6 +675,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_tree, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_file_refusals, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_empty_and_damaged, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_many_packs, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_size_limit, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_https, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_ssh, setup, teardown),
