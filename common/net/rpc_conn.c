@@ -82,7 +82,9 @@ void cox_conn_pump(struct cox_rpc_conn *conn)
 		cox_wire_send(conn->wire, &out);
 	} else {
 		cox_buf_fini(&out);
-		if (conn->close_when_sent)
+		/* Who joins may still be sending: a close would reset the connection and take the
+		 * answer with it. That side closes when it has the answer, or the timer does. */
+		if (conn->close_when_sent && !(conn->enrol && conn->is_hub))
 			cox_wire_close(conn->wire);
 	}
 }
