@@ -475,6 +475,8 @@ static void refresh_assignments(struct look *l)
 		    !a->rendered.valid)
 			continue;
 		have = hub_fleet_assignment(l->c->fleet, a->cluster, a->uid);
+		if (!have && a->rendered.error)
+			continue;
 		digest = have && have->sync_digest.len == HUB_DIGEST_BYTES ? have->sync_digest.data
 									   : NULL;
 		if (control_assign(l->c, l->batch, a, digest, have ? have->sync_revision : NULL,
