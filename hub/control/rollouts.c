@@ -147,7 +147,7 @@ void control_notify(struct hub_control *c, struct hub_batch *batch, const char *
 	struct notice *n = cox_calloc(1, sizeof(*n) + strlen(owner) + 1);
 
 	n->control = c;
-	strcpy(n->owner, owner);
+	memcpy(n->owner, owner, strlen(owner) + 1);
 	hub_batch_after(batch, notify, n, free);
 }
 

@@ -80,8 +80,7 @@ static void produce(struct pass *p, struct cox_doc *generated)
 		p->waits = true;
 		return;
 	}
-	if (old &&
-	    (!p->set.may_update || hub_generate_is_same(&p->set, old->doc, generated)))
+	if (old && (!p->set.may_update || hub_generate_is_same(&p->set, old->doc, generated)))
 		return;
 	next = old ? hub_generate_update(&p->set, old->doc, generated) : cox_doc_ref(generated);
 	if (hub_control_apply(c, p->batch, next, &applied, &err) < 0) {

@@ -265,7 +265,7 @@ static void keep(struct fleet_member *m, struct hub_batch *batch, struct fleet_e
 	hub_batch_put(batch, HUB_TABLE_ASSIGNMENT, path, cox_buf_str(&bytes));
 	d->fleet = m->fleet;
 	d->position = e->change->position;
-	strcpy(d->cluster, m->name);
+	memcpy(d->cluster, m->name, strlen(m->name) + 1);
 	hub_batch_after(batch, on_durable, d, free);
 }
 
