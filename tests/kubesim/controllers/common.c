@@ -3,6 +3,7 @@
 #include "common/kube/meta.h"
 #include "tests/kubesim/controllers/controller.h"
 
+#include <stdarg.h>
 #include <stdlib.h>
 
 struct ks_kind *ks_kind_of(struct kubesim *sim, const char *group, const char *kind)
@@ -245,23 +246,97 @@ bool ks_pod_is_active(const struct cox_node *pod)
 	       !cox_meta_is_deleting(pod);
 }
 
+/* ---- events ---- */
+
+#define EVENTS_MAX 1000
+
+static void forget_oldest_event(struct kubesim *sim, struct ks_shelf *shelf)
+{
+	size_t oldest = 0;
+
+	if (shelf->n < EVENTS_MAX)
+		return;
+	for (size_t i = 1; i < shelf->n; i++)
+		if (shelf->items[i].rv < shelf->items[oldest].rv)
+			oldest = i;
+	ks_store_delete(&sim->store, shelf, shelf->items[oldest].key);
+}
+
+void ks_tell(struct kubesim *sim, const struct cox_node *object, const char *component,
+	     const char *reason, const char *format, ...)
+{
+	_cleanup_doc_ struct cox_doc *doc = cox_doc_new("event");
+	_cleanup_buf_ struct cox_buf message = COX_BUF_INIT;
+	_cleanup_free_ char *ns = cox_str_dup(cox_meta_namespace(object));
+	struct cox_node *event = cox_doc_map(doc), *metadata = cox_doc_map(doc);
+	struct cox_node *about = cox_doc_map(doc), *source = cox_doc_map(doc);
+	va_list args;
+
+	va_start(args, format);
+	cox_buf_vprintf(&message, format, args);
+	va_end(args);
+	forget_oldest_event(sim, ks_kind_of(sim, "", "Event")->shelf);
+	cox_map_put(doc, metadata, "name",
+		    cox_doc_stringf(doc, "%.*s.%llx", COX_STR_ARG(cox_meta_name(object)),
+				    (unsigned long long)cox_rng_next(&sim->rng)));
+	cox_map_put(doc, about, "kind", cox_doc_string(doc, cox_meta_kind(object)));
+	cox_map_put(doc, about, "apiVersion", cox_doc_string(doc, cox_meta_api_version(object)));
+	cox_map_put_cstr(doc, about, "namespace", ns);
+	cox_map_put(doc, about, "name", cox_doc_string(doc, cox_meta_name(object)));
+	cox_map_put(doc, about, "uid", cox_doc_string(doc, cox_meta_uid(object)));
+	cox_map_put(doc, about, "resourceVersion",
+		    cox_doc_string(doc, cox_meta_resource_version(object)));
+	cox_map_put_cstr(doc, source, "component", component);
+	cox_map_put(doc, event, "metadata", metadata);
+	cox_map_put(doc, event, "involvedObject", about);
+	cox_map_put(doc, event, "source", source);
+	cox_map_put_cstr(doc, event, "reportingComponent", component);
+	cox_map_put_cstr(doc, event, "reason", reason);
+	cox_map_put_cstr(doc, event, "message", cox_buf_cstr(&message));
+	cox_map_put_cstr(doc, event, "type", "Normal");
+	cox_map_put_int(doc, event, "count", 1);
+	ks_put_now(sim, doc, event, "firstTimestamp");
+	ks_put_now(sim, doc, event, "lastTimestamp");
+	ks_controller_create(sim, "", "Event", ns, event);
+}
+
+/* ---- pods ---- */
+
 int ks_pod_create(struct kubesim *sim, const struct cox_node *owner,
 		  const struct cox_node *template, const char *name, const char *hash_label,
-		  const char *hash)
+		  const char *hash, const char *component)
 {
 	_cleanup_doc_ struct cox_doc *doc = cox_doc_new("pod");
 	struct cox_node *pod = cox_doc_clone(doc, template);
 	struct cox_node *metadata = cox_map_edit_map(doc, pod, "metadata");
 	_cleanup_free_ char *ns = cox_str_dup(cox_meta_namespace(owner));
+	_cleanup_free_ char *generated = NULL;
+	char suffix[6];
 
 	cox_map_drop(doc, metadata, COX_STR("creationTimestamp"));
-	if (name)
-		cox_map_put_cstr(doc, metadata, "name", name);
-	else
+	if (!name) {
+		ks_suffix(sim, suffix, 5);
 		cox_map_put(doc, metadata, "generateName",
 			    cox_doc_stringf(doc, "%.*s-", COX_STR_ARG(cox_meta_name(owner))));
+		name = generated =
+			cox_asprintf("%.*s-%s", COX_STR_ARG(cox_meta_name(owner)), suffix);
+	}
+	cox_map_put_cstr(doc, metadata, "name", name);
 	if (hash_label)
 		cox_map_put_cstr(doc, cox_map_edit_map(doc, metadata, "labels"), hash_label, hash);
 	ks_put_owner(doc, pod, owner);
-	return ks_controller_create(sim, "", "Pod", ns, pod);
+	int status = ks_controller_create(sim, "", "Pod", ns, pod);
+	if (status < 300)
+		ks_tell(sim, owner, component, "SuccessfulCreate", "Created pod: %s", name);
+	return status;
+}
+
+void ks_pod_delete(struct kubesim *sim, const struct cox_node *owner, const struct cox_node *pod,
+		   const char *component)
+{
+	_cleanup_free_ char *ns = cox_str_dup(cox_meta_namespace(pod));
+	_cleanup_free_ char *name = cox_str_dup(cox_meta_name(pod));
+
+	ks_controller_delete(sim, "", "Pod", ns, name, "Background");
+	ks_tell(sim, owner, component, "SuccessfulDelete", "Deleted pod: %s", name);
 }

@@ -87,10 +87,17 @@ void ks_put_count(struct cox_doc *doc, struct cox_node *map, const char *key, in
 bool ks_pod_is_ready(const struct cox_node *pod);
 /* Neither finished nor going. */
 bool ks_pod_is_active(const struct cox_node *pod);
-/* A pod from a template, owned by owner. name NULL: generated from prefix. */
+/* A pod from a template, owned by owner, told by component. name NULL: generated. */
 int ks_pod_create(struct kubesim *sim, const struct cox_node *owner,
 		  const struct cox_node *template, const char *name, const char *hash_label,
-		  const char *hash);
+		  const char *hash, const char *component);
+/* Deletes a pod of owner's. */
+void ks_pod_delete(struct kubesim *sim, const struct cox_node *owner, const struct cox_node *pod,
+		   const char *component);
+
+/* An Event about the object; the oldest go when there are many. */
+void ks_tell(struct kubesim *sim, const struct cox_node *object, const char *component,
+	     const char *reason, const char *format, ...) __attribute__((format(printf, 5, 6)));
 
 /* ---- the controllers ---- */
 

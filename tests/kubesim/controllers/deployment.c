@@ -151,7 +151,10 @@ static void create_set(struct rollout *r)
 	cox_map_put(doc, set, "spec", spec);
 	ks_put_owner(doc, set, r->object);
 	annotate_set(r, doc, metadata, next_revision(r));
-	ks_controller_create(r->sim, "apps", "ReplicaSet", r->ns, set);
+	if (ks_controller_create(r->sim, "apps", "ReplicaSet", r->ns, set) < 300)
+		ks_tell(r->sim, r->object, "deployment-controller", "ScalingReplicaSet",
+			"Scaled up replica set %s-%s to %lld", r->name, r->hash,
+			(long long)new_replicas(r));
 }
 
 static void scale_set(struct rollout *r, const struct cox_node *set, int64_t replicas,
@@ -168,6 +171,11 @@ static void scale_set(struct rollout *r, const struct cox_node *set, int64_t rep
 			replicas);
 	annotate_set(r, edit.doc, cox_map_edit_map(edit.doc, edit.root, "metadata"), revision);
 	ks_edit_commit(&edit);
+	int64_t had = int_at(set, "spec", "replicas");
+	if (had != replicas)
+		ks_tell(r->sim, r->object, "deployment-controller", "ScalingReplicaSet",
+			"Scaled %s replica set %s to %lld from %lld",
+			replicas > had ? "up" : "down", name, (long long)replicas, (long long)had);
 }
 
 /* A new template: its ReplicaSet, and the Deployment's revision and condition. */
@@ -386,9 +394,11 @@ void ks_reconcile_deployment(struct kubesim *sim, const char *ns, const char *na
 	if (!r.doc)
 		return;
 	r.object = cox_doc_root(r.doc);
-	if (cox_meta_is_deleting(r.object))
-		return;
 	rollout_read(&r);
+	if (cox_meta_is_deleting(r.object)) {
+		write_status(&r);
+		return;
+	}
 	bool paused = cox_node_bool(COX_GET(r.object, "spec", "paused"), false);
 	if (note_pause(&r, paused))
 		return;
@@ -457,10 +467,8 @@ void ks_reconcile_replica_set(struct kubesim *sim, const char *ns, const char *n
 	ks_edit_commit(&edit);
 
 	for (int64_t i = (int64_t)active.n; i < want; i++)
-		ks_pod_create(sim, set, COX_GET(set, "spec", "template"), NULL, NULL, NULL);
-	for (int64_t i = 0; i < (int64_t)active.n - want; i++) {
-		_cleanup_free_ char *pod =
-			cox_str_dup(cox_meta_name(cox_doc_root(active.items[i])));
-		ks_controller_delete(sim, "", "Pod", ns, pod, "Background");
-	}
+		ks_pod_create(sim, set, COX_GET(set, "spec", "template"), NULL, NULL, NULL,
+			      "replicaset-controller");
+	for (int64_t i = 0; i < (int64_t)active.n - want; i++)
+		ks_pod_delete(sim, set, cox_doc_root(active.items[i]), "replicaset-controller");
 }

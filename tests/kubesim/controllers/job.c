@@ -45,9 +45,8 @@ static void delete_active(struct job *j)
 {
 	for (size_t i = 0; i < j->pods.n; i++) {
 		const struct cox_node *pod = cox_doc_root(j->pods.items[i]);
-		_cleanup_free_ char *name = cox_str_dup(cox_meta_name(pod));
 		if (ks_pod_is_active(pod))
-			ks_controller_delete(j->sim, "", "Pod", j->ns, name, "Background");
+			ks_pod_delete(j->sim, j->object, pod, "job-controller");
 	}
 	j->active = j->ready = 0;
 }
@@ -71,6 +70,7 @@ static void finish(struct job *j, struct cox_doc *doc, struct cox_node *status, 
 
 	if (j->succeeded >= completions) {
 		set_condition(j, doc, status, "Complete", "True", NULL, NULL);
+		ks_tell(j->sim, j->object, "job-controller", "Completed", "Job completed");
 		ks_put_now(j->sim, doc, status, "completionTime");
 		return;
 	}
@@ -167,7 +167,7 @@ void ks_reconcile_job(struct kubesim *sim, const char *ns, const char *name)
 		completions - j.succeeded < parallelism ? completions - j.succeeded : parallelism;
 	while (!suspended && j.failed <= limit && j.active < want) {
 		if (ks_pod_create(sim, j.object, COX_GET(j.object, "spec", "template"), NULL, NULL,
-				  NULL) >= 300)
+				  NULL, "job-controller") >= 300)
 			break;
 		j.active++;
 	}

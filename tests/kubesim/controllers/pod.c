@@ -100,12 +100,30 @@ static bool waited(struct kubesim *sim, const struct cox_node *pod, const char *
 	return left <= 0;
 }
 
+/* What its containers would do, as far as it can be read off them. */
+static bool looks_broken(const struct cox_node *pod)
+{
+	COX_DOC_LIST_EACH (COX_GET(pod, "spec", "containers"), i, c) {
+		static const char *const lists[] = {"command", "args"};
+		if (cox_str_starts(cox_node_str(COX_GET(c, "image")), "never-ready"))
+			return true;
+		for (size_t l = 0; l < COX_ARRAY_LEN(lists); l++) {
+			const struct cox_node *words = cox_node_get(c, lists[l]);
+			size_t n = cox_node_len(words);
+			struct cox_str last = cox_node_str(n ? cox_node_at(words, n - 1) : NULL);
+			if (cox_str_is(last, "false") || cox_str_ends(last, "exit 1"))
+				return true;
+		}
+	}
+	return false;
+}
+
 /* A pod whose containers end: a Job's. */
 static void run_to_end(struct kubesim *sim, const struct cox_node *pod, const char *ns,
 		       const char *name)
 {
 	struct cox_str outcome = ks_wish(sim, pod, KS_JOB_OUTCOME);
-	bool fails = cox_str_is(outcome, "fail");
+	bool fails = cox_str_is(outcome, "fail") || (!outcome.ptr && looks_broken(pod));
 
 	if (!ks_pod_is_ready(pod)) {
 		put_status(sim, ns, name, "Running", "running", true, NULL, 0);
@@ -122,7 +140,7 @@ static void run_to_end(struct kubesim *sim, const struct cox_node *pod, const ch
 static void become_ready(struct kubesim *sim, const struct cox_node *pod, const char *ns,
 			 const char *name)
 {
-	if (ks_wish_true(sim, pod, KS_NEVER_READY))
+	if (ks_wish_true(sim, pod, KS_NEVER_READY) || looks_broken(pod))
 		return;
 	if (ks_wish_true(sim, pod, KS_CRASH)) {
 		put_status(sim, ns, name, "Running", "waiting", false, "CrashLoopBackOff", 0);

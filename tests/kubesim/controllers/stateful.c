@@ -95,19 +95,18 @@ static void make_pod(struct set *s, int64_t ordinal, int64_t partition)
 	cox_map_put_cstr(doc, cox_map_edit_map(doc, metadata, "labels"),
 			 "statefulset.kubernetes.io/pod-name", name);
 	claim_volumes(s, ordinal);
-	ks_pod_create(s->sim, s->object, copy, name, REVISION_LABEL, revision);
+	ks_pod_create(s->sim, s->object, copy, name, REVISION_LABEL, revision,
+		      "statefulset-controller");
 }
 
 static void delete_pod(struct set *s, const struct cox_node *pod)
 {
-	_cleanup_free_ char *name = cox_str_dup(cox_meta_name(pod));
-
-	ks_controller_delete(s->sim, "", "Pod", s->ns, name, "Background");
+	ks_pod_delete(s->sim, s->object, pod, "statefulset-controller");
 }
 
 /* One step at a time, in order: what is missing from below, what is too much from above, what is
- * old from above. */
-static void move(struct set *s)
+ * old from above. Gives the number of old pods that were told to go. */
+static int64_t move(struct set *s)
 {
 	bool parallel = cox_streq(
 		cox_node_cstr(COX_GET(s->object, "spec", "podManagementPolicy"), ""), "Parallel");
@@ -126,9 +125,11 @@ static void move(struct set *s)
 		if ((!pod || !ks_pod_is_ready(pod) || cox_meta_is_deleting(pod)) && !parallel) {
 			/* one that will never be ready does not stop its own replacement */
 			if (pod && rolling && i >= partition && !cox_meta_is_deleting(pod) &&
-			    !cox_streq(revision_of(pod), s->revision))
+			    !cox_streq(revision_of(pod), s->revision)) {
 				delete_pod(s, pod);
-			return;
+				return 1;
+			}
+			return 0;
 		}
 	}
 	ks_owned(s->sim, "", "Pod", s->ns, cox_meta_uid(s->object), &pods);
@@ -137,10 +138,10 @@ static void move(struct set *s)
 		_cleanup_free_ char *name = cox_str_dup(cox_meta_name(pod));
 		int64_t ordinal = strtoll(strrchr(name, '-') + 1, NULL, 10);
 		if (cox_meta_is_deleting(pod))
-			return;
+			return 0;
 		if (ordinal >= s->replicas) {
 			delete_pod(s, pod);
-			return;
+			return 0;
 		}
 	}
 	for (int64_t i = s->replicas - 1; rolling && i >= partition; i--) {
@@ -148,20 +149,20 @@ static void move(struct set *s)
 		const struct cox_node *pod = ks_live(s->sim, "", "Pod", s->ns, name);
 		if (pod && !cox_streq(revision_of(pod), s->revision)) {
 			delete_pod(s, pod);
-			return;
+			return 1;
 		}
 	}
+	return 0;
 }
 
-static void set_status(struct set *s)
+/* pods: as they were before this step; old pods that it told to go count no more as current. */
+static void set_status(struct set *s, const cox_docs *pods, int64_t gone)
 {
 	_cleanup_edit_ struct ks_edit edit = {0};
-	_cleanup_docs_ cox_docs pods = {0};
-	int64_t all = 0, ready = 0, current = 0, updated = 0;
+	int64_t all = 0, ready = 0, current = -gone, updated = 0;
 
-	ks_owned(s->sim, "", "Pod", s->ns, cox_meta_uid(s->object), &pods);
-	for (size_t i = 0; i < pods.n; i++) {
-		const struct cox_node *pod = cox_doc_root(pods.items[i]);
+	for (size_t i = 0; i < pods->n; i++) {
+		const struct cox_node *pod = cox_doc_root(pods->items[i]);
 		if (cox_meta_is_deleting(pod))
 			continue;
 		all++;
@@ -172,11 +173,13 @@ static void set_status(struct set *s)
 	ks_edit_begin(&edit, s->sim, ks_kind_of(s->sim, "apps", "StatefulSet"), s->ns, s->name,
 		      "status", KS_MANAGER);
 	struct cox_node *status = cox_map_edit_map(edit.doc, edit.root, "status");
-	bool done = updated == s->replicas && ready == s->replicas && all == s->replicas;
+	bool done = updated == all && ready == all;
 	cox_map_put_int(edit.doc, status, "observedGeneration", cox_meta_generation(s->object));
 	cox_map_put_int(edit.doc, status, "replicas", all);
 	ks_put_count(edit.doc, status, "readyReplicas", ready);
-	ks_put_count(edit.doc, status, "currentReplicas", done ? updated : current);
+	if (done)
+		current = updated;
+	ks_put_count(edit.doc, status, "currentReplicas", current > 0 ? current : 0);
 	ks_put_count(edit.doc, status, "updatedReplicas", updated);
 	cox_map_put_int(edit.doc, status, "availableReplicas", ready);
 	cox_map_put_cstr(edit.doc, status, "currentRevision", done ? s->revision : s->current);
@@ -196,8 +199,9 @@ void ks_reconcile_stateful_set(struct kubesim *sim, const char *ns, const char *
 	revision_name(s.object, name, s.revision, sizeof(s.revision));
 	s.current = cox_node_cstr(COX_GET(s.object, "status", "currentRevision"), s.revision);
 	keep_revision(sim, s.object, ns, s.revision);
-	set_status(&s);
-	move(&s);
+	_cleanup_docs_ cox_docs pods = {0};
+	ks_owned(sim, "", "Pod", ns, cox_meta_uid(s.object), &pods);
+	set_status(&s, &pods, move(&s));
 }
 
 /* ---- DaemonSets: one pod on the one node ---- */
@@ -239,9 +243,8 @@ void ks_reconcile_daemon_set(struct kubesim *sim, const char *ns, const char *na
 				  "OnDelete");
 	if (!pod) {
 		ks_pod_create(sim, set, COX_GET(set, "spec", "template"), NULL, REVISION_LABEL,
-			      revision);
+			      revision, "daemonset-controller");
 	} else if (!fresh && rolling) {
-		_cleanup_free_ char *old = cox_str_dup(cox_meta_name(pod));
-		ks_controller_delete(sim, "", "Pod", ns, old, "Background");
+		ks_pod_delete(sim, set, pod, "daemonset-controller");
 	}
 }
