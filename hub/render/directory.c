@@ -96,6 +96,18 @@ static int check_kind(const struct hub_render *r, const struct hub_tree_entry *e
 	return 0;
 }
 
+/* What cannot be entered is not silently nothing: somebody may count on what is behind it. */
+static void warn_not_entered(struct hub_render *r, const struct hub_tree_entry *entry)
+{
+	const char *what = entry->kind == HUB_TREE_LINK ? "a symbolic link" : "a submodule";
+
+	if (!r->source->directory.recurse ||
+	    (entry->kind != HUB_TREE_LINK && entry->kind != HUB_TREE_SUBMODULE))
+		return;
+	hub_problem_add_at(&r->out->warnings, HUB_WARNING, *r->path ? r->path : ".", 0, 0,
+			   "'%s' is %s; it is not entered", entry->name, what);
+}
+
 int hub_render_directory(struct hub_render *r, struct cox_error *err)
 {
 	_cleanup_tree_list_ struct hub_tree_list list = HUB_TREE_LIST_INIT;
@@ -113,9 +125,13 @@ int hub_render_directory(struct hub_render *r, struct cox_error *err)
 	for (size_t i = 0; i < list.n; i++) {
 		const struct hub_tree_entry *entry = &list.items[i];
 
-		if (entry->kind == HUB_TREE_DIR || entry->kind == HUB_TREE_SUBMODULE ||
-		    !has_manifest_extension(entry->name) || !takes(&filter, entry->name))
+		if (entry->kind == HUB_TREE_DIR)
 			continue;
+		if (entry->kind == HUB_TREE_SUBMODULE || !has_manifest_extension(entry->name) ||
+		    !takes(&filter, entry->name)) {
+			warn_not_entered(r, entry);
+			continue;
+		}
 		e = check_kind(r, entry, err);
 		if (e == 0)
 			e = render_entry(r, entry->name, err);

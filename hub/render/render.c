@@ -67,6 +67,16 @@ static int check_explicit(const struct hub_render *r, struct cox_error *err)
 	return 0;
 }
 
+/* Argo CD lays these over the source; whoever wrote one must learn that it counts for nothing. */
+static void warn_overrides(struct hub_render *r, const struct hub_tree_list *list)
+{
+	for (size_t i = 0; i < list->n; i++)
+		if (cox_str_starts(cox_str(list->items[i].name), ".argocd-source"))
+			hub_problem_add_at(&r->out->warnings, HUB_WARNING, *r->path ? r->path : ".",
+					   0, 0, "'%s' is not read by this version",
+					   list->items[i].name);
+}
+
 static int check_discovered(struct hub_render *r, struct cox_error *err)
 {
 	_cleanup_tree_list_ struct hub_tree_list list = HUB_TREE_LIST_INIT;
@@ -77,6 +87,7 @@ static int check_discovered(struct hub_render *r, struct cox_error *err)
 				 r->path);
 	if (e < 0)
 		return e;
+	warn_overrides(r, &list);
 	if (r->source->directory.given)
 		return 0;
 	if (is_in_list(&list, "Chart.yaml"))
