@@ -149,8 +149,10 @@ void cox_loop_send(struct cox_loop *loop, struct cox_task *task)
 bool cox_loop_unsend(struct cox_loop *loop, struct cox_task *task)
 {
 	pthread_mutex_lock(&loop->lock);
-	bool was_in = !cox_list_is_empty(&task->node);
-	cox_list_remove(&task->node);
+	/* A task that was only zeroed was never sent. */
+	bool was_in = task->node.next && !cox_list_is_empty(&task->node);
+	if (was_in)
+		cox_list_remove(&task->node);
 	pthread_mutex_unlock(&loop->lock);
 	return was_in;
 }

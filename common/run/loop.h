@@ -62,7 +62,8 @@ void cox_task_init(struct cox_task *task, cox_loop_fn *fn, void *arg);
 /* Any thread. A task that is waiting already stays where it is. It may be sent again from the
  * moment its fn begins. */
 void cox_loop_send(struct cox_loop *loop, struct cox_task *task);
-/* Any thread: takes a task that has not begun out of the mailbox. false: it was not in there. */
+/* Any thread: takes a task that has not begun out of the mailbox. false: it was not in there
+ * (also when it was only zeroed). */
 bool cox_loop_unsend(struct cox_loop *loop, struct cox_task *task);
 
 /* ---- timers: one hierarchical wheel, 1 ms ticks, O(1) to start and stop (wheel.h) ---- */
