@@ -310,6 +310,8 @@ class Fleet:
                            ready="listening").start()
         words = dict(w.split("=", 1) for w in self.hub.first_line.split() if "=" in w)
         self.agents, self.http = words["agents"], words["http"]
+        argv[argv.index("--agents") + 1] = self.agents
+        argv[argv.index("--http") + 1] = self.http
         return self
 
     @property
