@@ -3,10 +3,11 @@
 
 #include "common/base/encode.h"
 #include "common/doc/json.h"
+#include "common/doc/patch.h"
 #include "common/doc/yaml.h"
 #include "common/kube/meta.h"
+#include "common/kube/strategic.h"
 #include "tests/kubesim/list.h"
-#include "tests/kubesim/patch.h"
 #include "tests/kubesim/write.h"
 
 #include <stdio.h>
@@ -203,20 +204,20 @@ static struct ks_reply apply_patch(struct api *api)
 	return reply;
 }
 
-/* The live object with the patch on it, before decoding; doc uses both. */
-static struct ks_reply patched(struct api *api, struct cox_doc *doc, const struct cox_node *live,
-			       const struct cox_node *patch, const struct cox_node **ret_node)
+/* The live object with the patch on it, before decoding. */
+static struct ks_reply patched(struct api *api, struct cox_doc *live, struct cox_doc *patch,
+			       struct cox_doc **ret_doc)
 {
 	const char *type = api->request->content_type;
 	struct cox_error err;
 	int r = 0;
 
 	if (is_type(type, "application/json-patch+json"))
-		r = ks_patch_json(doc, live, patch, ret_node, &err);
+		r = cox_json_patch(live, patch, NULL, 0, ret_doc, &err);
 	else if (is_type(type, "application/merge-patch+json"))
-		*ret_node = ks_patch_merge(doc, live, patch);
+		*ret_doc = cox_merge_patch(live, patch, NULL);
 	else
-		r = ks_patch_strategic(doc, live, patch, api->ctx.kind->type, ret_node, &err);
+		r = cox_strategic_patch(live, patch, NULL, api->ctx.kind->type, ret_doc, &err);
 	if (r < 0)
 		return ks_fail_bare(
 			422, "Invalid",
@@ -226,9 +227,9 @@ static struct ks_reply patched(struct api *api, struct cox_doc *doc, const struc
 
 static struct ks_reply do_patch(struct api *api)
 {
-	_cleanup_doc_ struct cox_doc *body = NULL, *doc = cox_doc_new("object");
+	_cleanup_doc_ struct cox_doc *body = NULL, *live = NULL, *result = NULL;
+	_cleanup_doc_ struct cox_doc *doc = cox_doc_new("object");
 	const char *type = api->request->content_type;
-	const struct cox_node *node;
 	struct cox_node *root;
 
 	if (is_type(type, "application/apply-patch+yaml"))
@@ -244,13 +245,14 @@ static struct ks_reply do_patch(struct api *api)
 	struct ks_object *o = ks_shelf_get(api->ctx.kind->shelf, api->ctx.ns, api->ctx.name);
 	if (!o)
 		return ks_fail_not_found(&api->ctx.kind->names, api->ctx.name);
-	cox_doc_use(doc, o->doc);
-	cox_doc_use(doc, body);
-	struct cox_node *live = cox_doc_clone(doc, cox_doc_root(o->doc));
-	cox_map_put_cstr(doc, live, "apiVersion", api->ctx.kind->api_version);
-	reply = patched(api, doc, live, cox_doc_root(body), &node);
+	live = cox_doc_new("live");
+	struct cox_node *copy = cox_doc_clone(live, cox_doc_root(o->doc));
+	cox_map_put_cstr(live, copy, "apiVersion", api->ctx.kind->api_version);
+	cox_doc_set_root(live, copy);
+	cox_doc_seal(live);
+	reply = patched(api, live, body, &result);
 	if (!reply.status)
-		reply = ks_decode(&api->ctx, doc, node, &root);
+		reply = ks_decode(&api->ctx, doc, cox_doc_root(result), &root);
 	if (!reply.status)
 		reply = ks_update(&api->ctx, doc, root);
 	return reply;
@@ -365,19 +367,18 @@ static struct ks_reply scale_of(struct api *api)
 
 static struct ks_reply do_scale(struct api *api, const char *method)
 {
-	_cleanup_doc_ struct cox_doc *body = NULL, *doc = cox_doc_new("scale");
+	_cleanup_doc_ struct cox_doc *body = NULL, *result = NULL;
 	struct ks_reply reply = scale_of(api);
 	const struct cox_node *node;
 
 	if (cox_streq(method, "GET") || reply.status != 200)
 		return reply;
-	cox_doc_use(doc, reply.body);
 	const struct cox_node *live = cox_doc_root(reply.body);
 	struct ks_reply bad = read_body(api, &body);
 	node = cox_doc_root(body);
 	if (!bad.status && cox_streq(method, "PATCH")) {
-		cox_doc_use(doc, body);
-		bad = patched(api, doc, live, cox_doc_root(body), &node);
+		bad = patched(api, reply.body, body, &result);
+		node = cox_doc_root(result);
 	}
 	struct cox_str rv = cox_meta_resource_version(node);
 	if (!bad.status && rv.len && !cox_str_eq(rv, cox_meta_resource_version(live)))
@@ -386,6 +387,7 @@ static struct ks_reply do_scale(struct api *api, const char *method)
 				       "the latest version and try again");
 	if (!bad.status)
 		bad = ks_scale_set(&api->ctx, cox_node_int(COX_GET(node, "spec", "replicas"), 0));
+	/* the result of a patch may share with what it was made from, and holds on to it */
 	cox_doc_unref(reply.body);
 	if (bad.status >= 300)
 		return bad;

@@ -1,199 +1,11 @@
-#include "tests/kubesim/patch.h"
-
-#include <stdlib.h>
-
-/* ---- RFC 7386 ---- */
-
-const struct cox_node *ks_patch_merge(struct cox_doc *doc, const struct cox_node *base,
-				      const struct cox_node *patch)
-{
-	if (!cox_node_is(patch, COX_MAP))
-		return patch;
-	struct cox_node *out = cox_doc_map(doc);
-	COX_DOC_MAP_EACH (base, i, key, value) {
-		const struct cox_node *over = cox_node_get_str(patch, key);
-		if (!over)
-			cox_map_put_str(doc, out, key, value);
-		else if (!cox_node_is(over, COX_NULL))
-			cox_map_put_str(doc, out, key, ks_patch_merge(doc, value, over));
-	}
-	COX_DOC_MAP_EACH (patch, j, name, added) {
-		if (!cox_node_get_str(base, name) && !cox_node_is(added, COX_NULL))
-			cox_map_put_str(doc, out, name, ks_patch_merge(doc, NULL, added));
-	}
-	return out;
-}
-
-/* ---- RFC 6902 ---- */
-
-/* A pointer cut into its parts (RFC 6901), unescaped. */
-struct pointer {
-	char *parts[64];
-	size_t n;
-};
-
-static void pointer_fini(struct pointer *p)
-{
-	for (size_t i = 0; i < p->n; i++)
-		free(p->parts[i]);
-}
-
-static int pointer_read(const struct cox_node *node, struct pointer *p, struct cox_error *err)
-{
-	struct cox_str rest = cox_node_str(node), part;
-
-	if (!cox_node_is(node, COX_STRING) || (rest.len && rest.ptr[0] != '/'))
-		return cox_error(err, COX_INVALID_ARGUMENT, "bad JSON pointer");
-	if (!rest.len)
-		return 0;
-	rest = cox_str_n(rest.ptr + 1, rest.len - 1);
-	while (cox_str_split(&rest, '/', &part)) {
-		if (p->n == COX_ARRAY_LEN(p->parts))
-			return cox_error(err, COX_INVALID_ARGUMENT, "JSON pointer too long");
-		char *text = cox_str_dup(part), *to = text;
-		for (char *c = text; *c; c++) {
-			if (c[0] == '~' && (c[1] == '0' || c[1] == '1'))
-				*to++ = *++c == '0' ? '~' : '/';
-			else
-				*to++ = *c;
-		}
-		*to = 0;
-		p->parts[p->n++] = text;
-	}
-	return 0;
-}
-
-/* Index in a list of n; "-" is n. -1: none. */
-static ptrdiff_t list_index(const char *part, size_t n)
-{
-	char *end;
-
-	if (cox_streq(part, "-"))
-		return (ptrdiff_t)n;
-	long i = strtol(part, &end, 10);
-	return *part && !*end && i >= 0 && (size_t)i <= n ? (ptrdiff_t)i : -1;
-}
-
-static const struct cox_node *pointer_get(const struct cox_node *node, const struct pointer *p)
-{
-	for (size_t i = 0; node && i < p->n; i++) {
-		if (cox_node_is(node, COX_LIST)) {
-			ptrdiff_t at = list_index(p->parts[i], cox_node_len(node));
-			node = at < 0 ? NULL : cox_node_at(node, (size_t)at);
-		} else {
-			node = cox_node_get(node, p->parts[i]);
-		}
-	}
-	return node;
-}
-
-enum edit { EDIT_ADD, EDIT_REPLACE, EDIT_REMOVE };
-
-/* The root is doc's own all the way down. */
-static int edit(struct cox_doc *doc, struct cox_node *node, const struct pointer *p, enum edit how,
-		const struct cox_node *value, struct cox_error *err)
-{
-	const char *last = p->parts[p->n - 1];
-
-	for (size_t i = 0; node && i + 1 < p->n; i++) {
-		if (cox_node_is(node, COX_LIST)) {
-			ptrdiff_t at = list_index(p->parts[i], cox_node_len(node));
-			node = at < 0 || (size_t)at >= cox_node_len(node)
-				       ? NULL
-				       : cox_list_edit(doc, node, (size_t)at);
-		} else {
-			node = cox_map_edit(doc, node, p->parts[i]);
-		}
-	}
-	if (cox_node_is(node, COX_LIST)) {
-		ptrdiff_t at = list_index(last, cox_node_len(node));
-		if (at < 0 || (how != EDIT_ADD && (size_t)at >= cox_node_len(node)))
-			return cox_error(err, COX_NOT_FOUND, "no item '%s'", last);
-		if (how == EDIT_ADD)
-			cox_list_insert(doc, node, (size_t)at, value);
-		else if (how == EDIT_REPLACE)
-			cox_list_set(doc, node, (size_t)at, value);
-		else
-			cox_list_drop(doc, node, (size_t)at);
-		return 0;
-	}
-	if (!cox_node_is(node, COX_MAP) || (how != EDIT_ADD && !cox_node_get(node, last)))
-		return cox_error(err, COX_NOT_FOUND, "no field '%s'", last);
-	if (how == EDIT_REMOVE)
-		cox_map_drop(doc, node, cox_str(last));
-	else
-		cox_map_put(doc, node, last, value);
-	return 0;
-}
-
-static int apply_one(struct cox_doc *doc, struct cox_node **root, const struct cox_node *step,
-		     struct cox_error *err)
-{
-	COX_CLEANUP(pointer_fini) struct pointer path = {.n = 0}, from = {.n = 0};
-	struct cox_str op = cox_node_str(COX_GET(step, "op"));
-	const struct cox_node *value = COX_GET(step, "value");
-
-	int r = pointer_read(COX_GET(step, "path"), &path, err);
-	if (r < 0)
-		return r;
-	if (cox_str_is(op, "test"))
-		return cox_node_equal(pointer_get(*root, &path), value)
-			       ? 0
-			       : cox_error(err, COX_FAILED_PRECONDITION, "test failed");
-	if (cox_str_is(op, "move") || cox_str_is(op, "copy")) {
-		r = pointer_read(COX_GET(step, "from"), &from, err);
-		if (r < 0)
-			return r;
-		value = pointer_get(*root, &from);
-		if (!value)
-			return cox_error(err, COX_NOT_FOUND, "nothing at 'from'");
-		value = cox_doc_clone(doc, value);
-		if (cox_str_is(op, "move") && from.n)
-			edit(doc, *root, &from, EDIT_REMOVE, NULL, NULL);
-		op = COX_STR("add");
-	}
-	bool is_remove = cox_str_is(op, "remove");
-	if (!is_remove && !value)
-		return cox_error(err, COX_INVALID_ARGUMENT, "operation without a value");
-	if (!path.n) {
-		if (is_remove)
-			return cox_error(err, COX_INVALID_ARGUMENT, "cannot remove the root");
-		*root = cox_doc_clone(doc, value);
-		return 0;
-	}
-	if (cox_str_is(op, "add"))
-		return edit(doc, *root, &path, EDIT_ADD, value, err);
-	if (cox_str_is(op, "replace"))
-		return edit(doc, *root, &path, EDIT_REPLACE, value, err);
-	if (is_remove)
-		return edit(doc, *root, &path, EDIT_REMOVE, NULL, err);
-	return cox_error(err, COX_INVALID_ARGUMENT, "unknown operation '%.*s'", COX_STR_ARG(op));
-}
-
-int ks_patch_json(struct cox_doc *doc, const struct cox_node *base, const struct cox_node *patch,
-		  const struct cox_node **ret_node, struct cox_error *err)
-{
-	struct cox_node *root = cox_doc_clone(doc, base);
-
-	if (!cox_node_is(patch, COX_LIST))
-		return cox_error(err, COX_INVALID_ARGUMENT, "a JSON patch is a list");
-	for (size_t i = 0; i < cox_node_len(patch); i++) {
-		int r = apply_one(doc, &root, cox_node_at(patch, i), err);
-		if (r < 0)
-			return r;
-	}
-	*ret_node = root;
-	return 0;
-}
-
-/* ---- strategic merge ---- */
+#include "common/kube/strategic.h"
 
 #define SET_ORDER	 "$setElementOrder/"
 #define DELETE_PRIMITIVE "$deleteFromPrimitiveList/"
 
 static int strategic(struct cox_doc *doc, const struct cox_node *base, const struct cox_node *patch,
-		     const struct cox_schema_type *type, bool retain_keys,
-		     const struct cox_node **ret_node, struct cox_error *err);
+		     const struct cox_schema_type *type, const struct cox_node **ret_node,
+		     struct cox_error *err);
 
 static const struct cox_node *item_by_key(const struct cox_node *list, const char *key,
 					  const struct cox_node *value, size_t *ret_at)
@@ -284,7 +96,7 @@ static int merge_keyed(struct cox_doc *doc, const struct cox_node *base,
 				cox_list_drop(doc, out, at);
 			continue;
 		}
-		int r = strategic(doc, old, item, type->item, type->retain_keys, &item, err);
+		int r = strategic(doc, old, item, type->item, &item, err);
 		if (r < 0)
 			return r;
 		if (old)
@@ -316,7 +128,7 @@ static int merge_value(struct cox_doc *doc, const struct cox_node *base,
 {
 	if (cox_node_is(patch, COX_MAP) && !(field && field->replace))
 		return strategic(doc, cox_node_is(base, COX_MAP) ? base : NULL, patch, type,
-				 field && field->retain_keys, ret_node, err);
+				 ret_node, err);
 	*ret_node = patch;
 	if (cox_node_is(patch, COX_LIST) && type->kind == COX_SCHEMA_LIST && type->merges) {
 		if (type->merge_key)
@@ -355,13 +167,12 @@ static void beside(struct cox_doc *doc, struct cox_node *out, const struct cox_n
 }
 
 static int strategic(struct cox_doc *doc, const struct cox_node *base, const struct cox_node *patch,
-		     const struct cox_schema_type *type, bool retain_keys,
-		     const struct cox_node **ret_node, struct cox_error *err)
+		     const struct cox_schema_type *type, const struct cox_node **ret_node,
+		     struct cox_error *err)
 {
 	const struct cox_node *retain = cox_node_get(patch, "$retainKeys");
 	struct cox_node *out = cox_doc_map(doc);
 
-	(void)retain_keys;
 	if (is_directive(patch, "replace"))
 		base = NULL;
 	if (is_directive(patch, "delete")) {
@@ -398,9 +209,20 @@ static int strategic(struct cox_doc *doc, const struct cox_node *base, const str
 	return 0;
 }
 
-int ks_patch_strategic(struct cox_doc *doc, const struct cox_node *base,
-		       const struct cox_node *patch, const struct cox_schema_type *type,
-		       const struct cox_node **ret_node, struct cox_error *err)
+int cox_strategic_patch(struct cox_doc *base, struct cox_doc *patch, const struct cox_node *node,
+			const struct cox_schema_type *type, struct cox_doc **ret_doc,
+			struct cox_error *err)
 {
-	return strategic(doc, base, patch, type, false, ret_node, err);
+	_cleanup_doc_ struct cox_doc *doc = cox_doc_new(cox_doc_name(base));
+	const struct cox_node *root;
+
+	cox_doc_use(doc, base);
+	cox_doc_use(doc, patch);
+	int r = strategic(doc, cox_doc_root(base), node ? node : cox_doc_root(patch), type, &root,
+			  err);
+	if (r < 0)
+		return r;
+	cox_doc_set_root(doc, root);
+	*ret_doc = cox_doc_seal(TAKE(doc));
+	return 0;
 }
