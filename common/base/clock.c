@@ -27,6 +27,11 @@ int64_t cox_clock_wall_ms(void)
 	return read_clock_us(CLOCK_REALTIME) / 1000;
 }
 
+int64_t cox_clock_wall_us(void)
+{
+	return read_clock_us(CLOCK_REALTIME);
+}
+
 static struct tm to_utc(int64_t seconds)
 {
 	time_t t = (time_t)seconds;

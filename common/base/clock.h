@@ -13,6 +13,7 @@ int64_t cox_clock_ms(void);
 int64_t cox_clock_us(void);
 /* Milliseconds since 1970-01-01 UTC. */
 int64_t cox_clock_wall_ms(void);
+int64_t cox_clock_wall_us(void);
 
 #define COX_TIME_TEXT_MAX 32
 /* RFC 3339 in UTC, to the second ("2026-01-02T03:04:05Z"), as Kubernetes writes it. */

@@ -257,6 +257,12 @@ class Cluster:
         with open(self.audit) as f:
             return [json.loads(line) for line in f if line.endswith("\n")]
 
+    def requests(self, method):
+        """The requests of our agent that were let through and were no dry run."""
+        return [w for w in self.writes() if w["verb"] == "request" and w["method"] == method
+                and w["userAgent"].startswith("coxswain/") and "dryRun" not in w["query"]
+                and w["status"] < 300]
+
     def get(self, path):
         """A GET against the simulated API server; None when it says 404."""
         return http("GET", self.api + path, missing_ok=True)

@@ -15,6 +15,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct cox_node;
 struct kubesim;
 struct kubesim_watch;
 
@@ -26,6 +27,9 @@ struct kubesim_options {
 	int64_t step_ms;     /* a controller acts so long after it saw a change; 0: 5 */
 	bool no_controllers; /* only namespaces, custom resources and garbage collection run */
 	bool no_kubelet;     /* pods stay pending, as in a cluster without nodes */
+	/* Called after every change of an object: "create", "update" or "delete"; may be NULL. */
+	void (*on_change)(void *arg, const char *verb, const struct cox_node *object);
+	void *on_change_arg;
 };
 
 struct kubesim *kubesim_new(const struct kubesim_options *options, int64_t wall_ms);

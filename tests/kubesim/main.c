@@ -7,6 +7,7 @@
 #include "common/doc/json.h"
 #include "common/net/http_server.h"
 #include "common/run/loop.h"
+#include "tests/kubesim/audit.h"
 #include "tests/kubesim/faults.h"
 #include "tests/kubesim/kubesim.h"
 
@@ -20,7 +21,7 @@
 #define FAULTS_MAX    (1u << 20)
 
 struct config {
-	char *listen, *name, *kubeconfig_out, *data, *faults, *token;
+	char *listen, *name, *kubeconfig_out, *data, *faults, *token, *audit;
 };
 
 static const struct cox_option rows[] = {
@@ -36,6 +37,8 @@ static const struct cox_option rows[] = {
 	 .help = "what shall go wrong (see README.md); read again on SIGHUP"},
 	{"token", 't', COX_OPT_STRING, offsetof(struct config, token), .arg = "TOKEN",
 	 .help = "the bearer token that clients must show; without it everybody is let in"},
+	{"audit", 'a', COX_OPT_STRING, offsetof(struct config, audit), .arg = "FILE",
+	 .help = "append every change and every request that may write, a JSON text a line"},
 	{0},
 };
 
@@ -51,6 +54,7 @@ struct shell {
 	struct cox_http_server *server;
 	struct kubesim *sim;
 	struct ks_faults *faults;
+	struct ks_audit *audit;
 	struct cox_timer run_timer, save_timer;
 	uint64_t saved;
 };
@@ -236,6 +240,7 @@ static void serve_request(struct shell *shell, struct cox_http_request *http,
 	}
 	run(shell);
 	kubesim_handle(shell->sim, &request, &response);
+	ks_audit_request(shell->audit, &request, response.status);
 	put_warnings(http, &response);
 	if (fault && fault->after_commit)
 		cox_http_abort(http);
@@ -381,6 +386,13 @@ static void on_stop(void *arg, int number)
 	cox_loop_stop(shell->loop);
 }
 
+static void on_change(void *arg, const char *verb, const struct cox_node *object)
+{
+	struct shell *shell = arg;
+
+	ks_audit_change(shell->audit, verb, object);
+}
+
 /* ---- start ---- */
 
 static int load(struct shell *shell, struct cox_error *err)
@@ -415,7 +427,9 @@ static int write_kubeconfig(struct shell *shell, struct cox_error *err)
 static int serve(struct shell *shell, struct cox_error *err)
 {
 	const struct kubesim_options options = {.name = shell->config.name,
-						.token = shell->config.token};
+						.token = shell->config.token,
+						.on_change = on_change,
+						.on_change_arg = shell};
 	const struct cox_http_server_options http = {
 		.listen = shell->config.listen, .handler = handle, .arg = shell};
 	static const struct {
@@ -425,6 +439,9 @@ static int serve(struct shell *shell, struct cox_error *err)
 	struct cox_signal signals[COX_ARRAY_LEN(handlers)];
 
 	int r = cox_loop_new(&shell->loop, err);
+	if (r < 0)
+		return r;
+	r = shell->config.audit ? ks_audit_open(shell->config.audit, &shell->audit, err) : 0;
 	if (r < 0)
 		return r;
 	shell->sim = kubesim_new(&options, cox_clock_wall_ms());
@@ -479,6 +496,7 @@ int main(int argc, char **argv)
 	cox_http_server_free(shell.server);
 	kubesim_free(shell.sim);
 	ks_faults_unref(shell.faults);
+	ks_audit_close(shell.audit);
 	cox_loop_free(shell.loop);
 	cox_options_fini(&spec, &shell.config);
 	cox_vec_fini(&args);

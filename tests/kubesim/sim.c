@@ -104,6 +104,11 @@ static void changed(void *arg, const struct ks_event *e)
 	const struct cox_node *after = cox_doc_root(e->after);
 	const char *uid = cox_node_cstr(COX_GET(after, "metadata", "uid"), "");
 
+	static const char *const verbs[] = {
+		[KS_ADDED] = "create", [KS_MODIFIED] = "update", [KS_DELETED] = "delete"};
+
+	if (sim->on_change)
+		sim->on_change(sim->on_change_arg, verbs[e->type], after);
 	ks_watches_wake(sim, e->shelf);
 	if (e->type == KS_DELETED)
 		ks_forget_marks(sim, uid);
@@ -206,6 +211,8 @@ struct kubesim *kubesim_new(const struct kubesim_options *options, int64_t wall_
 	sim->step_ms = options->step_ms ? options->step_ms : 5;
 	sim->no_controllers = options->no_controllers;
 	sim->no_kubelet = options->no_kubelet;
+	sim->on_change = options->on_change;
+	sim->on_change_arg = options->on_change_arg;
 	sim->next_ip = 2;
 	cox_rng_init(&sim->rng, seed);
 	sim->queue = cox_new(struct ks_queue);

@@ -24,6 +24,8 @@ struct kubesim {
 	struct cox_map marks; /* "uid tag" -> when it began, wall ms */
 	uint32_t next_ip, next_node_port;
 	bool no_controllers, no_kubelet;
+	void (*on_change)(void *arg, const char *verb, const struct cox_node *object);
+	void *on_change_arg;
 };
 
 enum ks_validation { KS_VALIDATE_WARN = 0, KS_VALIDATE_IGNORE, KS_VALIDATE_STRICT };
