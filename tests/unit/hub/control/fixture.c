@@ -260,6 +260,11 @@ void agent_init(struct agent *a, struct site *s, const char *cluster)
 	cox_uuid_new(a->boot);
 }
 
+void agent_forget(struct agent *a)
+{
+	cox_map_fini_values(&a->told, told_free);
+}
+
 void agent_fini(struct agent *a)
 {
 	if (a->conn)

@@ -86,6 +86,8 @@ void agent_connect(struct agent *a);
 void agent_disconnect(struct agent *a);
 /* Reports what it has, about every application. */
 void agent_report(struct agent *a);
+/* It lost its disk. */
+void agent_forget(struct agent *a);
 void agent_fini(struct agent *a);
 struct told *agent_told(struct agent *a, const char *app);
 

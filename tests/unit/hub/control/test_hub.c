@@ -1,6 +1,8 @@
 /* The hub as its agents and its people see it. */
 #include "fixture.h"
 
+#include <stdlib.h>
+
 #define REPO "file:///srv/apps.git"
 
 static const char *const CLUSTERS = "apiVersion: coxswain.dev/v1alpha1\nkind: Cluster\nmetadata: "
@@ -432,6 +434,168 @@ static void test_newest_session_wins(void **state)
 	agent_fini(&twin);
 }
 
+/* ---- applications of applications ---- */
+
+#define CHILD(name)                                                                                \
+	"apiVersion: argoproj.io/v1alpha1\nkind: Application\nmetadata:\n  name: " name            \
+	"\n  finalizers: [resources-finalizer.argocd.argoproj.io]\nspec:\n  project: default\n"    \
+	"  source: {repoURL: '" REPO "', targetRevision: HEAD, path: book}\n"                      \
+	"  destination: {name: dev, namespace: " name "}\n" AUTOMATED
+
+#define PARENT                                                                                     \
+	"apiVersion: argoproj.io/v1alpha1\nkind: Application\nmetadata: {name: parent}\n"          \
+	"spec:\n  project: default\n  source: {repoURL: 'file:///srv/parents.git', "               \
+	"targetRevision: "                                                                         \
+	"HEAD, path: apps}\n  destination: {server: 'https://kubernetes.default.svc'}\n"           \
+	"  syncPolicy: {automated: {prune: true}}\n"
+
+static bool child_is_gone(void *arg)
+{
+	_cleanup_doc_ struct cox_doc *doc = NULL;
+
+	return hub_control_get(((struct site *)arg)->control, HUB_APPLICATION, NULL, "two", &doc,
+			       NULL) < 0;
+}
+
+static void test_app_of_apps(void **state)
+{
+	struct world *w = *state;
+
+	repo_set("file:///srv/parents.git", "p1", "apps/one.yaml", CHILD("one"));
+	repo_set("file:///srv/parents.git", "p1", "apps/two.yaml", CHILD("two"));
+	repo_set("file:///srv/parents.git", "p2", "apps/one.yaml", CHILD("one"));
+	repo_head("file:///srv/parents.git", "p1");
+	site_apply(&w->site, PARENT);
+	site_wait_status(&w->site, "one", "Synced", "Healthy", "aaaa");
+	site_wait_status(&w->site, "two", "Synced", "Healthy", "aaaa");
+	site_wait_status(&w->site, "parent", "Synced", "Healthy", "p1");
+	repo_head("file:///srv/parents.git", "p2");
+	refresh(w, "parent");
+	/* The agent says that the objects are gone, then the child goes. */
+	site_wait(&w->site, child_is_gone, &w->site);
+	site_wait_status(&w->site, "one", "Synced", "Healthy", "aaaa");
+	/* What is not the hub's own has no cluster to go to. */
+	repo_set("file:///srv/parents.git", "p3", "apps/map.yaml",
+		 "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\n");
+	repo_head("file:///srv/parents.git", "p3");
+	refresh(w, "parent");
+	site_wait_condition(&w->site, "parent", "InvalidSpecError", "--in-cluster");
+}
+
+/* ---- what is said of secrets ---- */
+
+static void test_secrets_stay(void **state)
+{
+	struct world *w = *state;
+	_cleanup_doc_ struct cox_doc *doc = NULL;
+	_cleanup_buf_ struct cox_buf text = COX_BUF_INIT;
+	_cleanup_free_ char *command = NULL;
+
+	site_apply(
+		&w->site,
+		"apiVersion: v1\nkind: Secret\nmetadata:\n  name: repo\n"
+		"  labels: {argocd.argoproj.io/secret-type: repository}\n"
+		"  annotations: {kubectl.kubernetes.io/last-applied-configuration: canary-word}\n"
+		"stringData: {url: 'https://git.example.com/x.git', password: canary-word}\n");
+	site_settle(&w->site);
+	assert_int_equal(hub_control_get(w->site.control, HUB_SECRET, NULL, "repo", &doc, NULL), 0);
+	cox_yaml_write(&text, cox_doc_root(doc));
+	assert_null(strstr(cox_buf_cstr(&text), "canary-word"));
+	assert_non_null(strstr(cox_buf_cstr(&text), "++++++++"));
+	command = cox_asprintf("grep -qr canary-word '%s'", w->site.dir);
+	assert_int_not_equal(system(command), 0);
+}
+
+/* ---- moving ---- */
+
+static bool has_epitaph(void *arg)
+{
+	struct told *t = agent_told(arg, "one");
+
+	return t == NULL || t->tombstone;
+}
+
+static void test_another_cluster(void **state)
+{
+	struct world *w = *state;
+
+	site_apply(&w->site, APP("one", "name: dev", "") AUTOMATED);
+	site_wait_status(&w->site, "one", "Synced", "Healthy", "aaaa");
+	w->agents[0].hold = true;
+	site_apply(&w->site, APP("one", "name: pre", "") AUTOMATED);
+	site_wait(&w->site, has_epitaph, &w->agents[0]);
+	/* What it left behind stays there. */
+	assert_false(agent_told(&w->agents[0], "one")->change->tombstone->cascade);
+	site_wait_status(&w->site, "one", "Synced", "Healthy", "aaaa");
+	assert_non_null(agent_told(&w->agents[1], "one"));
+}
+
+/* A changed policy is a new generation at the same digest, and starts no rollout. */
+static void test_policy_change(void **state)
+{
+	struct world *w = *state;
+	char id[COX_UUID_TEXT];
+	uint64_t generation;
+
+	site_apply(&w->site, APP("one", "name: dev", "") AUTOMATED);
+	site_wait_status(&w->site, "one", "Synced", "Healthy", "aaaa");
+	generation = agent_told(&w->agents[0], "one")->change->assignment->generation;
+	memcpy(id, hub_control_rollout(w->site.control, NULL, "one")->id, sizeof(id));
+	site_apply(&w->site,
+		   APP("one", "name: dev", "") "  syncPolicy: {automated: {selfHeal: true}}\n");
+	site_wait_status(&w->site, "one", "OutOfSync", NULL, NULL);
+	site_wait_status(&w->site, "one", "Synced", "Healthy", "aaaa");
+	assert_int_equal(agent_told(&w->agents[0], "one")->change->assignment->generation,
+			 generation + 1);
+	assert_true(agent_told(&w->agents[0], "one")->change->assignment->policy->self_heal);
+	assert_string_equal(hub_control_rollout(w->site.control, NULL, "one")->id, id);
+}
+
+/* ---- resuming ---- */
+
+static bool has_snapshot(void *arg)
+{
+	struct agent *a = arg;
+
+	return a->n_snapshots > 0 && agent_told(a, "one") && agent_told(a, "two");
+}
+
+static void test_resumes(void **state)
+{
+	struct world *w = *state;
+	struct agent *dev = &w->agents[0];
+	size_t n;
+
+	site_apply(&w->site, APP("one", "name: dev", "") AUTOMATED
+		   "---\n" APP("two", "name: dev", "") AUTOMATED);
+	site_wait_status(&w->site, "one", "Synced", "Healthy", "aaaa");
+	site_wait_status(&w->site, "two", "Synced", "Healthy", "aaaa");
+	/* Nothing new: nothing is sent. */
+	agent_disconnect(dev);
+	n = dev->n_changes;
+	agent_connect(dev);
+	site_settle(&w->site);
+	assert_int_equal(dev->n_changes, n);
+	/* Something new: only that. */
+	agent_disconnect(dev);
+	site_wait_condition(&w->site, "one", "AgentUnavailable", "offline since");
+	site_apply(&w->site,
+		   APP("one", "name: dev", "") "  syncPolicy: {automated: {prune: true}}\n");
+	site_settle(&w->site);
+	agent_connect(dev);
+	site_wait_status(&w->site, "one", "Synced", "Healthy", "aaaa");
+	assert_int_equal(dev->n_changes, n + 1);
+	assert_int_equal(dev->n_snapshots, 0);
+	/* A position that this hub never gave: everything. */
+	agent_disconnect(dev);
+	dev->position += 1000;
+	agent_forget(dev);
+	agent_connect(dev);
+	site_wait(&w->site, has_snapshot, dev);
+	assert_non_null(agent_told(dev, "one"));
+	assert_non_null(agent_told(dev, "two"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -446,6 +610,11 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_dropped_element, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_tokens, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_newest_session_wins, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_app_of_apps, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_secrets_stay, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_another_cluster, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_policy_change, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_resumes, setup, teardown),
 	};
 	int failed = cmocka_run_group_tests(tests, NULL, NULL);
 
