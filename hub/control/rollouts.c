@@ -426,6 +426,7 @@ static void move(struct look *l, const struct cox_rollout_target *t)
 {
 	struct control_app *a = control_app_by_uid(l->c, t->uid);
 	Coxswain__Assignment__V1__Operation op = COXSWAIN__ASSIGNMENT__V1__OPERATION__INIT;
+	_cleanup_free_ char *away = NULL;
 	const hub_assignment *now;
 	char id[COX_UUID_TEXT];
 
@@ -444,6 +445,10 @@ static void move(struct look *l, const struct cox_rollout_target *t)
 	now = hub_fleet_assignment(l->c->fleet, a->cluster, a->uid);
 	cox_rollout_assigned(l->line->current, a->uid, now->epoch, now->generation,
 			     l->plan.ordered ? id : "", l->now_ms);
+	/* Who is away says nothing about it: this does. */
+	away = control_away(l->c, a->cluster);
+	if (away)
+		cox_rollout_note(l->line->current, a->uid, away, l->now_ms);
 }
 
 static void step(struct look *l)
