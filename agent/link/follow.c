@@ -105,6 +105,11 @@ static void follow_end(struct cox_rpc_call *call, const struct cox_rpc_status *s
 static const struct cox_rpc_call_events follow_events = {.on_message = follow_message,
 							 .on_end = follow_end};
 
+void agent_follow_init(struct agent_link *link)
+{
+	cox_task_init(&link->commit, commit, link);
+}
+
 int agent_follow_start(struct agent_link *link, struct cox_error *err)
 {
 	request_msg request = COXSWAIN__ASSIGNMENT__V1__FOLLOW_REQUEST__INIT;
@@ -117,7 +122,6 @@ int agent_follow_start(struct agent_link *link, struct cox_error *err)
 
 	if (code < 0)
 		return code;
-	cox_task_init(&link->commit, commit, link);
 	agent_engine_digest(link->engine, link->digest);
 	resume.position = agent_engine_position(link->engine);
 	resume.digest.data = link->digest;

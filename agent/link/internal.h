@@ -69,6 +69,7 @@ void agent_identity_fini(struct agent_identity *identity);
 void agent_link_join(struct agent_link *link);
 
 /* ---- follow.c ---- */
+void agent_follow_init(struct agent_link *link);
 int agent_follow_start(struct agent_link *link, struct cox_error *err);
 void agent_follow_down(struct agent_link *link);
 void agent_fetches_start(struct agent_link *link);

@@ -26,6 +26,7 @@ int agent_link_new(const struct agent_link_options *options, struct agent_link *
 	cox_rpc_backoff_init(&link->backoff);
 	cox_timer_init(&link->redial, options->loop, dial_again, link);
 	cox_task_init(&link->pump, agent_reports_pump, link);
+	agent_follow_init(link);
 	int code = agent_identity_load(link, err);
 
 	if (code < 0) {
@@ -53,8 +54,7 @@ void agent_link_free(struct agent_link *link)
 	cox_timer_stop(&link->redial);
 	cox_timer_stop(&link->pulse);
 	cox_loop_unsend(link->o.loop, &link->pump);
-	if (link->commit.fn)
-		cox_loop_unsend(link->o.loop, &link->commit);
+	cox_loop_unsend(link->o.loop, &link->commit);
 	if (link->uid_call)
 		cox_kube_cancel(link->uid_call);
 	agent_fetches_fini(link);

@@ -224,8 +224,7 @@ static void rediscover(void *arg)
 void agent_engine_rediscover(struct agent_engine *e, int64_t delay_ms)
 {
 	/* what is under way may have begun before the change that is looked for: again, after it */
-	if (!cox_timer_is_running(&e->rediscover) ||
-	    cox_timer_left_ms(&e->rediscover) > delay_ms)
+	if (!cox_timer_is_running(&e->rediscover) || cox_timer_left_ms(&e->rediscover) > delay_ms)
 		cox_timer_start(&e->rediscover, delay_ms);
 }
 

@@ -459,6 +459,14 @@ static bool is_silence(const struct cox_kube_answer *answer)
 	       answer->reason == COX_KUBE_TOO_MANY_REQUESTS || answer->reason == COX_KUBE_TIMEOUT;
 }
 
+/* A server that fails is told apart from one that refuses. */
+static char *answer_text(const struct cox_kube_answer *answer)
+{
+	return answer->status >= 500 ? cox_asprintf("the API server answers %d: %s", answer->status,
+						    answer->error->message)
+				     : cox_strdup(answer->error->message);
+}
+
 static struct agent_call *send_apply(struct agent_operation *op, size_t i, bool dry_run,
 				     void (*done)(struct agent_call *,
 						  const struct cox_kube_answer *))
@@ -503,11 +511,12 @@ static void dry_run_done(struct agent_call *call, const struct cox_kube_answer *
 			op->api_down = true;
 			agent_engine_api_failed(call->engine, answer->error->message);
 		}
+		struct agent_task *t = &op->plan.tasks.items[call->task];
+
+		free(t->message);
+		t->message = answer_text(answer);
 		if (!op->dry_message)
-			op->dry_message =
-				describe(&op->plan.tasks.items[call->task], answer->error->message);
-		free(op->plan.tasks.items[call->task].message);
-		op->plan.tasks.items[call->task].message = cox_strdup(answer->error->message);
+			op->dry_message = describe(t, t->message);
 	}
 	agent_engine_queue(call->app);
 }
@@ -581,7 +590,9 @@ static void task_failed(struct agent_operation *op, size_t i, const struct cox_k
 		op->api_down = true;
 		agent_engine_api_failed(engine_of(op), answer->error->message);
 	}
-	agent_plan_failed(&op->plan, i, answer->error->message);
+	_cleanup_free_ char *text = answer_text(answer);
+
+	agent_plan_failed(&op->plan, i, text);
 }
 
 static void applied(struct agent_call *call, const struct cox_kube_answer *answer)
