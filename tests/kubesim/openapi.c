@@ -252,7 +252,9 @@ static void spec(struct kubesim *sim, const char *api_version, bool v3, bool pro
 	if (protobuf) {
 		ks_protobuf_write_openapi(&response->body, root);
 		response->status = 200;
-		response->content_type = KS_OPENAPI_PROTOBUF;
+		/* "@" is asked for, but is no media type: newer servers answer with a dot */
+		response->content_type =
+			"application/com.github.proto-openapi.spec.v2.v1.0+protobuf";
 	} else {
 		ks_respond(response, 200, root);
 	}
@@ -284,7 +286,7 @@ bool ks_openapi(struct kubesim *sim, const char *path, const char *accept,
 	static const char v3[] = "/openapi/v3/";
 
 	if (cox_streq(path, "/openapi/v2")) {
-		bool protobuf = accept && strstr(accept, KS_OPENAPI_PROTOBUF);
+		bool protobuf = accept && strstr(accept, "com.github.proto-openapi.spec.v2");
 		spec(sim, NULL, false, protobuf, ret_response);
 		return true;
 	}

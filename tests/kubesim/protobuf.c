@@ -424,6 +424,37 @@ static void put_schema(struct cox_buf *out, const struct cox_node *schema)
 	}
 }
 
+/* NamedPathItem with its patch: the kind, and which parameters the query may have. */
+static void put_path(struct cox_buf *out, struct cox_str path, const struct cox_node *item)
+{
+	_cleanup_buf_ struct cox_buf named = COX_BUF_INIT, value = COX_BUF_INIT,
+				     patch = COX_BUF_INIT;
+	const struct cox_node *operation = COX_GET(item, "patch");
+	static const char gvk[] = "x-kubernetes-group-version-kind";
+
+	COX_DOC_LIST_EACH (COX_GET(operation, "parameters"), i, parameter) {
+		/* ParametersItem.parameter.non_body_parameter.query_parameter_sub_schema */
+		static const unsigned wrap[] = {3, 2, 1, 8};
+		struct cox_buf inner = COX_BUF_INIT;
+		put_bytes(&inner, 2, COX_STR("query"));
+		put_bytes(&inner, 4, cox_node_str(COX_GET(parameter, "name")));
+		put_bytes(&inner, 6, COX_STR("string"));
+		for (size_t w = 0; w + 1 < COX_ARRAY_LEN(wrap); w++) {
+			struct cox_buf outer = COX_BUF_INIT;
+			put_message(&outer, wrap[w], &inner);
+			cox_buf_fini(&inner);
+			inner = outer;
+		}
+		put_message(&patch, wrap[COX_ARRAY_LEN(wrap) - 1], &inner);
+		cox_buf_fini(&inner);
+	}
+	put_extension(&patch, 13, cox_str(gvk), COX_GET(operation, gvk));
+	put_message(&value, 8, &patch);
+	put_bytes(&named, 1, path);
+	put_message(&named, 2, &value);
+	put_message(out, 2, &named);
+}
+
 void ks_protobuf_write_openapi(struct cox_buf *out, const struct cox_node *document)
 {
 	_cleanup_buf_ struct cox_buf info = COX_BUF_INIT, paths = COX_BUF_INIT;
@@ -433,6 +464,9 @@ void ks_protobuf_write_openapi(struct cox_buf *out, const struct cox_node *docum
 	put_bytes(&info, 1, cox_node_str(COX_GET(document, "info", "title")));
 	put_bytes(&info, 2, cox_node_str(COX_GET(document, "info", "version")));
 	put_message(out, 2, &info);
+	COX_DOC_MAP_EACH (COX_GET(document, "paths"), p, path, item) {
+		put_path(&paths, path, item);
+	}
 	put_message(out, 8, &paths);
 	COX_DOC_MAP_EACH (COX_GET(document, "definitions"), i, name, schema) {
 		put_named(&definitions, 1, name, schema);

@@ -8,8 +8,7 @@
 
 #include "common/kube/schema.h"
 
-#define KS_PROTOBUF	    "application/vnd.kubernetes.protobuf"
-#define KS_OPENAPI_PROTOBUF "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"
+#define KS_PROTOBUF "application/vnd.kubernetes.protobuf"
 
 /* An object in its envelope ("k8s\0", then runtime.Unknown). COX_UNIMPLEMENTED for a kind whose
  * field numbers are not known here, COX_INVALID_ARGUMENT for what is no such thing. Fields that are
