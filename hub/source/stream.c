@@ -121,15 +121,16 @@ static int connect_any(struct hub_fetch *f, struct stream *s, struct cox_error *
 	return r;
 }
 
-/* libgit2 1.5 follows redirects within a host whatever it is told. Credentials were given for this host, port and
- * scheme, and nothing leads us elsewhere; a redirect to another path there is harmless. */
+/* libgit2 1.5 follows redirects within a host whatever it is told. Credentials were given for this
+ * host, port and scheme, and nothing leads us elsewhere; another path there is harmless. */
 static int check_origin(struct hub_fetch *f, struct stream *s, struct cox_error *err)
 {
 	bool tls = f->url->scheme == HUB_URL_HTTPS;
-	int port = f->url->port ? f->url->port : tls ? 443 : 22;
+	char port[16];
 
-	if (strcasecmp(s->host, f->url->host ? f->url->host : "") == 0 && atoi(s->port) == port &&
-	    s->parent.encrypted == tls)
+	snprintf(port, sizeof(port), "%d", f->url->port ? f->url->port : tls ? 443 : 22);
+	if (strcasecmp(s->host, f->url->host ? f->url->host : "") == 0 &&
+	    strcmp(s->port, port) == 0 && s->parent.encrypted == tls)
 		return 0;
 	return cox_error(err, COX_FAILED_PRECONDITION,
 			 "the server redirects to '%s' port %s, which is not followed: use the "

@@ -419,8 +419,9 @@ GUESTBOOK_CLUSTERS = [
 ]
 
 
-def guestbook_manifests(repository, version, replicas=2):
-    """The demo's application: a Deployment, a Service, a ConfigMap, each in a file."""
+def guestbook_manifests(repository, version, replicas=2, ready_after="100ms"):
+    """The demo's application: a Deployment, a Service, a ConfigMap, each in a file. ready_after:
+    how long its simulated pods take to get ready."""
     repository.write("guestbook/deployment.yaml", f"""\
 apiVersion: apps/v1
 kind: Deployment
@@ -436,6 +437,7 @@ spec:
   template:
     metadata:
       labels: {{app: guestbook}}
+      annotations: {{kubesim.coxswain.dev/ready-after: {ready_after}}}
     spec:
       containers:
       - name: web
