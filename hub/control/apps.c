@@ -162,43 +162,13 @@ void control_app_set(struct control_app *a, struct cox_doc *doc)
 
 /* ---- is it allowed, and where does it go ---- */
 
-static bool same_server(const char *a, const char *b)
-{
-	size_t n = strlen(a), m = strlen(b);
-
-	while (n > 0 && a[n - 1] == '/')
-		n--;
-	while (m > 0 && b[m - 1] == '/')
-		m--;
-	return n == m && strncmp(a, b, n) == 0;
-}
-
-static const struct cox_node *cluster_by_server(struct hub_control *c, const char *server,
-						size_t *ret_n)
-{
-	const struct cox_node *found = NULL;
-
-	*ret_n = 0;
-	COX_MAP_EACH (&c->objects[HUB_CLUSTER], slot) {
-		const struct cox_node *root =
-			cox_doc_root(((struct control_object *)slot->value)->doc);
-
-		if (!same_server(cox_node_cstr(COX_GET(root, "spec", "server"), ""), server))
-			continue;
-		found = root;
-		++*ret_n;
-	}
-	return found;
-}
-
 /* ret_cluster: the Cluster, or NULL when the destination is the hub itself and nobody said which
  * cluster that is. */
 static int find_cluster(struct hub_control *c, const struct hub_destination *d,
 			const struct cox_node **ret_cluster, struct cox_error *err)
 {
-	const char *name = d->name;
+	const char *name = d->name, *by_server;
 	const struct control_object *o;
-	size_t n;
 
 	if (hub_destination_is_in_cluster(d)) {
 		name = c->options.in_cluster;
@@ -217,17 +187,19 @@ static int find_cluster(struct hub_control *c, const struct hub_destination *d,
 		*ret_cluster = cox_doc_root(o->doc);
 		return 0;
 	}
-	*ret_cluster = cluster_by_server(c, d->server, &n);
-	if (n == 0)
+	by_server = control_cluster_by_server(c, d->server);
+	if (!by_server)
 		return cox_error(err, COX_NOT_FOUND,
 				 "spec.destination: no registered cluster has the server '%s': "
 				 "`cox cluster add NAME --server %s` makes it known",
 				 d->server, d->server);
-	if (n > 1)
-		return cox_error(err, COX_FAILED_PRECONDITION,
-				 "spec.destination: %zu clusters have the server '%s': name one by "
-				 "spec.destination.name",
-				 n, d->server);
+	if (!*by_server)
+		return cox_error(
+			err, COX_FAILED_PRECONDITION,
+			"spec.destination: more than one cluster has the server '%s': name "
+			"one by spec.destination.name",
+			d->server);
+	*ret_cluster = cox_doc_root(control_object(c, HUB_CLUSTER, by_server)->doc);
 	return 0;
 }
 
@@ -392,6 +364,8 @@ static enum cox_queue_result look(struct control_app *a)
 		control_condition_set(&a->conditions, "UnknownError", err.message);
 		return COX_QUEUE_RETRY;
 	}
+	if (r > 0)
+		judge(a);
 	control_condition_set(&a->conditions, "UnknownError", NULL);
 	return COX_QUEUE_OK;
 }
@@ -412,6 +386,7 @@ enum cox_queue_result control_look_at_app(void *ctx, const char *key)
 		return COX_QUEUE_OK;
 	}
 	result = look(a);
+	a->stale = true;
 	control_rollout_dirty(c, a->owner);
 	return result;
 }

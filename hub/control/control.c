@@ -14,7 +14,7 @@ static void on_report(void *ctx, const char *cluster, const char *app_uid)
 	if (!a || c->stopping)
 		return;
 	control_history_note(c, a);
-	cox_queue_add(c->rollouts, a->owner);
+	control_rollout_news(a);
 }
 
 static void on_deleted(void *ctx, const char *cluster, const char *app_uid)
@@ -37,7 +37,7 @@ static void look_again(void *ctx, const char *cluster, const hub_assignment *a,
 	(void)cluster;
 	(void)t;
 	if (app)
-		cox_queue_add(c->rollouts, app->owner);
+		control_rollout_news(app);
 }
 
 static void on_cluster(void *ctx, const char *cluster)
@@ -117,6 +117,7 @@ int hub_control_new(const struct hub_control_options *options, struct hub_contro
 	if (!c->options.namespace)
 		c->options.namespace = "argocd";
 	cox_list_init(&c->watchers);
+	cox_list_init(&c->render_order);
 	r = make_parts(c, err);
 	if (r == 0)
 		r = load(c, err);
@@ -146,6 +147,8 @@ void hub_control_free(struct hub_control *c)
 	cox_pool_free(c->fetch_pool);
 	cox_pool_free(c->render_pool);
 	control_objects_fini(c);
+	control_renders_fini(c);
+	cox_map_fini(&c->servers);
 	control_rollouts_fini(c);
 	control_repos_fini(c);
 	cox_queue_free(c->sets);
@@ -177,7 +180,7 @@ void hub_control_stats(const struct hub_control *c, struct hub_control_stats *re
 {
 	struct cox_queue *const queues[] = {c->sets, c->apps, c->repo_queue, c->rollouts};
 
-	*ret_stats = (struct hub_control_stats){.renders = c->renders,
+	*ret_stats = (struct hub_control_stats){.renders = c->renders_total,
 						.render_failures = c->render_failures,
 						.resolves = c->resolves,
 						.resolve_failures = c->resolve_failures};

@@ -58,9 +58,12 @@ struct control_app {
 	char *cluster;			      /* resolved; NULL: unknown */
 	char *problem;			      /* why it cannot be assigned; NULL: it can */
 	bool looked;			      /* at this generation, by its controller */
+	bool stale;			      /* its assignment may have to say something else */
 	COX_VEC(struct control_repo *) repos; /* one a source */
 	struct control_rendered rendered;
-	struct render_job *job;
+	struct render_job *job; /* that it waits for, perhaps with others */
+	int64_t job_generation; /* of the spec that the job was asked for */
+	bool hard;		/* the next rendering takes nothing from before */
 	control_conditions conditions;
 	struct cox_doc *history; /* a list; NULL: empty */
 	char last_history[COX_UUID_TEXT];
@@ -82,7 +85,8 @@ struct control_line {
 	COX_VEC(struct cox_rollout *) past; /* oldest first */
 	char *next;			    /* revision that waits to take over; NULL: none */
 	struct cox_map members;		    /* key -> struct control_app: who moves with it */
-	bool dirty; /* an Application or the plan may be another one: look at all of it */
+	struct cox_map news; /* key -> the same: whom something was heard of since the last look */
+	bool dirty;	     /* an Application or the plan may be another one: look at all of it */
 };
 
 struct hub_control {
@@ -96,12 +100,16 @@ struct hub_control {
 	struct cox_map repos;		     /* key -> struct control_repo */
 	struct cox_map lines;		     /* owner -> struct control_line */
 	struct cox_map bundles;		     /* hex of what the store holds -> anything */
+	struct cox_map renders; /* what is rendered -> struct render_job: under way, or lately */
+	struct cox_list render_order; /* of those that are done, oldest first */
+	struct cox_map servers;	      /* spec.server -> its Cluster's name; "" for more than one */
+	bool servers_known;
 	struct cox_queue *sets, *apps, *repo_queue, *rollouts;
 	struct cox_list watchers;
 	struct cox_timer collect;
 	struct repo_sources *sources;
 	int64_t resource_version;
-	uint64_t renders, render_failures, resolves, resolve_failures;
+	uint64_t renders_total, render_failures, resolves, resolve_failures;
 	bool stopping;
 };
 
@@ -120,8 +128,8 @@ int control_objects_load(struct hub_control *c, struct cox_error *err);
 void control_objects_fini(struct hub_control *c);
 /* The keys of a kind at this moment; each the caller's: a walk that changes the map needs them. */
 void control_object_keys(struct hub_control *c, enum hub_kind kind, cox_strings *ret_keys);
-/* Something that Applications depend on changed: look at them all again. */
-void control_all_apps(struct hub_control *c);
+/* The name of the only Cluster with this server; "" when there are more; NULL: none. */
+const char *control_cluster_by_server(struct hub_control *c, const char *server);
 bool control_owned_by(const struct cox_node *object, const char *set_uid);
 
 /* ---- apps.c ---- */
@@ -159,12 +167,13 @@ void control_repos_reload(struct hub_control *c);
 
 /* ---- render.c ---- */
 
-/* Starts a rendering of the Application at the commits of its repos; the app is looked at again
- * when it is done. */
+/* Renders the Application at the commits of its repos. 0: under way, the app is looked at again
+ * when it is done; 1: the same was rendered before, rendered says what came of it. */
 int control_render_start(struct control_app *a, struct cox_error *err);
-/* The Application goes: what comes of its job is dropped. */
+/* The Application goes, or does not want it any more. */
 void control_render_abandon(struct control_app *a);
 bool control_render_is_current(const struct control_app *a);
+void control_renders_fini(struct hub_control *c);
 void control_rendered_fini(struct control_rendered *r);
 
 /* ---- sets.c ---- */
@@ -179,6 +188,8 @@ void control_rollouts_fini(struct hub_control *c);
 struct control_line *control_line(struct hub_control *c, const char *owner);
 /* Something that the owner's assignments depend on may have changed. */
 void control_rollout_dirty(struct hub_control *c, const char *owner);
+/* Something was heard of the application's cluster. */
+void control_rollout_news(struct control_app *a);
 void control_line_join(struct control_app *a);
 void control_line_leave(struct control_app *a);
 /* The application's target of the rollout that is under way; NULL: none. */

@@ -52,10 +52,54 @@ void control_object_keys(struct hub_control *c, enum hub_kind kind, cox_strings 
 		cox_vec_push(ret_keys, cox_strdup(slot->key));
 }
 
-void control_all_apps(struct hub_control *c)
+static void all_apps(struct hub_control *c)
 {
 	COX_MAP_EACH (&c->objects[HUB_APPLICATION], slot)
 		cox_queue_add(c->apps, slot->key);
+}
+
+/* Those that a changed Cluster may mean something to. */
+static void apps_of_cluster(struct hub_control *c, const char *name, const struct cox_node *cluster)
+{
+	const char *server = cox_node_cstr(COX_GET(cluster, "spec", "server"), "");
+
+	COX_MAP_EACH (&c->objects[HUB_APPLICATION], slot) {
+		const struct control_app *a = ((struct control_object *)slot->value)->app;
+
+		if (a->problem || !a->has_view || cox_streq(a->cluster, name) ||
+		    strcmp(a->view.destination.name, name) == 0 ||
+		    (*server && strcmp(a->view.destination.server, server) == 0))
+			cox_queue_add(c->apps, slot->key);
+	}
+}
+
+/* Without '/' at the end; the caller's. */
+static char *server_key(const char *server)
+{
+	size_t n = strlen(server);
+
+	while (n > 0 && server[n - 1] == '/')
+		n--;
+	return cox_strndup(server, n);
+}
+
+const char *control_cluster_by_server(struct hub_control *c, const char *server)
+{
+	_cleanup_free_ char *wanted = server_key(server);
+
+	if (!c->servers_known) {
+		cox_map_clear(&c->servers);
+		COX_MAP_EACH (&c->objects[HUB_CLUSTER], slot) {
+			const struct control_object *o = slot->value;
+			_cleanup_free_ char *key = server_key(
+				cox_node_cstr(COX_GET(cox_doc_root(o->doc), "spec", "server"), ""));
+
+			if (*key && cox_map_set(&c->servers, key, o->key))
+				cox_map_set(&c->servers, key, (void *)"");
+		}
+		c->servers_known = true;
+	}
+	return cox_map_get(&c->servers, wanted);
 }
 
 static void all_sets(struct hub_control *c)
@@ -95,11 +139,12 @@ static void changed(struct hub_control *c, enum hub_kind kind, const char *key,
 		cox_queue_add(c->sets, key);
 		break;
 	case HUB_CLUSTER:
+		c->servers_known = false;
 		all_sets(c);
-		control_all_apps(c);
+		apps_of_cluster(c, key, object);
 		break;
 	case HUB_APP_PROJECT:
-		control_all_apps(c);
+		all_apps(c);
 		break;
 	case HUB_SECRET:
 		control_repos_reload(c);

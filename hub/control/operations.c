@@ -218,8 +218,10 @@ int hub_control_refresh(struct hub_control *c, const char *namespace, const char
 
 	if (r < 0)
 		return r;
-	if (hard)
+	if (hard) {
 		a->rendered.generation = -1;
+		a->hard = true;
+	}
 	COX_VEC_EACH (&a->repos, repo)
 		cox_queue_add(c->repo_queue, (*repo)->key);
 	cox_queue_add(c->apps, a->key);

@@ -3,21 +3,27 @@
 #include "common/base/encode.h"
 #include "common/base/log.h"
 #include "common/crypto/digest.h"
+#include "common/doc/json.h"
 #include "hub/control/internal.h"
 #include "hub/render/bundle.h"
 #include "hub/source/tree.h"
 
 #include <stdio.h>
 
-/* While it is queued or runs, all of it belongs to the worker, but abandoned. */
+/* One rendering, for all Applications that ask for the same: the sources, their commits, and
+ * whether the hub's own kinds are taken out are its key, and all that hub_render reads. While it is
+ * queued or runs, what the worker needs belongs to the worker; the list of those who wait is the
+ * loop's. What was rendered lately is kept, so that a hundredth cluster costs nothing. */
 struct render_job {
 	struct cox_job job;
 	struct hub_control *control;
+	struct cox_list node; /* of control's render_order, once done */
+	char *key;	      /* in control's renders */
+	cox_strings waiting;  /* keys of Applications */
+	bool done;
+	/* in */
 	struct repo_sources *sources;
-	bool abandoned; /* the loop's */
-	char *key;	/* of the Application */
-	struct cox_doc *doc;
-	int64_t generation;
+	struct cox_doc *doc; /* an Application with these sources */
 	cox_strings commits;
 	bool split; /* the hub's own kinds are taken out: the destination is the hub's cluster */
 	/* out */
@@ -28,9 +34,13 @@ struct render_job {
 	cox_docs own;
 };
 
+#define KEEP_RENDERS 256
+
 static void job_free(struct render_job *j)
 {
+	cox_list_remove(&j->node);
 	cox_doc_unref(j->doc);
+	cox_strings_fini(&j->waiting);
 	cox_strings_fini(&j->commits);
 	cox_buf_fini(&j->row);
 	cox_docs_fini(&j->own);
@@ -140,20 +150,24 @@ static void keep_bundle(struct hub_control *c, const struct render_job *j)
 	cox_map_set(&c->bundles, hex, c);
 }
 
-static void take(struct control_app *a, struct render_job *j)
+static void keep_own(struct control_rendered *r, const struct render_job *j)
+{
+	COX_VEC_EACH (&j->own, doc)
+		cox_vec_push(&r->own, cox_doc_ref(*doc));
+}
+
+static void take(struct control_app *a, const struct render_job *j, int64_t generation)
 {
 	struct control_rendered *r = &a->rendered;
 
 	control_rendered_fini(r);
 	r->valid = true;
-	r->generation = j->generation;
-	r->commits = j->commits;
-	j->commits = (cox_strings){0};
+	r->generation = generation;
+	COX_VEC_EACH (&j->commits, commit)
+		cox_vec_push(&r->commits, cox_strdup(*commit));
 	if (r->commits.n > 0)
 		snprintf(r->revision, sizeof(r->revision), "%s", r->commits.items[0]);
-	a->control->renders++;
 	if (j->error.code) {
-		a->control->render_failures++;
 		r->error = cox_strdup(j->error.message);
 		cox_log_warn("cannot render", COX_KV("application", a->key),
 			     COX_KV("revision", r->revision), COX_KV_ERROR(&j->error));
@@ -161,42 +175,83 @@ static void take(struct control_app *a, struct render_job *j)
 	}
 	memcpy(r->digest, j->digest, sizeof(r->digest));
 	r->n_objects = j->n_objects;
-	r->own = j->own;
-	j->own = (cox_docs){0};
-	keep_bundle(a->control, j);
+	keep_own(r, j);
+}
+
+static void forget(struct hub_control *c, struct render_job *j)
+{
+	cox_map_remove(&c->renders, j->key);
+	job_free(j);
+}
+
+static void keep(struct hub_control *c, struct render_job *j)
+{
+	size_t n = 0;
+
+	cox_list_append(&c->render_order, &j->node);
+	COX_LIST_EACH(&c->render_order, node)
+	n++;
+	if (n > KEEP_RENDERS)
+		forget(c, COX_LIST_FIRST(&c->render_order, struct render_job, node));
 }
 
 static void done(void *arg, enum cox_job_outcome outcome)
 {
 	struct render_job *j = arg;
 	struct hub_control *c = j->control;
-	struct control_app *a = j->abandoned ? NULL : control_app(c, j->key);
 
-	if (a && a->job == j) {
+	j->done = true;
+	c->renders_total++;
+	c->render_failures += j->error.code != 0;
+	if (outcome == COX_JOB_DONE && !c->stopping && !j->error.code)
+		keep_bundle(c, j);
+	COX_VEC_EACH (&j->waiting, key) {
+		struct control_app *a = control_app(c, *key);
+
+		if (!a || a->job != j)
+			continue;
 		a->job = NULL;
 		/* What was rendered stands even when something newer is known already: it is
 		 * compared with the world again by the look that follows. */
 		if (outcome == COX_JOB_DONE && !c->stopping)
-			take(a, j);
+			take(a, j, a->job_generation);
 		if (!c->stopping)
-			cox_queue_add(c->apps, j->key);
+			cox_queue_add(c->apps, *key);
 	}
-	job_free(j);
+	cox_strings_fini(&j->waiting);
+	cox_buf_fini(&j->row);
+	/* A failure may pass: a disk that was full, a mirror that was damaged. */
+	if (outcome == COX_JOB_DONE && !c->stopping && !j->error.code)
+		keep(c, j);
+	else
+		forget(c, j);
 }
 
-int control_render_start(struct control_app *a, struct cox_error *err)
+/* Everything that the outcome depends on. The caller's. */
+static char *key_of(const struct control_app *a, bool split)
+{
+	struct cox_buf key = COX_BUF_INIT;
+
+	cox_buf_putc(&key, split ? 's' : '-');
+	for (size_t i = 0; i < a->repos.n; i++) {
+		cox_buf_printf(&key, "\n%s\n", a->repos.items[i]->commit);
+		cox_json_write_canonical(&key, a->view.sources.items[i].node);
+	}
+	return cox_buf_take(&key);
+}
+
+static int start(struct control_app *a, char *key_taken, bool split, struct cox_error *err)
 {
 	struct hub_control *c = a->control;
 	struct render_job *j = cox_new(struct render_job);
 	int r;
 
 	j->control = c;
+	j->key = key_taken;
+	cox_list_init(&j->node);
 	j->sources = c->sources;
-	j->key = cox_strdup(a->key);
 	j->doc = cox_doc_ref(a->view.doc);
-	j->generation = a->generation;
-	j->split = hub_destination_is_in_cluster(&a->view.destination) ||
-		   (a->cluster && cox_streq(a->cluster, c->options.in_cluster));
+	j->split = split;
 	COX_VEC_EACH (&a->repos, repo)
 		cox_vec_push(&j->commits, cox_strdup((*repo)->commit));
 	r = cox_pool_submit(c->render_pool, &j->job, work, done, j, err);
@@ -204,15 +259,53 @@ int control_render_start(struct control_app *a, struct cox_error *err)
 		job_free(j);
 		return r;
 	}
+	cox_map_set(&c->renders, j->key, j);
+	cox_vec_push(&j->waiting, cox_strdup(a->key));
+	a->job = j;
+	return 0;
+}
+
+int control_render_start(struct control_app *a, struct cox_error *err)
+{
+	struct hub_control *c = a->control;
+	bool split = hub_destination_is_in_cluster(&a->view.destination) ||
+		     (a->cluster && cox_streq(a->cluster, c->options.in_cluster));
+	_cleanup_free_ char *key = key_of(a, split);
+	struct render_job *j = cox_map_get(&c->renders, key);
+	char hex[2 * HUB_DIGEST_BYTES + 1];
+
+	if (j && j->done && a->hard) {
+		forget(c, j);
+		j = NULL;
+	}
+	a->hard = false;
+	a->job_generation = a->generation;
+	if (j && j->done) {
+		cox_hex_encode(j->digest, sizeof(j->digest), hex);
+		/* The bundle may have been collected since. */
+		if (cox_map_has(&c->bundles, hex)) {
+			take(a, j, a->generation);
+			return 1;
+		}
+		forget(c, j);
+		j = NULL;
+	}
+	if (!j)
+		return start(a, TAKE(key), split, err);
+	cox_vec_push(&j->waiting, cox_strdup(a->key));
 	a->job = j;
 	return 0;
 }
 
 void control_render_abandon(struct control_app *a)
 {
-	if (!a->job)
-		return;
-	a->job->abandoned = true;
-	cox_job_cancel(&a->job->job);
+	/* Others may wait for it; it finds out by itself that this one does not any more. */
 	a->job = NULL;
+}
+
+void control_renders_fini(struct hub_control *c)
+{
+	COX_LIST_EACH(&c->render_order, node)
+	job_free(COX_LIST_ENTRY(node, struct render_job, node));
+	cox_map_fini(&c->renders);
 }

@@ -32,6 +32,7 @@ static void line_free(void *p)
 		cox_rollout_free(*r);
 	cox_vec_fini(&l->past);
 	cox_map_fini(&l->members);
+	cox_map_fini(&l->news);
 	free(l->next);
 	free(l->owner);
 	free(l);
@@ -48,6 +49,12 @@ void control_rollout_dirty(struct hub_control *c, const char *owner)
 	cox_queue_add(c->rollouts, owner);
 }
 
+void control_rollout_news(struct control_app *a)
+{
+	cox_map_set(&control_line(a->control, a->owner)->news, a->key, a);
+	cox_queue_add(a->control->rollouts, a->owner);
+}
+
 void control_line_join(struct control_app *a)
 {
 	cox_map_set(&control_line(a->control, a->owner)->members, a->key, a);
@@ -61,6 +68,7 @@ void control_line_leave(struct control_app *a)
 	if (!l || a->control->stopping)
 		return;
 	cox_map_remove(&l->members, a->key);
+	cox_map_remove(&l->news, a->key);
 	control_rollout_dirty(a->control, a->owner);
 }
 
@@ -383,6 +391,15 @@ static void set_next(struct look *l, const char *revision)
 	l->changed = true;
 }
 
+/* Everybody has said what they want; nobody moves on half of a revision. */
+static bool all_settled(const struct look *l)
+{
+	COX_MAP_EACH (&l->line->members, slot)
+		if (!control_app_is_deleting(slot->value) && !control_app_is_settled(slot->value))
+			return false;
+	return true;
+}
+
 /* Compares what the Applications want now with what is pinned. */
 static void consider(struct look *l)
 {
@@ -390,20 +407,15 @@ static void consider(struct look *l)
 	members v = {0};
 	_cleanup_free_ char *revision = NULL;
 	int64_t again_ms = INT64_MAX;
-	bool settled = true;
 
-	COX_MAP_EACH (&l->line->members, slot) {
-		const struct control_app *a = slot->value;
-
-		if (control_app_is_deleting(a))
-			continue;
-		settled = settled && control_app_is_settled(a);
-		cox_vec_push(&v, member_of(l, a));
-	}
+	if (!all_settled(l))
+		return;
+	COX_MAP_EACH (&l->line->members, slot)
+		if (!control_app_is_deleting(slot->value))
+			cox_vec_push(&v, member_of(l, slot->value));
 	revision = revision_of(&v);
-	if (!settled || pins(l, current, &v)) {
-		if (settled)
-			set_next(l, NULL);
+	if (pins(l, current, &v)) {
+		set_next(l, NULL);
 	} else if (!has_planned(l, &v)) {
 		if (current && current->phase == COX_ROLLOUT_PROGRESSING) {
 			retire(l);
@@ -476,9 +488,10 @@ static void refresh_assignments(struct look *l)
 		const hub_assignment *have;
 		const uint8_t *digest;
 
-		if (control_app_is_deleting(a) || !a->has_view || !a->cluster || a->problem ||
-		    !a->rendered.valid)
+		if (!a->stale || control_app_is_deleting(a) || !a->has_view || !a->cluster ||
+		    a->problem || !a->rendered.valid)
 			continue;
+		a->stale = false;
 		have = hub_fleet_assignment(l->c->fleet, a->cluster, a->uid);
 		if (!have && a->rendered.error)
 			continue;
@@ -509,17 +522,20 @@ enum cox_queue_result control_look_at_rollout(void *ctx, const char *owner)
 			 .line = control_line(c, owner),
 			 .batch = hub_batch_new(),
 			 .now_ms = cox_clock_wall_ms()};
+	const struct cox_rollout *before;
 	bool known = plan_of(&l);
 
 	if (l.line->current && l.line->current->phase == COX_ROLLOUT_PROGRESSING) {
 		if (l.line->dirty)
 			drop_gone(&l);
-		COX_MAP_EACH (&l.line->members, slot)
+		COX_MAP_EACH (l.line->dirty ? &l.line->members : &l.line->news, slot)
 			feed(&l, slot->value);
 	}
+	cox_map_clear(&l.line->news);
+	before = l.line->current;
 	if (known && (l.line->dirty || l.line->next))
 		consider(&l);
-	if (l.line->current && l.line->current->phase == COX_ROLLOUT_PROGRESSING)
+	if (l.line->current && l.line->current != before)
 		COX_MAP_EACH (&l.line->members, slot)
 			feed(&l, slot->value);
 	step(&l);

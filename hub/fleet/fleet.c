@@ -68,10 +68,22 @@ static void message_free(void *message)
 		protobuf_c_message_free_unpacked(message, NULL);
 }
 
+/* Keeps the index of who has the assignment of an application. */
+static void index_entry(struct fleet_member *m, const struct fleet_entry *e, bool gone)
+{
+	struct hub_fleet *f = m->fleet;
+
+	if (!gone && fleet_entry_assignment(e))
+		cox_map_set(&f->assigned, e->uid, m);
+	else if (cox_map_get(&f->assigned, e->uid) == m)
+		cox_map_remove(&f->assigned, e->uid);
+}
+
 static void change_set(struct fleet_member *m, struct fleet_entry *e, fleet_change *change_taken)
 {
 	message_free(e->change);
 	e->change = change_taken;
+	index_entry(m, e, false);
 	cox_list_remove(&e->node);
 	cox_list_append(&m->order, &e->node);
 }
@@ -88,6 +100,7 @@ static struct fleet_entry *entry_new(struct fleet_member *m, const char *uid)
 
 void fleet_entry_free(struct fleet_member *m, struct fleet_entry *e)
 {
+	index_entry(m, e, true);
 	cox_map_remove(&m->entries, e->uid);
 	cox_list_remove(&e->node);
 	message_free(e->change);
@@ -207,10 +220,9 @@ const hub_tombstone *hub_fleet_tombstone(const struct hub_fleet *f, const char *
 
 const char *hub_fleet_cluster_of(const struct hub_fleet *f, const char *app_uid)
 {
-	COX_MAP_EACH (&f->members, slot)
-		if (fleet_entry_assignment(fleet_entry(slot->value, app_uid)))
-			return slot->key;
-	return NULL;
+	const struct fleet_member *m = cox_map_get(&f->assigned, app_uid);
+
+	return m ? m->name : NULL;
 }
 
 void hub_fleet_each_of(const struct hub_fleet *f, const char *cluster,
@@ -609,6 +621,7 @@ void hub_fleet_free(struct hub_fleet *f)
 	cox_loop_unsend(f->loop, &f->flush);
 	hub_batch_free(f->reports);
 	cox_map_fini_values(&f->members, member_free);
+	cox_map_fini(&f->assigned);
 	fleet_cache_fini(f);
 	cox_key_free(f->hub_key);
 	cox_key_free(f->agents_key);

@@ -57,7 +57,8 @@ struct hub_fleet {
 	void *ctx;
 	struct cox_loop *loop;
 	struct hub_store *store;
-	struct cox_map members; /* name -> struct fleet_member */
+	struct cox_map members;	 /* name -> struct fleet_member */
+	struct cox_map assigned; /* uid -> the struct fleet_member that has the assignment */
 	struct cox_rpc_endpoint endpoint;
 	struct cox_rpc_server *server;
 	char *address;

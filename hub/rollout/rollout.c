@@ -20,6 +20,7 @@ void cox_rollout_free(struct cox_rollout *r)
 	COX_VEC_EACH (&r->targets, t)
 		target_fini(t);
 	cox_vec_fini(&r->targets);
+	cox_map_fini(&r->by_uid);
 	cox_rollout_plan_fini(&r->plan);
 	free(r->owner);
 	free(r->revision);
@@ -73,15 +74,22 @@ struct cox_rollout *cox_rollout_new(const struct cox_rollout_spec *spec, int64_t
 	for (size_t i = 0; i < spec->n_members; i++)
 		cox_vec_push(&r->targets, target_from(&r->plan, &spec->members[i], now_ms));
 	cox_vec_sort(&r->targets, by_name);
+	rollout_index(r);
 	return r;
+}
+
+void rollout_index(struct cox_rollout *r)
+{
+	cox_map_clear(&r->by_uid);
+	for (size_t i = 0; i < r->targets.n; i++)
+		cox_map_set(&r->by_uid, r->targets.items[i].uid, (void *)(i + 1));
 }
 
 static struct cox_rollout_target *find(struct cox_rollout *r, const char *uid)
 {
-	COX_VEC_EACH (&r->targets, t)
-		if (strcmp(t->uid, uid) == 0)
-			return t;
-	return NULL;
+	size_t i = (size_t)cox_map_get(&r->by_uid, uid);
+
+	return i ? &r->targets.items[i - 1] : NULL;
 }
 
 const struct cox_rollout_target *cox_rollout_find(const struct cox_rollout *r, const char *uid)
@@ -201,17 +209,15 @@ int cox_rollout_note(struct cox_rollout *r, const char *uid, const char *message
 
 int cox_rollout_remove(struct cox_rollout *r, const char *uid, int64_t now_ms)
 {
+	struct cox_rollout_target *t = find(r, uid);
+
 	(void)now_ms;
-	if (r->phase != COX_ROLLOUT_PROGRESSING)
+	if (!t || r->phase != COX_ROLLOUT_PROGRESSING)
 		return 0;
-	for (size_t i = 0; i < r->targets.n; i++) {
-		if (strcmp(r->targets.items[i].uid, uid) != 0)
-			continue;
-		target_fini(&r->targets.items[i]);
-		cox_vec_remove(&r->targets, i);
-		return 1;
-	}
-	return 0;
+	target_fini(t);
+	cox_vec_remove(&r->targets, (size_t)(t - r->targets.items));
+	rollout_index(r);
+	return 1;
 }
 
 /* ---- waves ---- */

@@ -34,6 +34,7 @@
 #ifndef COX_HUB_ROLLOUT_ROLLOUT_H
 #define COX_HUB_ROLLOUT_ROLLOUT_H
 
+#include "common/base/map.h"
 #include "common/base/rand.h"
 #include "common/base/vec.h"
 #include "common/doc/doc.h"
@@ -129,6 +130,7 @@ struct cox_rollout {
 	int64_t started_ms, finished_ms;
 	struct cox_rollout_plan plan;
 	COX_VEC(struct cox_rollout_target) targets; /* by name */
+	struct cox_map by_uid;			    /* uid -> index + 1 */
 };
 
 /* What the shell knows of a target when a rollout starts. Borrowed. */

@@ -212,6 +212,7 @@ int cox_rollout_from_node(const struct cox_node *node, struct cox_rollout **ret_
 		ret = target_from(cox_node_at(targets, i), r, err);
 	if (ret < 0)
 		return ret;
+	rollout_index(r);
 	*ret_rollout = TAKE(r);
 	return 0;
 }
