@@ -173,12 +173,24 @@ def random_scalars(rng, n):
     return sorted(out)
 
 
+def has_kustomize_5():
+    """Older ones read YAML in other ways, and old kubectls carry version 2 without saying so."""
+    out = run("kubectl", "version", "--client", "-o", "json")
+    version = "" if isinstance(out, Refused) else json.loads(out).get("kustomizeVersion", "")
+    return bool(re.match(r"v([5-9]|\d\d)", version))
+
+
 def check_bodies(reader, folder, bodies):
     n_same = 0
+    schemas = {"kubernetes": lambda body: loaded_by_kubectl(folder, body)}
+    if has_kustomize_5():
+        schemas["kustomize"] = lambda body: built_by_kustomize(folder, reader, body)
+    else:
+        print("this kubectl carries no kustomize 5: only its loader for manifests is compared")
     for name, body in bodies:
-        ours = ask(reader, [("kubernetes", manifest(body)), ("kustomize", manifest(body))])
-        theirs = [loaded_by_kubectl(folder, body), built_by_kustomize(folder, reader, body)]
-        for schema, mine, other in zip(("kubernetes", "kustomize"), ours, theirs):
+        ours = ask(reader, [(schema, manifest(body)) for schema in schemas])
+        theirs = [other(body) for other in schemas.values()]
+        for schema, mine, other in zip(schemas, ours, theirs):
             if isinstance(other, Refused) or isinstance(mine, Refused):
                 # We refuse duplicate keys, foreign tags and bad UTF-8 on purpose; Kustomize, keys
                 # that are numbers.
@@ -192,7 +204,7 @@ def check_bodies(reader, folder, bodies):
                 sys.exit("%s as %s:\n  kubectl: %s\n  ours:    %s" %
                          (name, schema, json.dumps(other), json.dumps(mine[0]["data"])))
             n_same += 1
-    print("%d of %d texts compared equal" % (n_same, 2 * len(bodies)))
+    print("%d of %d texts compared equal" % (n_same, len(schemas) * len(bodies)))
     if n_same < 30:
         sys.exit("too few of them could be compared")
 
