@@ -17,7 +17,7 @@ struct config {
 	char *advertise, *http_cert, *http_key;
 	cox_strings allow_net, agents_names;
 	bool allow_file_repos, restored;
-	int64_t poll_ms, agent_cert_ms, pending_per_address, joins_per_second;
+	int64_t poll_ms, agent_cert_ms, pending_per_address;
 };
 
 #define AT(field) offsetof(struct config, field)
@@ -49,8 +49,6 @@ static const struct cox_option rows[] = {
 	 "how long an agent's certificate is valid", "8760h"},
 	{"agents-per-address", 0, COX_OPT_INT, AT(pending_per_address), "N",
 	 "handshakes that one address may have under way", "64"},
-	{"joins-per-second", 0, COX_OPT_INT, AT(joins_per_second), "N",
-	 "agents that may join from one address, after the first 32", "1"},
 	{"restored", 0, COX_OPT_BOOL, AT(restored), NULL,
 	 "the state is an older copy: raise the epoch once", .no_env = true},
 	{"config", 'c', COX_OPT_STRING, AT(config), "FILE", "YAML with these flags as keys"},
@@ -187,9 +185,7 @@ static int open_parts(struct hub *h, struct cox_error *err)
 					  .names = &c->agents_names,
 					  .cert_lifetime_ms = c->agent_cert_ms,
 					  .max_pending_per_address =
-						  (uint32_t)c->pending_per_address,
-					  .enrol_interval_ms =
-						  (uint32_t)(1000 / c->joins_per_second)}},
+						  (uint32_t)c->pending_per_address}},
 			&h->control, err);
 	if (r == 0)
 		r = hub_web_new(&(struct hub_web_options){.loop = h->loop,
@@ -252,8 +248,6 @@ int main(int argc, char **argv)
 		r = cox_error(&err, COX_INVALID_ARGUMENT, "'%s' is no flag", args.items[0]);
 	if (r == 0 && !hub.config.state)
 		r = cox_error(&err, COX_INVALID_ARGUMENT, "--state DIR is needed");
-	if (r == 0 && (hub.config.joins_per_second < 1 || hub.config.joins_per_second > 1000))
-		r = cox_error(&err, COX_INVALID_ARGUMENT, "--joins-per-second: 1 to 1000");
 	if (r == 0)
 		r = cox_log_level_parse(hub.config.log_level, &level, &err);
 	if (r == 0)
