@@ -17,7 +17,7 @@ struct config {
 	char *advertise, *http_cert, *http_key;
 	cox_strings allow_net, agents_names;
 	bool allow_file_repos, restored;
-	int64_t poll_ms, agent_cert_ms, pending_per_address;
+	int64_t poll_ms, agent_cert_ms, pending_per_address, join_interval_ms, join_burst;
 };
 
 #define AT(field) offsetof(struct config, field)
@@ -49,6 +49,10 @@ static const struct cox_option rows[] = {
 	 "how long an agent's certificate is valid", "8760h"},
 	{"agents-per-address", 0, COX_OPT_INT, AT(pending_per_address), "N",
 	 "handshakes that one address may have under way", "64"},
+	{"join-interval", 0, COX_OPT_DURATION, AT(join_interval_ms), "DURATION",
+	 "one address may try to join so often", "1s"},
+	{"join-burst", 0, COX_OPT_INT, AT(join_burst), "N",
+	 "so many joins at once from an address that was quiet", "32"},
 	{"restored", 0, COX_OPT_BOOL, AT(restored), NULL,
 	 "the state is an older copy: raise the epoch once", .no_env = true},
 	{"config", 'c', COX_OPT_STRING, AT(config), "FILE", "YAML with these flags as keys"},
@@ -185,7 +189,9 @@ static int open_parts(struct hub *h, struct cox_error *err)
 					  .names = &c->agents_names,
 					  .cert_lifetime_ms = c->agent_cert_ms,
 					  .max_pending_per_address =
-						  (uint32_t)c->pending_per_address}},
+						  (uint32_t)c->pending_per_address,
+					  .enrol_interval_ms = (uint32_t)c->join_interval_ms,
+					  .enrol_burst = (uint32_t)c->join_burst}},
 			&h->control, err);
 	if (r == 0)
 		r = hub_web_new(&(struct hub_web_options){.loop = h->loop,

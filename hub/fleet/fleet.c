@@ -558,12 +558,13 @@ static int serve(struct hub_fleet *f, struct cox_error *err)
 	};
 	r = cox_rpc_server_new(
 		&f->endpoint,
-		&(struct cox_rpc_server_options){.listen = f->options.listen,
-						 .tls = tls,
-						 .max_pending_per_address =
-							 f->options.max_pending_per_address,
-						 .enrol_interval_ms = f->options.enrol_interval_ms,
-						 .enrol_burst = ENROL_BURST},
+		&(struct cox_rpc_server_options){
+			.listen = f->options.listen,
+			.tls = tls,
+			.max_pending_per_address = f->options.max_pending_per_address,
+			.enrol_interval_ms = f->options.enrol_interval_ms,
+			.enrol_burst =
+				f->options.enrol_burst ? f->options.enrol_burst : ENROL_BURST},
 		&events, f, &f->server, err);
 	if (r < 0)
 		return r;
