@@ -39,7 +39,9 @@ struct agent_entry {
 	bool owned;	/* in the inventory */
 	bool evaluated; /* live and what follows are known */
 	bool live, marked;
-	bool shared; /* another application's mark is on it */
+	bool foreign;	     /* kubectl or Argo CD own fields of it */
+	bool target_differs; /* Git wants it otherwise than the sync digest has it */
+	bool shared;	     /* another application's mark is on it */
 	bool ignore_health;
 	bool fetching;
 	bool deleting; /* its deletion was asked for, for a tombstone */
@@ -101,7 +103,9 @@ struct agent_app {
 	agent_tombstone *tombstone;   /* or NULL */
 	uint64_t epoch, generation;
 	uint8_t digest
-		[COX_SHA256_BYTES];    /* compared with: sync digest, else target's; zeros: none */
+		[COX_SHA256_BYTES]; /* compared with: sync digest, else target's; zeros: none */
+	uint8_t target[COX_SHA256_BYTES]; /* what Git wants */
+	bool target_compared;
 	bool built;		       /* the entries are those of digest */
 	struct cox_error build_error;  /* code 0: none */
 	struct cox_error bundle_error; /* why the bundle cannot be fetched */
@@ -191,6 +195,8 @@ int agent_app_hold(struct agent_app *app, const uint8_t digest[COX_SHA256_BYTES]
 		   struct agent_holder **ret_holder, struct cox_error *err);
 struct agent_holder *agent_holder_ref(struct agent_holder *h);
 void agent_holder_unref(struct agent_holder *h);
+/* Marks what Git wants otherwise than the cluster shall have it, while the target waits. */
+void agent_app_compare_target(struct agent_app *app);
 /* Makes the entries those of app->digest. */
 void agent_app_build(struct agent_app *app);
 

@@ -128,6 +128,29 @@ static void drop_unwanted(struct agent_app *app, const struct agent_desired *des
 	cox_vec_fini(&gone);
 }
 
+void agent_app_compare_target(struct agent_app *app)
+{
+	struct agent_holder *h = NULL;
+	bool same = memcmp(app->target, app->digest, COX_SHA256_BYTES) == 0;
+
+	if (app->target_compared || !app->built)
+		return;
+	if (!same && agent_app_hold(app, app->target, &h, NULL) < 0)
+		return; /* not here yet */
+	COX_MAP_EACH (&app->entries, slot) {
+		struct agent_entry *entry = slot->value;
+		const struct agent_object *o =
+			h ? agent_desired_find(&h->desired, entry->key_text) : NULL;
+		bool differs = !same && (!o || hash_of(o) != entry->hash);
+
+		if (entry->target_differs != differs)
+			entry->report = true;
+		entry->target_differs = differs;
+	}
+	agent_holder_unref(h);
+	app->target_compared = true;
+}
+
 void agent_app_build(struct agent_app *app)
 {
 	struct agent_holder *h = NULL;
@@ -149,6 +172,7 @@ void agent_app_build(struct agent_app *app)
 		cox_vec_push(&app->warnings, cox_strdup(*text));
 	agent_holder_unref(h);
 	app->built = true;
+	app->target_compared = false;
 	app->want_full = true;
 	agent_app_observe(app);
 }

@@ -290,6 +290,8 @@ static void set_compared_digest(struct agent_app *app)
 	uint8_t digest[COX_SHA256_BYTES];
 	const agent_assignment *a = app->assignment;
 
+	cox_stamp_set_digest(app->target, a->target_digest.data, a->target_digest.len);
+	app->target_compared = false;
 	cox_stamp_set_digest(digest, a->sync_digest.data, a->sync_digest.len);
 	if (!agent_digest_is_set(digest))
 		cox_stamp_set_digest(digest, a->target_digest.data, a->target_digest.len);
@@ -301,18 +303,20 @@ static void set_compared_digest(struct agent_app *app)
 	}
 }
 
-static void need_bundle(struct agent_app *app)
+/* The bundles that the application needs and that are not here: what it compares with, what its
+ * operation syncs to, and what Git wants, so that it is here when its wave comes. */
+static void each_missing(const struct agent_app *app,
+			 void (*each)(void *ctx, const uint8_t digest[COX_SHA256_BYTES]), void *ctx)
 {
-	struct agent_engine *e = app->engine;
-
-	if (app->assignment && agent_digest_is_set(app->digest) &&
-	    !agent_store_has_bundle(e->o.store, app->digest))
-		e->o.want_bundle(e->o.ctx, app->digest);
 	const agent_operation_spec *op = app->assignment ? app->assignment->operation : NULL;
+	const uint8_t *digests[] = {app->digest, app->target,
+				    op && op->digest.len == COX_SHA256_BYTES ? op->digest.data
+									     : NULL};
 
-	if (op && op->digest.len == COX_SHA256_BYTES &&
-	    !agent_store_has_bundle(e->o.store, op->digest.data))
-		e->o.want_bundle(e->o.ctx, op->digest.data);
+	for (size_t i = 0; app->assignment && !app->tombstone && i < COX_ARRAY_LEN(digests); i++)
+		if (digests[i] && agent_digest_is_set(digests[i]) &&
+		    !agent_store_has_bundle(app->engine->o.store, digests[i]))
+			each(ctx, digests[i]);
 }
 
 static bool same_text(const char *a, const char *b)
@@ -377,7 +381,7 @@ static void set_assignment(struct agent_app *app, agent_assignment *a)
 		coxswain__assignment__v1__assignment__free_unpacked(old, NULL);
 	app->changed_since = true;
 	app->dirty = true;
-	need_bundle(app);
+	each_missing(app, app->engine->o.want_bundle, app->engine->o.ctx);
 	agent_engine_queue(app);
 }
 
@@ -626,18 +630,8 @@ void agent_engine_each_missing(struct agent_engine *e,
 			       void (*each)(void *ctx, const uint8_t digest[COX_SHA256_BYTES]),
 			       void *ctx)
 {
-	COX_MAP_EACH (&e->apps, slot) {
-		const struct agent_app *app = slot->value;
-		const agent_operation_spec *op =
-			app->assignment ? app->assignment->operation : NULL;
-
-		if (app->assignment && !app->tombstone && agent_digest_is_set(app->digest) &&
-		    !agent_store_has_bundle(e->o.store, app->digest))
-			each(ctx, app->digest);
-		if (op && op->digest.len == COX_SHA256_BYTES &&
-		    !agent_store_has_bundle(e->o.store, op->digest.data))
-			each(ctx, op->digest.data);
-	}
+	COX_MAP_EACH (&e->apps, slot)
+		each_missing(slot->value, each, ctx);
 }
 
 int agent_engine_refresh(struct agent_engine *e, const char *app_uid, struct cox_error *err)
@@ -827,6 +821,7 @@ static void reconcile(struct agent_app *app)
 	if (!app->assignment)
 		return;
 	agent_app_build(app);
+	agent_app_compare_target(app);
 	agent_app_observe(app);
 	if (app->operation)
 		agent_operation_step(app);

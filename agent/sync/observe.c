@@ -1,5 +1,6 @@
 /* Watches, and what they mean for the objects of applications. */
 #include "agent/sync/app.h"
+#include "agent/sync/migrate.h"
 
 #include "agent/compare/compare.h"
 #include "common/doc/json.h"
@@ -289,6 +290,7 @@ static void evaluate_live(struct agent_entry *entry, struct cox_doc *live)
 	entry->live = true;
 	entry->marked = agent_is_marked(root, entry->app->uid);
 	entry->shared = is_shared(entry, root);
+	entry->foreign = agent_migrate_is_needed(root);
 	entry->ignore_health = cox_str_is(
 		cox_meta_annotation(root, "argocd.argoproj.io/ignore-healthcheck"), "true");
 	cox_health_assess(root, &health);

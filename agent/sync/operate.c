@@ -4,6 +4,7 @@
  *            \          \-> pause -> run (retry)
  * Durable before the first effect; every object is in the inventory before it is applied. */
 #include "agent/sync/app.h"
+#include "agent/sync/migrate.h"
 
 #include "common/base/clock.h"
 #include "common/base/limits.h"
@@ -467,6 +468,88 @@ static char *answer_text(const struct cox_kube_answer *answer)
 				     : cox_strdup(answer->error->message);
 }
 
+/* ---- moving ownership ---- */
+
+static void migrated(struct agent_call *call, const struct cox_kube_answer *answer);
+static void applied(struct agent_call *call, const struct cox_kube_answer *answer);
+static void task_failed(struct agent_operation *op, size_t i, const struct cox_kube_answer *answer);
+static struct agent_call *send_apply(struct agent_operation *op, size_t i, bool dry_run,
+				     void (*done)(struct agent_call *,
+						  const struct cox_kube_answer *));
+
+static void owner_seen(struct agent_call *call, const struct cox_kube_answer *answer)
+{
+	struct agent_operation *op = call->app->operation;
+
+	if (!op)
+		return;
+	op->n_in_flight--;
+	agent_engine_queue(call->app);
+	if (answer->error->code != COX_OK && answer->reason != COX_KUBE_NOT_FOUND) {
+		task_failed(op, call->task, answer);
+		return;
+	}
+	const struct cox_node *live =
+		answer->error->code == COX_OK ? cox_doc_root(answer->doc) : NULL;
+
+	if (!live || !agent_migrate_is_needed(live)) {
+		send_apply(op, call->task, false, applied);
+		return;
+	}
+	const struct agent_task *t = &op->plan.tasks.items[call->task];
+	_cleanup_doc_ struct cox_doc *patch = agent_migrate_patch(live);
+	_cleanup_free_ char *namespace = cox_str_dup(t->key.namespace);
+	_cleanup_free_ char *name = cox_str_dup(t->key.name);
+	struct agent_call *next = agent_call_new(call->app, t->key_text, migrated);
+
+	next->task = call->task;
+	next->tries = call->tries;
+	op->n_in_flight++;
+	next->call = cox_kube_patch(
+		call->engine->o.kube, agent_engine_resource_of(call->engine, t->key, t->version),
+		namespace, name, COX_PATCH_JSON, cox_doc_root(patch),
+		&(struct cox_kube_write_options){.field_manager = AGENT_MANAGER}, agent_call_done,
+		next);
+}
+
+/* Looks who owns what, makes it ours, then applies. */
+static bool send_migration(struct agent_operation *op, size_t i, int tries)
+{
+	const struct agent_task *t = &op->plan.tasks.items[i];
+	const struct cox_kube_resource *r =
+		agent_engine_resource_of(engine_of(op), t->key, t->version);
+	_cleanup_free_ char *namespace = cox_str_dup(t->key.namespace);
+	_cleanup_free_ char *name = cox_str_dup(t->key.name);
+
+	if (!r)
+		return false;
+	struct agent_call *call = agent_call_new(op->app, t->key_text, owner_seen);
+
+	call->task = i;
+	call->tries = tries;
+	op->n_in_flight++;
+	call->call = cox_kube_get(engine_of(op)->o.kube, r, namespace, name, agent_call_done, call);
+	return true;
+}
+
+static void migrated(struct agent_call *call, const struct cox_kube_answer *answer)
+{
+	struct agent_operation *op = call->app->operation;
+
+	if (!op)
+		return;
+	op->n_in_flight--;
+	agent_engine_queue(call->app);
+	if (answer->error->code == COX_OK)
+		send_apply(op, call->task, false, applied);
+	else if (answer->reason == COX_KUBE_CONFLICT && call->tries < PRUNE_TRIES)
+		send_migration(op, call->task, call->tries + 1);
+	else
+		task_failed(op, call->task, answer);
+}
+
+/* ---- applying one ---- */
+
 static struct agent_call *send_apply(struct agent_operation *op, size_t i, bool dry_run,
 				     void (*done)(struct agent_call *,
 						  const struct cox_kube_answer *))
@@ -781,9 +864,16 @@ static void start_tasks(struct agent_operation *op, size_t begin, size_t finish_
 	for (size_t i = begin; i < finish_at; i++) {
 		struct agent_task *t = &op->plan.tasks.items[i];
 
+		const struct agent_entry *entry = cox_map_get(&op->app->entries, t->key_text);
+		bool sent = true;
+
 		if (t->action == AGENT_ACTION_PRUNE)
 			send_prune(op, i, 0);
-		else if (!send_apply(op, i, false, applied))
+		else if (entry && entry->live && entry->foreign)
+			sent = send_migration(op, i, 0);
+		else
+			sent = send_apply(op, i, false, applied) != NULL;
+		if (!sent)
 			agent_plan_failed(&op->plan, i, "the cluster does not have this kind yet");
 	}
 }

@@ -167,6 +167,8 @@ static status_msg *status_of(struct cox_arena *arena, const struct agent_entry *
 	m->key = key_of(arena, entry->key, entry->version);
 	m->sync = entry->evaluated ? (Coxswain__Report__V1__SyncStatus)entry->sync
 				   : COXSWAIN__REPORT__V1__SYNC_STATUS__SYNC_UNKNOWN;
+	if (m->sync == COXSWAIN__REPORT__V1__SYNC_STATUS__SYNCED && entry->target_differs)
+		m->sync = COXSWAIN__REPORT__V1__SYNC_STATUS__OUT_OF_SYNC;
 	m->health = (Coxswain__Report__V1__Health)entry->health;
 	m->health_message = entry->health_message ? entry->health_message : (char *)"";
 	m->requires_pruning = !entry->wanted;

@@ -530,6 +530,38 @@ static void test_old_news_change_nothing(void **state)
 	assert_int_equal(call("GET", CM("a"), NULL, ""), 200);
 }
 
+static void test_fields_of_others_move_to_us(void **state)
+{
+	(void)state;
+	/* what `kubectl apply` made before; Argo CD and kubectl leave two more fields behind */
+	assert_int_equal(call("POST", "/api/v1/namespaces", NULL,
+			      "{\"apiVersion\":\"v1\",\"kind\":\"Namespace\",\"metadata\":{"
+			      "\"name\":\"shop\"}}"),
+			 201);
+	assert_int_equal(
+		call("POST",
+		     "/api/v1/namespaces/shop/configmaps?fieldManager=kubectl-client-side-apply",
+		     NULL,
+		     "{\"apiVersion\":\"v1\",\"kind\":\"ConfigMap\",\"metadata\":{\"name\":\"a\"},"
+		     "\"data\":{\"k\":\"old\",\"gone\":\"x\"}}"),
+		201);
+	assert_int_equal(
+		call("PATCH", CM("a") "?fieldManager=argocd-controller&force=true",
+		     "application/apply-patch+yaml",
+		     "{\"apiVersion\":\"v1\",\"kind\":\"ConfigMap\",\"metadata\":{\"name\":\"a\"},"
+		     "\"data\":{\"theirs\":\"y\"}}"),
+		200);
+	assert_int_equal(call("PATCH", CM("a") "?fieldManager=somebody", MERGE,
+			      "{\"data\":{\"kept\":\"z\"}}"),
+			 200);
+	assign((struct assign){.uid = "u1", .name = "shop", .yaml = two_maps});
+	WAIT("the first sync", is_settled("u1"));
+	assert_true(value_is(CM("a"), "k", "one"));
+	assert_string_equal(field("data", "gone", NULL), "");
+	assert_string_equal(field("data", "theirs", NULL), "");
+	assert_string_equal(field("data", "kept", NULL), "z");
+}
+
 static void test_guards_against_emptying(void **state)
 {
 	(void)state;
@@ -699,17 +731,12 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
-		TEST(test_syncs_heals_prunes_deletes),
-		TEST(test_goes_on_after_a_restart),
-		TEST(test_manual_operations_run_once),
-		TEST(test_old_news_change_nothing),
-		TEST(test_guards_against_emptying),
-		TEST(test_only_what_is_ours_is_pruned),
-		TEST(test_kinds_that_come_with_the_bundle),
-		TEST(test_failures_are_sentences),
-		TEST(test_waves),
-		TEST(test_secrets_are_masked),
-		TEST(test_a_lost_inventory_is_rebuilt),
+		TEST(test_syncs_heals_prunes_deletes),	TEST(test_goes_on_after_a_restart),
+		TEST(test_manual_operations_run_once),	TEST(test_old_news_change_nothing),
+		TEST(test_fields_of_others_move_to_us), TEST(test_guards_against_emptying),
+		TEST(test_only_what_is_ours_is_pruned), TEST(test_kinds_that_come_with_the_bundle),
+		TEST(test_failures_are_sentences),	TEST(test_waves),
+		TEST(test_secrets_are_masked),		TEST(test_a_lost_inventory_is_rebuilt),
 	};
 
 	cox_log_init("test", getenv("COX_TEST_LOG") ? COX_LOG_DEBUG : COX_LOG_ERROR, COX_LOG_TEXT);
