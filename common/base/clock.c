@@ -202,7 +202,7 @@ void cox_duration_format(int64_t ms, char ret_text[COX_TIME_TEXT_MAX])
 	}
 	if (f) {
 		snprintf(fraction, sizeof(fraction), ".%03llu", f);
-		for (size_t n = strlen(fraction); fraction[n - 1] == '0'; n--)
+		for (size_t n = strlen(fraction); n > 0 && fraction[n - 1] == '0'; n--)
 			fraction[n - 1] = '\0';
 	}
 	if (h)

@@ -179,7 +179,7 @@ static int walk_parent(struct walk *w, struct cox_doc *doc, struct cox_node **re
 static int add_at(const struct walk *w, struct cox_doc *doc, struct cox_node *parent,
 		  struct cox_str step, const struct cox_node *value)
 {
-	size_t i;
+	size_t i = 0;
 	int r;
 
 	if (parent->kind == COX_MAP) {

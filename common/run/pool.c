@@ -142,9 +142,10 @@ int cox_pool_new(struct cox_loop *loop, const struct cox_pool_options *options,
 	for (; pool->n_threads < n; pool->n_threads++) {
 		int sys = start_thread(pool, pool->n_threads);
 		if (sys) {
+			unsigned failed = pool->n_threads + 1;
+
 			destroy(pool);
-			return cox_error_sys(err, sys, "cannot start worker %u of %u",
-					     pool->n_threads + 1, n);
+			return cox_error_sys(err, sys, "cannot start worker %u of %u", failed, n);
 		}
 	}
 	*ret_pool = pool;

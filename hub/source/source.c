@@ -213,7 +213,7 @@ static int fetch_as(struct hub_source *s, struct mirror *m, uint64_t ticket,
 int hub_source_fetch(struct hub_source *s, const char *url,
 		     const struct hub_credentials *credentials, struct cox_error *err)
 {
-	struct mirror *m;
+	struct mirror *m = NULL;
 	uint64_t ticket;
 	int r;
 
