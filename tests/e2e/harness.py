@@ -24,6 +24,19 @@ BIN = os.path.join(BUILD, "bin")
 PATIENCE = float(os.environ.get("COX_TEST_PATIENCE", "60"))
 
 
+# What a sanitizer writes into the log of the program that it found something in.
+REPORTS = ("ERROR: AddressSanitizer", "ERROR: LeakSanitizer", "WARNING: ThreadSanitizer",
+           "FATAL: ThreadSanitizer", "AddressSanitizer:DEADLYSIGNAL", ": runtime error: ")
+
+
+def sanitizer_environment():
+    """Suppressions and the exit status of a report, which no program of ours uses itself."""
+    suppressions = os.path.join(ROOT, "tests", "tsan.supp")
+    names = {"TSAN_OPTIONS": f"suppressions={suppressions}:exitcode=66",
+             "UBSAN_OPTIONS": "print_stacktrace=1"}
+    return {name: value for name, value in names.items() if name not in os.environ}
+
+
 class Failure(Exception):
     """A condition that did not come true, or a command that failed."""
 
@@ -57,8 +70,9 @@ class Process:
 
     def __init__(self, name, argv, log, env=None, ready=None):
         self.name, self.argv, self.log, self.ready = name, argv, log, ready
-        self.env = dict(os.environ, **(env or {}))
+        self.env = dict(os.environ, **sanitizer_environment(), **(env or {}))
         self.child, self.first_line = None, ""
+        self.deaths = []
 
     def start(self):
         log = open(self.log, "ab")
@@ -91,8 +105,24 @@ class Process:
         with open(self.log, errors="replace") as f:
             return "".join(f.readlines()[-lines:])
 
+    def _note_death(self):
+        """A program that ends before it is asked to has a defect."""
+        if self.child and self.child.poll() is not None:
+            self.deaths.append(f"{self.name} ended by itself: {self.child.returncode}")
+
+    def complaints(self):
+        """What nobody waited for, but is wrong all the same."""
+        self._note_death()
+        found = list(self.deaths)
+        if os.path.exists(self.log):
+            with open(self.log, errors="replace") as f:
+                found += [f"{self.name}: {line.strip()} ({self.log})" for line in f
+                          if any(r in line for r in REPORTS)]
+        return found
+
     def kill(self):
         """As a power cut would."""
+        self._note_death()
         if self.child:
             self.child.kill()
             self.child.wait()
@@ -103,12 +133,16 @@ class Process:
         """Orderly; returns the exit status."""
         if not self.child:
             return None
+        self._note_death()
         self.child.terminate()
         try:
             status = self.child.wait(patience)
         except subprocess.TimeoutExpired:
+            self.deaths.append(f"{self.name} did not end within {patience} s of a SIGTERM")
             self.kill()
             return None
+        if status:
+            self.deaths.append(f"{self.name} ended with {status} after a SIGTERM")
         self.child.stdout.close()
         self.child = None
         return status
@@ -382,24 +416,27 @@ class Fleet:
 
     # ---- the end ----
 
+    def processes(self):
+        every = [self.hub] + [p for c in self.clusters.values() for p in (c.agent, c.sim)]
+        return [p for p in every if p]
+
     def stop(self):
-        for c in self.clusters.values():
-            if c.agent and c.agent.child:
-                c.agent.thaw()
-                c.agent.stop()
-        if self.hub and self.hub.child:
-            self.hub.thaw()
-            self.hub.stop()
-        for c in self.clusters.values():
-            if c.sim:
-                c.sim.stop()
-        if not self.keep:
+        """Ends everything in order; what was wrong, as sentences."""
+        complaints = []
+        agents = [c.agent for c in self.clusters.values()]
+        for p in agents + [self.hub] + [c.sim for c in self.clusters.values()]:
+            if p and p.child:
+                p.thaw()
+                p.stop()
+        for p in self.processes():
+            complaints += p.complaints()
+        if not self.keep and not complaints:
             shutil.rmtree(self.folder, ignore_errors=True)
+        return complaints
 
     def logs(self):
         """Where to look, with the ends of the logs."""
-        processes = [self.hub] + [p for c in self.clusters.values() for p in (c.agent, c.sim)]
-        return "\n".join(f"---- {p.name}: {p.log}\n{p.tail()}" for p in processes if p)
+        return "\n".join(f"---- {p.name}: {p.log}\n{p.tail()}" for p in self.processes())
 
     def __enter__(self):
         return self
@@ -409,7 +446,12 @@ class Fleet:
             self.keep = True
             print(self.logs(), file=sys.stderr)
             print(f"kept for a look: {self.folder}", file=sys.stderr)
-        self.stop()
+        complaints = self.stop()
+        if complaints:
+            text = "\n".join(complaints) + f"\nkept for a look: {self.folder}"
+            if not kind:
+                raise Failure(text)
+            print(text, file=sys.stderr)
 
 
 GUESTBOOK_CLUSTERS = [
