@@ -19,9 +19,12 @@
 #define SAVE_DELAY_MS 200
 #define DATA_MAX      (1u << 30)
 #define FAULTS_MAX    (1u << 20)
+#define WINDOW_MAX    (1 << 22)
 
 struct config {
-	char *listen, *name, *kubeconfig_out, *data, *faults, *token, *audit;
+	char *listen, *name, *kubeconfig_out, *data, *faults, *token, *audit, *tls_cert, *tls_key;
+	int64_t window;
+	bool no_controllers, no_kubelet;
 };
 
 static const struct cox_option rows[] = {
@@ -39,6 +42,16 @@ static const struct cox_option rows[] = {
 	 .help = "the bearer token that clients must show; without it everybody is let in"},
 	{"audit", 'a', COX_OPT_STRING, offsetof(struct config, audit), .arg = "FILE",
 	 .help = "append every change and every request that may write, a JSON text a line"},
+	{"window", 0, COX_OPT_INT, offsetof(struct config, window), .arg = "N",
+	 .help = "changes that a watch can go back", .def = "4096"},
+	{"tls-cert", 0, COX_OPT_STRING, offsetof(struct config, tls_cert), .arg = "FILE",
+	 .help = "serve HTTPS with this certificate (PEM)"},
+	{"tls-key", 0, COX_OPT_STRING, offsetof(struct config, tls_key), .arg = "FILE",
+	 .help = "its key (PEM)"},
+	{"no-controllers", 0, COX_OPT_BOOL, offsetof(struct config, no_controllers),
+	 .help = "nothing moves by itself but namespaces, definitions and owned objects"},
+	{"no-kubelet", 0, COX_OPT_BOOL, offsetof(struct config, no_kubelet),
+	 .help = "pods stay pending"},
 	{0},
 };
 
@@ -410,17 +423,19 @@ static int load(struct shell *shell, struct cox_error *err)
 static int write_kubeconfig(struct shell *shell, struct cox_error *err)
 {
 	_cleanup_buf_ struct cox_buf text = COX_BUF_INIT;
-	const char *name = shell->config.name;
+	const char *name = shell->config.name, *tls = shell->config.tls_cert;
 
 	if (!shell->config.kubeconfig_out)
 		return 0;
-	cox_buf_printf(&text,
-		       "apiVersion: v1\nkind: Config\ncurrent-context: %s\nclusters:\n- name: %s\n"
-		       "  cluster:\n    server: http://%s\ncontexts:\n- name: %s\n  context:\n"
-		       "    cluster: %s\n    user: admin\nusers:\n- name: admin\n  user:\n"
-		       "    token: %s\n",
-		       name, name, cox_http_server_address(shell->server), name, name,
-		       shell->config.token ? shell->config.token : "admin");
+	cox_buf_printf(
+		&text,
+		"apiVersion: v1\nkind: Config\ncurrent-context: %s\nclusters:\n- name: %s\n"
+		"  cluster:\n    server: http%s://%s\n%s%s%scontexts:\n- name: %s\n  context:\n"
+		"    cluster: %s\n    user: admin\nusers:\n- name: admin\n  user:\n"
+		"    token: %s\n",
+		name, name, tls ? "s" : "", cox_http_server_address(shell->server),
+		tls ? "    certificate-authority: " : "", tls ? tls : "", tls ? "\n" : "", name,
+		name, shell->config.token ? shell->config.token : "admin");
 	return cox_file_write(shell->config.kubeconfig_out, cox_buf_str(&text), 0600, err);
 }
 
@@ -428,16 +443,24 @@ static int serve(struct shell *shell, struct cox_error *err)
 {
 	const struct kubesim_options options = {.name = shell->config.name,
 						.token = shell->config.token,
+						.max_events = (size_t)shell->config.window,
+						.no_controllers = shell->config.no_controllers,
+						.no_kubelet = shell->config.no_kubelet,
 						.on_change = on_change,
 						.on_change_arg = shell};
-	const struct cox_http_server_options http = {
-		.listen = shell->config.listen, .handler = handle, .arg = shell};
+	const struct cox_http_server_options http = {.listen = shell->config.listen,
+						     .handler = handle,
+						     .arg = shell,
+						     .cert_path = shell->config.tls_cert,
+						     .key_path = shell->config.tls_key};
 	static const struct {
 		int number;
 		void (*fn)(void *arg, int number);
 	} handlers[] = {{SIGINT, on_stop}, {SIGTERM, on_stop}, {SIGHUP, on_reload}};
 	struct cox_signal signals[COX_ARRAY_LEN(handlers)];
 
+	if (shell->config.window < 1 || shell->config.window > WINDOW_MAX)
+		return cox_error(err, COX_INVALID_ARGUMENT, "--window is from 1 to %d", WINDOW_MAX);
 	int r = cox_loop_new(&shell->loop, err);
 	if (r < 0)
 		return r;

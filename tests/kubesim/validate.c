@@ -70,6 +70,57 @@ static void check_name(struct ks_ctx *ctx, const struct cox_node *root, struct k
 			     "Invalid value: \"%.*s\": %s", COX_STR_ARG(name), why);
 }
 
+#define LABEL_VALUE                                                                                \
+	"a valid label must be an empty string or consist of alphanumeric characters, '-', '_' "   \
+	"or "                                                                                      \
+	"'.', and must start and end with an alphanumeric character (e.g. 'MyValue',  or "         \
+	"'my_value',  or '12345', regex used for validation is "                                   \
+	"'(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')"
+#define LABEL_KEY                                                                                  \
+	"name part must consist of alphanumeric characters, '-', '_' or '.', and must start and "  \
+	"end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex "  \
+	"used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')"
+
+static void check_labels(const struct cox_node *labels, const char *field, struct ks_causes *causes)
+{
+	COX_DOC_MAP_EACH (labels, i, key, value) {
+		if (!cox_label_key_valid(key))
+			ks_cause_add(causes, "FieldValueInvalid", field,
+				     "Invalid value: \"%.*s\": %s", COX_STR_ARG(key), LABEL_KEY);
+		if (!cox_label_value_valid(cox_node_str(value)))
+			ks_cause_add(causes, "FieldValueInvalid", field,
+				     "Invalid value: \"%s\": %s", cox_node_cstr(value, ""),
+				     LABEL_VALUE);
+	}
+}
+
+/* Fields with few values. */
+static const struct {
+	const char *kind, *path, *values;
+} enums[] = {
+	{"Service", "spec.type", "\"ClusterIP\", \"ExternalName\", \"LoadBalancer\", \"NodePort\""},
+	{"Service", "spec.sessionAffinity", "\"ClientIP\", \"None\""},
+	{"Deployment", "spec.strategy.type", "\"Recreate\", \"RollingUpdate\""},
+	{"DaemonSet", "spec.updateStrategy.type", "\"OnDelete\", \"RollingUpdate\""},
+	{"StatefulSet", "spec.updateStrategy.type", "\"OnDelete\", \"RollingUpdate\""},
+	{"CronJob", "spec.concurrencyPolicy", "\"Allow\", \"Forbid\", \"Replace\""},
+};
+
+static void check_enums(struct ks_ctx *ctx, const struct cox_node *root, struct ks_causes *causes)
+{
+	for (size_t i = 0; i < COX_ARRAY_LEN(enums); i++) {
+		_cleanup_buf_ struct cox_buf quoted = COX_BUF_INIT;
+		if (!cox_streq(enums[i].kind, ctx->kind->names.kind))
+			continue;
+		const struct cox_node *node = ks_json_path(root, enums[i].path);
+		cox_json_write(&quoted, node);
+		if (cox_node_is(node, COX_STRING) && !strstr(enums[i].values, quoted.ptr))
+			ks_cause_add(causes, "FieldValueNotSupported", enums[i].path,
+				     "Unsupported value: %s: supported values: %s", quoted.ptr,
+				     enums[i].values);
+	}
+}
+
 /* Go's %#v of a map of strings. */
 static void go_map(struct cox_buf *out, const struct cox_node *map)
 {
@@ -308,6 +359,7 @@ void ks_validate(struct ks_ctx *ctx, const struct cox_node *root, const struct c
 {
 	if (!before)
 		check_name(ctx, root, ret_causes);
+	check_labels(cox_meta_labels(root), "metadata.labels", ret_causes);
 	if (ctx->kind->custom) {
 		ks_validate_custom(root, ctx->kind->type, ret_causes);
 		scale_path(ctx, root, ret_causes);
@@ -315,6 +367,9 @@ void ks_validate(struct ks_ctx *ctx, const struct cox_node *root, const struct c
 	}
 	if (cox_streq(ctx->sub, "status"))
 		return;
+	check_enums(ctx, root, ret_causes);
+	check_labels(COX_GET(root, "spec", "template", "metadata", "labels"),
+		     "spec.template.metadata.labels", ret_causes);
 	for (size_t i = 0; i < COX_ARRAY_LEN(checks); i++)
 		if (cox_streq(checks[i].kind, ctx->kind->names.kind))
 			checks[i].check(ctx, root, before, ret_causes);

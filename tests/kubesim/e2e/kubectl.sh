@@ -21,6 +21,13 @@ start() {
 	read -r _ address <"$dir/ready" || { echo "kubesim did not start"; cat "$dir/log"; exit 1; }
 }
 
+# It ends in order, and under a sanitizer without a leak.
+stop() {
+	kill "$pid"
+	wait "$pid" || { echo "FAILED: kubesim ended with $?"; cat "$dir/log"; failed=1; }
+	pid=
+}
+
 # check WHAT WANTED COMMAND...: the output holds WANTED (a regular expression)
 check() {
 	local what=$1 wanted=$2 out
@@ -203,7 +210,7 @@ refuse unknown-field 'unknown field "spec.replica"' k apply -f <(sed 's/replicas
 refuse missing 'not found' k -n shop get cm nothing
 
 # what was there is there after a restart
-kill "$pid"; wait "$pid"
+stop
 start
 check restart '^3$' k -n shop get deploy web -o 'jsonpath={.spec.replicas}'
 check restart-custom 'eight' k -n shop get boats
@@ -214,5 +221,6 @@ check delete-crd 'deleted' k delete crd boats.example.com
 refuse crd-gone "doesn't have a resource type|could not find the requested resource" k -n shop get boats
 check delete-namespace 'deleted' k delete ns shop --timeout=30s
 refuse namespace-gone 'not found' k get ns shop
+stop
 [ $failed = 0 ] && echo "everything as wanted"
 exit $failed

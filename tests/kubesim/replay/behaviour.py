@@ -157,6 +157,13 @@ check("scaled to nothing", None, call("GET", DEPLOY + "/slow")[1]["status"].get(
 # ---- names ----
 status, o = call("POST", MAPS, {"metadata": {"generateName": "gen-"}})
 check("generated name", (201, True), (status, o["metadata"]["name"].startswith("gen-") and len(o["metadata"]["name"]) == 9))
+bad = config_map("bad")
+bad["metadata"]["labels"] = {"a": "not a value!"}
+status, o = call("POST", MAPS, bad)
+check("a bad label", (422, "metadata.labels"), (status, o["details"]["causes"][0]["field"]))
+status, o = call("POST", "/api/v1/namespaces/default/services", {"metadata": {"name": "s"}, "spec": {"type": "Best", "ports": [{"port": 1}]}})
+check("a bad type", (422, 'Service "s" is invalid: spec.type: Unsupported value: "Best": supported values: "ClusterIP", "ExternalName", "LoadBalancer", "NodePort"'),
+      (status, o["message"]))
 check("a body that is no object", 400, call("POST", MAPS, [1])[0])
 check("a patch that is no object", 400, call("PATCH", MAPS + "/b", "x", MERGE)[0])
 
