@@ -169,6 +169,14 @@ struct agent_app *agent_engine_find(struct agent_engine *e, const char *uid);
 uint32_t agent_app_options(const struct agent_app *app, const agent_operation_spec *spec);
 int64_t agent_engine_now(const struct agent_engine *e);
 
+void agent_engine_queue_all(struct agent_engine *e);
+void agent_app_wake(void *arg); /* a timer's */
+
+/* ---- intake.c ---- */
+void agent_app_free(struct agent_app *app);
+int agent_engine_put_in_force(struct agent_engine *e, const char *uid, bool tombstone,
+			      struct cox_str body, struct cox_error *err);
+
 /* A request for an entry or an operation's task that is cancelled when its owner goes. */
 struct agent_call {
 	struct agent_engine *engine;
@@ -232,6 +240,18 @@ void agent_operation_observed(struct agent_entry *entry);
 /* Fills state from what runs. */
 void agent_operation_state(const struct agent_operation *op, struct cox_arena *arena,
 			   Coxswain__Report__V1__OperationState *state);
+
+const char *agent_app_name(const struct agent_app *app);
+
+/* ---- task.c ---- */
+/* Sends every task that can be tried; what fails is counted in n_dry_failed. */
+void agent_tasks_dry_run(struct agent_operation *op);
+/* The tasks from begin to finish_at go out; the plan is told what comes of them. */
+void agent_tasks_start(struct agent_operation *op, size_t begin, size_t finish_at);
+/* Definitions count as applied once the server serves their kind. */
+void agent_tasks_check_definitions(struct agent_operation *op);
+/* An answer that says nothing about the object: the server is not there. */
+bool agent_answer_is_silence(const struct cox_kube_answer *answer);
 
 /* ---- remove.c ---- */
 void agent_app_remove_step(struct agent_app *app);

@@ -1,0 +1,502 @@
+/* The requests of an operation's tasks: trying, taking over ownership, applying, pruning. */
+#include "agent/sync/app.h"
+#include "agent/sync/migrate.h"
+
+#include "common/base/log.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define TRIES 3 /* of what changes under our hands */
+
+/* ---- one object ---- */
+
+/* The namespace that CreateNamespace=true makes: no marks, so that nobody prunes it. */
+static struct cox_doc *namespace_object(const struct agent_app *app, struct cox_str name)
+{
+	const Coxswain__Assignment__V1__Policy *p = app->assignment->policy;
+	struct cox_doc *doc = cox_doc_new("namespace");
+	struct cox_node *root = cox_doc_map(doc), *metadata = cox_doc_map(doc);
+	struct {
+		const char *key;
+		Coxswain__Assignment__V1__KeyValue **items;
+		size_t n;
+	} maps[] = {
+		{"labels", p ? p->namespace_labels : NULL, p ? p->n_namespace_labels : 0},
+		{"annotations", p ? p->namespace_annotations : NULL,
+		 p ? p->n_namespace_annotations : 0},
+	};
+
+	cox_map_put_cstr(doc, root, "apiVersion", "v1");
+	cox_map_put_cstr(doc, root, "kind", "Namespace");
+	cox_map_put_str(doc, metadata, COX_STR("name"), cox_doc_string(doc, name));
+	for (size_t m = 0; m < COX_ARRAY_LEN(maps); m++) {
+		struct cox_node *map = cox_doc_map(doc);
+
+		for (size_t i = 0; i < maps[m].n; i++)
+			cox_map_put_cstr(doc, map, maps[m].items[i]->key, maps[m].items[i]->value);
+		if (maps[m].n)
+			cox_map_put(doc, metadata, maps[m].key, map);
+	}
+	cox_map_put(doc, root, "metadata", metadata);
+	cox_doc_set_root(doc, root);
+	return cox_doc_seal(doc);
+}
+
+static struct cox_doc *object_of(struct agent_operation *op, const struct agent_task *t)
+{
+	if (t->object == SIZE_MAX)
+		return namespace_object(op->app, t->key.name);
+	return cox_doc_ref(op->holder->desired.objects.items[t->object].doc);
+}
+
+static uint32_t options_of(const struct agent_operation *op, const struct agent_task *t)
+{
+	uint32_t options = agent_app_options(op->app, op->spec);
+
+	return t->object == SIZE_MAX
+		       ? options
+		       : options | op->holder->desired.objects.items[t->object].options;
+}
+
+static char *describe(const struct agent_task *t, const char *what)
+{
+	struct cox_buf out = COX_BUF_INIT;
+
+	cox_object_key_describe(&out, t->key);
+	cox_buf_printf(&out, ": %s", what);
+	return cox_buf_take(&out);
+}
+
+/* An answer that says nothing about the object: the server is not there. */
+bool agent_answer_is_silence(const struct cox_kube_answer *answer)
+{
+	return answer->status == 0 || answer->reason == COX_KUBE_UNAVAILABLE ||
+	       answer->reason == COX_KUBE_TOO_MANY_REQUESTS || answer->reason == COX_KUBE_TIMEOUT;
+}
+
+/* A server that fails is told apart from one that refuses. */
+static char *answer_text(const struct cox_kube_answer *answer)
+{
+	return answer->status >= 500 ? cox_asprintf("the API server answers %d: %s", answer->status,
+						    answer->error->message)
+				     : cox_strdup(answer->error->message);
+}
+
+/* ---- moving ownership ---- */
+
+static void migrated(struct agent_call *call, const struct cox_kube_answer *answer);
+static void applied(struct agent_call *call, const struct cox_kube_answer *answer);
+static void task_failed(struct agent_operation *op, size_t i, const struct cox_kube_answer *answer);
+static struct agent_call *send_apply(struct agent_operation *op, size_t i, bool dry_run,
+				     void (*done)(struct agent_call *,
+						  const struct cox_kube_answer *));
+
+static void owner_seen(struct agent_call *call, const struct cox_kube_answer *answer)
+{
+	struct agent_operation *op = call->app->operation;
+
+	if (!op)
+		return;
+	op->n_in_flight--;
+	agent_engine_queue(call->app);
+	if (answer->error->code != COX_OK && answer->reason != COX_KUBE_NOT_FOUND) {
+		task_failed(op, call->task, answer);
+		return;
+	}
+	const struct cox_node *live =
+		answer->error->code == COX_OK ? cox_doc_root(answer->doc) : NULL;
+
+	if (!live || !agent_migrate_is_needed(live)) {
+		send_apply(op, call->task, false, applied);
+		return;
+	}
+	const struct agent_task *t = &op->plan.tasks.items[call->task];
+	_cleanup_doc_ struct cox_doc *patch = agent_migrate_patch(live);
+	_cleanup_free_ char *namespace = cox_str_dup(t->key.namespace);
+	_cleanup_free_ char *name = cox_str_dup(t->key.name);
+	struct agent_call *next = agent_call_new(call->app, t->key_text, migrated);
+
+	next->task = call->task;
+	next->tries = call->tries;
+	op->n_in_flight++;
+	next->call = cox_kube_patch(
+		call->engine->o.kube, agent_engine_resource_of(call->engine, t->key, t->version),
+		namespace, name, COX_PATCH_JSON, cox_doc_root(patch),
+		&(struct cox_kube_write_options){.field_manager = AGENT_MANAGER}, agent_call_done,
+		next);
+}
+
+/* Looks who owns what, makes it ours, then applies. */
+static bool send_migration(struct agent_operation *op, size_t i, int tries)
+{
+	const struct agent_task *t = &op->plan.tasks.items[i];
+	const struct cox_kube_resource *r =
+		agent_engine_resource_of(op->app->engine, t->key, t->version);
+	_cleanup_free_ char *namespace = cox_str_dup(t->key.namespace);
+	_cleanup_free_ char *name = cox_str_dup(t->key.name);
+
+	if (!r)
+		return false;
+	struct agent_call *call = agent_call_new(op->app, t->key_text, owner_seen);
+
+	call->task = i;
+	call->tries = tries;
+	op->n_in_flight++;
+	call->call =
+		cox_kube_get(op->app->engine->o.kube, r, namespace, name, agent_call_done, call);
+	return true;
+}
+
+static void migrated(struct agent_call *call, const struct cox_kube_answer *answer)
+{
+	struct agent_operation *op = call->app->operation;
+
+	if (!op)
+		return;
+	op->n_in_flight--;
+	agent_engine_queue(call->app);
+	if (answer->error->code == COX_OK)
+		send_apply(op, call->task, false, applied);
+	else if (answer->reason == COX_KUBE_CONFLICT && call->tries < TRIES)
+		send_migration(op, call->task, call->tries + 1);
+	else
+		task_failed(op, call->task, answer);
+}
+
+/* ---- applying one ---- */
+
+static struct agent_call *send_apply(struct agent_operation *op, size_t i, bool dry_run,
+				     void (*done)(struct agent_call *,
+						  const struct cox_kube_answer *))
+{
+	const struct agent_task *t = &op->plan.tasks.items[i];
+	struct agent_engine *e = op->app->engine;
+	const struct cox_kube_resource *r = agent_engine_resource_of(e, t->key, t->version);
+	_cleanup_free_ char *namespace = cox_str_dup(t->key.namespace);
+	_cleanup_free_ char *name = cox_str_dup(t->key.name);
+	_cleanup_doc_ struct cox_doc *doc = NULL;
+
+	if (!r)
+		return NULL;
+	doc = object_of(op, t);
+	struct agent_call *call = agent_call_new(op->app, t->key_text, done);
+	struct cox_kube_write_options options = {
+		.field_manager = AGENT_MANAGER,
+		.field_validation = options_of(op, t) & AGENT_OPT_NO_VALIDATE ? "Ignore" : "Strict",
+		.force = true,
+		.dry_run = dry_run,
+	};
+
+	call->task = i;
+	op->n_in_flight++;
+	call->call = cox_kube_apply(e->o.kube, r, namespace, name, cox_doc_root(doc), &options,
+				    agent_call_done, call);
+	return call;
+}
+
+/* ---- the dry run ---- */
+
+static void dry_run_done(struct agent_call *call, const struct cox_kube_answer *answer)
+{
+	struct agent_operation *op = call->app->operation;
+
+	if (!op)
+		return;
+	op->n_in_flight--;
+	if (answer->error->code != COX_OK) {
+		op->n_dry_failed++;
+		if (agent_answer_is_silence(answer)) {
+			op->api_down = true;
+			agent_engine_api_failed(call->engine, answer->error->message);
+		}
+		struct agent_task *t = &op->plan.tasks.items[call->task];
+
+		free(t->message);
+		t->message = answer_text(answer);
+		if (!op->dry_message)
+			op->dry_message = describe(t, t->message);
+	}
+	agent_engine_queue(call->app);
+}
+
+void agent_tasks_dry_run(struct agent_operation *op)
+{
+	op->stage = AGENT_STAGE_DRY_RUN;
+	op->n_dry_failed = 0;
+	free(op->dry_message);
+	op->dry_message = NULL;
+	/* one object alone is tried by being applied */
+	if (op->plan.tasks.n == 1 && !op->spec->dry_run)
+		return;
+	for (size_t i = 0; i < op->plan.tasks.n; i++) {
+		const struct agent_task *t = &op->plan.tasks.items[i];
+
+		if (t->action == AGENT_ACTION_APPLY && !t->skip_dry_run &&
+		    t->state == AGENT_TASK_PENDING)
+			send_apply(op, i, true, dry_run_done);
+	}
+}
+
+/* ---- applying ---- */
+
+static bool is_definition(const struct agent_task *t)
+{
+	return cox_str_is(t->key.group, "apiextensions.k8s.io") &&
+	       cox_str_is(t->key.kind, "CustomResourceDefinition");
+}
+
+static void note_object_uid(struct agent_operation *op, const struct agent_task *t,
+			    struct agent_entry *entry)
+{
+	struct cox_error err;
+
+	if (!entry || !entry->owned || !entry->object_uid)
+		return;
+	if (agent_store_put_object(op->app->engine->o.store, op->app->uid,
+				   &(struct agent_inventory_row){.key_text = t->key_text,
+								 .version = t->version,
+								 .object_uid = entry->object_uid,
+								 .wave = entry->wave,
+								 .options = entry->options},
+				   &err) < 0)
+		cox_log_error("cannot keep inventory", COX_KV("app", agent_app_name(op->app)),
+			      COX_KV_ERROR(&err));
+}
+
+static void task_failed(struct agent_operation *op, size_t i, const struct cox_kube_answer *answer)
+{
+	if (agent_answer_is_silence(answer)) {
+		op->api_down = true;
+		agent_engine_api_failed(op->app->engine, answer->error->message);
+	}
+	_cleanup_free_ char *text = answer_text(answer);
+
+	agent_plan_failed(&op->plan, i, text);
+}
+
+static void applied(struct agent_call *call, const struct cox_kube_answer *answer)
+{
+	struct agent_operation *op = call->app->operation;
+
+	if (!op)
+		return;
+	op->n_in_flight--;
+	agent_engine_queue(call->app);
+	const struct agent_task *t = &op->plan.tasks.items[call->task];
+
+	if (answer->error->code != COX_OK || !answer->doc) {
+		task_failed(op, call->task, answer);
+		return;
+	}
+	agent_engine_api_works(call->engine);
+	struct agent_entry *entry = cox_map_get(&call->app->entries, call->key_text);
+	bool new_object = !entry || !entry->live;
+	struct cox_health health;
+
+	cox_health_assess(cox_doc_root(answer->doc), &health);
+	if (entry) {
+		agent_entry_evaluate(entry, answer->doc);
+		entry = cox_map_get(&call->app->entries, call->key_text);
+	}
+	if (new_object)
+		note_object_uid(op, t, entry);
+	if (is_definition(t) && health.status != COX_HEALTH_HEALTHY)
+		cox_vec_push(&op->establishing, call->task);
+	else
+		agent_plan_applied(&op->plan, call->task, &health);
+	if (is_definition(t) && health.status == COX_HEALTH_HEALTHY)
+		agent_engine_rediscover(call->engine, 0);
+}
+
+/* Every object is in the inventory before it is applied; one commit for all that go together. */
+static int keep_inventory(struct agent_operation *op, size_t begin, size_t finish_at,
+			  struct cox_error *err)
+{
+	_cleanup_tx_ struct cox_tx tx = COX_TX_INIT;
+	struct agent_store *s = op->app->engine->o.store;
+	int code = agent_store_begin(s, &tx, err);
+
+	for (size_t i = begin; code >= 0 && i < finish_at; i++) {
+		const struct agent_task *t = &op->plan.tasks.items[i];
+
+		if (t->action != AGENT_ACTION_APPLY || t->object == SIZE_MAX)
+			continue;
+		const struct agent_object *o = &op->holder->desired.objects.items[t->object];
+		struct agent_entry *entry = cox_map_get(&op->app->entries, t->key_text);
+
+		if (entry && entry->owned && entry->live)
+			continue;
+		code = agent_store_put_object(s, op->app->uid,
+					      &(struct agent_inventory_row){.key_text = t->key_text,
+									    .version = t->version,
+									    .object_uid = "",
+									    .wave = o->wave,
+									    .options = o->options},
+					      err);
+		if (code >= 0) {
+			if (!entry)
+				entry = agent_entry_get(op->app, t->key_text, t->version);
+			entry->owned = true;
+		}
+	}
+	return code < 0 ? code : cox_tx_commit(&tx, err);
+}
+
+/* ---- pruning ---- */
+
+static void prune_again(struct agent_call *call, const struct cox_kube_answer *answer);
+
+static const char *propagation(const struct agent_operation *op)
+{
+	uint32_t options = agent_app_options(op->app, op->spec);
+
+	if (options & AGENT_OPT_PROPAGATE_ORPHAN)
+		return "Orphan";
+	return options & AGENT_OPT_PROPAGATE_BACKGROUND ? "Background" : "Foreground";
+}
+
+static void pruned(struct agent_call *call, const struct cox_kube_answer *answer)
+{
+	struct agent_operation *op = call->app->operation;
+
+	if (!op)
+		return;
+	op->n_in_flight--;
+	agent_engine_queue(call->app);
+	const struct agent_task *t = &op->plan.tasks.items[call->task];
+
+	if (answer->error->code == COX_OK) {
+		cox_log_info("pruned", COX_KV("app", agent_app_name(call->app)),
+			     COX_KV("object", t->key_text));
+		agent_plan_deleting(&op->plan, call->task);
+		return;
+	}
+	if (answer->reason == COX_KUBE_NOT_FOUND) {
+		struct agent_entry *entry = cox_map_get(&call->app->entries, t->key_text);
+
+		agent_plan_applied(&op->plan, call->task,
+				   &(struct cox_health){.status = COX_HEALTH_NONE});
+		if (entry)
+			agent_entry_evaluate(entry, NULL);
+		return;
+	}
+	if (answer->reason == COX_KUBE_CONFLICT && call->tries < TRIES) {
+		const struct cox_kube_resource *r =
+			agent_engine_resource_of(call->engine, t->key, t->version);
+		struct agent_call *look = agent_call_new(call->app, t->key_text, prune_again);
+		_cleanup_free_ char *namespace = cox_str_dup(t->key.namespace);
+		_cleanup_free_ char *name = cox_str_dup(t->key.name);
+
+		look->task = call->task;
+		look->tries = call->tries + 1;
+		op->n_in_flight++;
+		look->call = cox_kube_get(call->engine->o.kube, r, namespace, name, agent_call_done,
+					  look);
+		return;
+	}
+	task_failed(op, call->task, answer);
+}
+
+static void send_prune(struct agent_operation *op, size_t i, int tries)
+{
+	const struct agent_task *t = &op->plan.tasks.items[i];
+	struct agent_entry *entry = cox_map_get(&op->app->entries, t->key_text);
+	const struct cox_kube_resource *r =
+		agent_engine_resource_of(op->app->engine, t->key, t->version);
+
+	/* it changed hands, or went, since the plan was made */
+	if (!entry || !entry->live || !entry->marked || entry->wanted || !r) {
+		agent_plan_applied(&op->plan, i, &(struct cox_health){.status = COX_HEALTH_NONE});
+		return;
+	}
+	_cleanup_free_ char *namespace = cox_str_dup(t->key.namespace);
+	_cleanup_free_ char *name = cox_str_dup(t->key.name);
+	char version[24];
+	struct agent_call *call = agent_call_new(op->app, t->key_text, pruned);
+	struct cox_kube_delete_options options = COX_KUBE_DELETE_OPTIONS;
+
+	snprintf(version, sizeof(version), "%llu", (unsigned long long)entry->resource_version);
+	options.propagation = propagation(op);
+	options.uid = entry->object_uid;
+	options.resource_version = entry->resource_version ? version : NULL;
+	call->task = i;
+	call->tries = tries;
+	op->n_in_flight++;
+	call->call = cox_kube_delete(op->app->engine->o.kube, r, namespace, name, &options,
+				     agent_call_done, call);
+}
+
+/* It changed since we looked: look again, and delete only what still is ours. */
+static void prune_again(struct agent_call *call, const struct cox_kube_answer *answer)
+{
+	struct agent_operation *op = call->app->operation;
+
+	if (!op)
+		return;
+	op->n_in_flight--;
+	agent_engine_queue(call->app);
+	struct agent_entry *entry = cox_map_get(&call->app->entries, call->key_text);
+
+	if (answer->error->code != COX_OK && answer->reason != COX_KUBE_NOT_FOUND) {
+		task_failed(op, call->task, answer);
+		return;
+	}
+	if (entry)
+		agent_entry_evaluate(entry, answer->error->code == COX_OK ? answer->doc : NULL);
+	send_prune(op, call->task, call->tries);
+}
+
+void agent_tasks_start(struct agent_operation *op, size_t begin, size_t finish_at)
+{
+	struct cox_error err;
+
+	if (keep_inventory(op, begin, finish_at, &err) < 0) {
+		for (size_t i = begin; i < finish_at; i++)
+			agent_plan_failed(&op->plan, i, err.message);
+		return;
+	}
+	for (size_t i = begin; i < finish_at; i++) {
+		struct agent_task *t = &op->plan.tasks.items[i];
+
+		const struct agent_entry *entry = cox_map_get(&op->app->entries, t->key_text);
+		bool sent = true;
+
+		if (t->action == AGENT_ACTION_PRUNE)
+			send_prune(op, i, 0);
+		else if (entry && entry->live && entry->foreign)
+			sent = send_migration(op, i, 0);
+		else
+			sent = send_apply(op, i, false, applied) != NULL;
+		if (!sent)
+			agent_plan_failed(&op->plan, i, "the cluster does not have this kind yet");
+	}
+}
+
+/* Definitions count as applied once the server serves their kind. */
+void agent_tasks_check_definitions(struct agent_operation *op)
+{
+	for (size_t i = 0; i < op->establishing.n;) {
+		size_t task = op->establishing.items[i];
+		const struct agent_task *t = &op->plan.tasks.items[task];
+		const struct agent_entry *entry = cox_map_get(&op->app->entries, t->key_text);
+
+		if (entry && entry->live && entry->health == COX_HEALTH_PROGRESSING) {
+			i++;
+			continue;
+		}
+		struct cox_health health = {.status = COX_HEALTH_HEALTHY};
+
+		if (!entry || !entry->live)
+			agent_plan_failed(&op->plan, task,
+					  "is missing, it might have been deleted");
+		else if (entry->health == COX_HEALTH_DEGRADED)
+			agent_plan_failed(&op->plan, task,
+					  entry->health_message ? entry->health_message
+								: "degraded");
+		else
+			agent_plan_applied(&op->plan, task, &health);
+		cox_vec_remove(&op->establishing, i);
+		agent_engine_rediscover(op->app->engine, 0);
+	}
+}
