@@ -147,6 +147,8 @@ struct agent_engine {
 	uint64_t position, highest_epoch;
 	char *api_error, *api_version;
 	struct cox_kube_call *version_call; /* NULL: answered */
+	struct cox_kube_call *probe_call;
+	struct cox_timer probe; /* runs while the API server does not answer */
 	struct cox_doc *blank;
 	COX_VEC(void *) calls; /* struct agent_call *, of the engine's own requests */
 	uint64_t discovery_generation;

@@ -7,6 +7,8 @@
 
 #include <stdlib.h>
 
+#define PROBE_MS 2000
+
 static void turn(void *arg);
 
 /* ---- small things ---- */
@@ -118,8 +120,37 @@ void agent_engine_queue_all(struct agent_engine *e)
 		agent_engine_queue(slot->value);
 }
 
+/* A watch that goes on where it was says nothing: so somebody has to ask whether the server is
+ * back. */
+static void probed(void *arg, const struct cox_kube_answer *answer)
+{
+	struct agent_engine *e = arg;
+
+	e->probe_call = NULL;
+	if (answer->status != 0 && !agent_answer_is_silence(answer))
+		agent_engine_api_works(e);
+	else if (e->api_error)
+		cox_timer_start(&e->probe, PROBE_MS);
+}
+
+static void probe(void *arg)
+{
+	struct agent_engine *e = arg;
+
+	if (e->api_error && !e->probe_call)
+		e->probe_call =
+			cox_kube_send(e->o.kube, &(struct cox_kube_request){.method = "GET",
+									    .path = "/version",
+									    .no_retry = true,
+									    .timeout_ms = 5000,
+									    .done = probed,
+									    .arg = e});
+}
+
 void agent_engine_api_failed(struct agent_engine *e, const char *message)
 {
+	if (!cox_timer_is_running(&e->probe) && !e->probe_call)
+		cox_timer_start(&e->probe, PROBE_MS);
 	if (e->api_error)
 		return;
 	e->api_error = cox_asprintf("the cluster's API does not answer: %s", message);
@@ -477,6 +508,7 @@ int agent_engine_new(const struct agent_engine_options *options, struct agent_en
 	cox_task_init(&e->turn, turn, e);
 	cox_timer_init(&e->idle, options->loop, idle, e);
 	cox_timer_init(&e->rediscover, options->loop, rediscover, e);
+	cox_timer_init(&e->probe, options->loop, probe, e);
 	int code = load(e, err);
 
 	if (code < 0) {
@@ -499,6 +531,8 @@ void agent_engine_free(struct agent_engine *e)
 	e->is_freed = true;
 	agent_calls_cancel(e, NULL);
 	cox_kube_cancel(e->version_call);
+	cox_kube_cancel(e->probe_call);
+	cox_timer_stop(&e->probe);
 	cox_loop_unsend(e->o.loop, &e->turn);
 	cox_timer_stop(&e->idle);
 	cox_timer_stop(&e->rediscover);

@@ -9,6 +9,7 @@
 
 #define RELIST_FROM 20 /* objects of a kind to be asked for: from here on one list is cheaper */
 #define WATCH_PAGE  50
+#define REMOVED_MAX 5000
 
 /* ---- kinds ---- */
 
@@ -24,6 +25,7 @@ static void kind_watch(struct agent_kind *kind)
 	kind->watch = cox_watch_new(kind->engine->o.kube, &(struct cox_watch_options){
 								  .resource = kind->resource,
 								  .page = WATCH_PAGE,
+								  .max_backoff_ms = 10000,
 								  .upsert = kind_upsert,
 								  .remove = kind_remove,
 								  .synced = kind_synced,
@@ -157,6 +159,10 @@ void agent_entry_free(struct agent_entry *entry)
 {
 	struct agent_app *app = entry->app;
 
+	if (app->removed.n >= REMOVED_MAX) { /* nobody listens: everything anew, later */
+		cox_strings_fini(&app->removed);
+		app->want_full = true;
+	}
 	cox_vec_push(&app->removed, cox_asprintf("%s %s", entry->version, entry->key_text));
 	app->dirty = true;
 	cox_map_remove(&app->entries, entry->key_text);
@@ -391,6 +397,7 @@ static void kind_upsert(void *arg, struct cox_doc *object)
 	_cleanup_free_ char *key_text = key_text_of(kind, namespace, name);
 	struct agent_entry *entry = cox_map_get(&kind->engine->keys, key_text);
 
+	agent_engine_api_works(kind->engine);
 	if (!entry)
 		entry = recover(kind, key_text, root);
 	while (entry) {

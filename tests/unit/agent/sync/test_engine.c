@@ -34,7 +34,7 @@ struct picture {
 };
 
 static struct world {
-	char dir[64], kubeconfig[96], state[96];
+	char dir[64], kubeconfig[96], state[96], objects[96];
 	struct cox_loop *loop;
 	struct cox_child *kubesim;
 	struct cox_timer tick;
@@ -345,10 +345,10 @@ static void kubesim_ended(void *arg, const struct cox_child_result *result)
 	fprintf(stderr, "kubesim ended: %.*s\n", COX_STR_ARG(result->errors));
 }
 
-static void start_kubesim(void)
+static void start_kubesim(const char *listen)
 {
-	const char *argv[] = {KUBESIM,	    "--listen", "127.0.0.1:0", "--kubeconfig-out",
-			      w.kubeconfig, NULL};
+	const char *argv[] = {KUBESIM,	    "--listen", listen,	   "--kubeconfig-out",
+			      w.kubeconfig, "--data",	w.objects, NULL};
 	struct cox_error err;
 
 	if (cox_child_start(w.loop, &(struct cox_child_options){.argv = argv, .timeout_ms = -1},
@@ -369,10 +369,11 @@ static int setup(void **state)
 		return -1;
 	snprintf(w.kubeconfig, sizeof(w.kubeconfig), "%s/kubeconfig", w.dir);
 	snprintf(w.state, sizeof(w.state), "%s/state", w.dir);
+	snprintf(w.objects, sizeof(w.objects), "%s/objects", w.dir);
 	assert_int_equal(cox_loop_new(&w.loop, NULL), 0);
 	cox_timer_init(&w.tick, w.loop, tick, NULL);
 	tick(NULL);
-	start_kubesim();
+	start_kubesim("127.0.0.1:0");
 	if (cox_kubeconfig_load(w.kubeconfig, NULL, &config, &err) < 0 ||
 	    cox_kube_new(w.loop, config, NULL, &w.user, &err) < 0)
 		fail_msg("%s", err.message);
@@ -562,6 +563,46 @@ static void test_fields_of_others_move_to_us(void **state)
 	assert_string_equal(field("data", "kept", NULL), "z");
 }
 
+/* "127.0.0.1:PORT" of the simulated cluster. */
+static char *address(void)
+{
+	const char *server = cox_kube_config(w.user)->server;
+
+	return cox_strdup(strstr(server, "://") + 3);
+}
+
+static bool is_saved(const char *words)
+{
+	COX_CLEANUP(cox_buf_fini) struct cox_buf text = COX_BUF_INIT;
+
+	return cox_file_read(w.objects, 10 << 20, &text, NULL) == 0 &&
+	       strstr(cox_buf_cstr(&text), words);
+}
+
+static void test_an_api_server_that_is_gone(void **state)
+{
+	_cleanup_free_ char *listen = address();
+
+	(void)state;
+	assign((struct assign){.uid = "u1", .name = "shop", .yaml = two_maps});
+	WAIT("the first sync", is_settled("u1"));
+	WAIT("the objects on disk", is_saved("\"two\"") && is_saved("availableReplicas"));
+	cox_child_cancel(w.kubesim);
+	w.kubesim = NULL;
+	WAIT("the silence to be told",
+	     strstr(picture("u1")->conditions, "does not answer") != NULL);
+	/* what is assigned meanwhile waits, and nothing is given up */
+	assign((struct assign){.uid = "u1",
+			       .name = "shop",
+			       .yaml = "- {apiVersion: v1, kind: ConfigMap, metadata: {name: a}, "
+				       "data: {k: later}}\n"});
+	WAIT("the assignment to be seen", picture("u1")->generation == w.generation);
+	start_kubesim(listen);
+	WAIT("everything to go on", is_settled("u1"));
+	assert_true(value_is(CM("a"), "k", "later"));
+	assert_string_equal(picture("u1")->conditions, "");
+}
+
 static void test_guards_against_emptying(void **state)
 {
 	(void)state;
@@ -731,12 +772,19 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
-		TEST(test_syncs_heals_prunes_deletes),	TEST(test_goes_on_after_a_restart),
-		TEST(test_manual_operations_run_once),	TEST(test_old_news_change_nothing),
-		TEST(test_fields_of_others_move_to_us), TEST(test_guards_against_emptying),
-		TEST(test_only_what_is_ours_is_pruned), TEST(test_kinds_that_come_with_the_bundle),
-		TEST(test_failures_are_sentences),	TEST(test_waves),
-		TEST(test_secrets_are_masked),		TEST(test_a_lost_inventory_is_rebuilt),
+		TEST(test_syncs_heals_prunes_deletes),
+		TEST(test_goes_on_after_a_restart),
+		TEST(test_manual_operations_run_once),
+		TEST(test_old_news_change_nothing),
+		TEST(test_fields_of_others_move_to_us),
+		TEST(test_an_api_server_that_is_gone),
+		TEST(test_guards_against_emptying),
+		TEST(test_only_what_is_ours_is_pruned),
+		TEST(test_kinds_that_come_with_the_bundle),
+		TEST(test_failures_are_sentences),
+		TEST(test_waves),
+		TEST(test_secrets_are_masked),
+		TEST(test_a_lost_inventory_is_rebuilt),
 	};
 
 	cox_log_init("test", getenv("COX_TEST_LOG") ? COX_LOG_DEBUG : COX_LOG_ERROR, COX_LOG_TEXT);
