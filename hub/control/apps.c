@@ -311,11 +311,22 @@ static void set_problem(struct control_app *a, const char *text)
 	a->problem = copy;
 }
 
+const hub_assignment *control_app_frozen(const struct control_app *a)
+{
+	const hub_assignment *have;
+
+	if (!a->cluster || a->rendered.valid || has_commits(a) || !repo_error(a))
+		return NULL;
+	have = hub_fleet_assignment(a->control->fleet, a->cluster, a->uid);
+	return have && have->target_digest.len == HUB_DIGEST_BYTES ? have : NULL;
+}
+
 bool control_app_is_settled(const struct control_app *a)
 {
 	if (!a->looked)
 		return false;
-	return a->problem || (has_commits(a) && control_render_is_current(a));
+	return control_app_frozen(a) || a->problem ||
+	       (has_commits(a) && control_render_is_current(a));
 }
 
 /* What the repositories and the rendering say, as a condition; and as a problem where nothing is

@@ -47,6 +47,10 @@ bool control_app_delete_step(struct hub_control *c, struct hub_batch *batch, str
 	_cleanup_free_ char *key = cox_strdup(a->key);
 	bool cascading = cascade != HUB_CASCADE_NONE, pending = false;
 
+	/* Where no agent ever was, nothing was ever applied. */
+	if (cluster && !hub_fleet_cluster(c->fleet, cluster)->enrolled)
+		cascading = false;
+
 	if (cluster)
 		hub_fleet_bury(c->fleet, batch, cluster, a->uid, cascading,
 			       cascade == HUB_CASCADE_BACKGROUND

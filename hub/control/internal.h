@@ -24,16 +24,15 @@ void control_conditions_fini(control_conditions *v);
 
 /* ---- what a controller knows of an object, apart from the object ---- */
 
-/* A repository at a revision, that some Applications follow. */
+/* A repository at a revision, that some Applications follow. The queue's keys are URLs. */
 struct control_repo {
-	char *key; /* of the queue */
+	char *key; /* URL, revision and prefix */
 	char *url, *revision, *tag_prefix;
 	char commit[65];     /* the last that was resolved; "": none yet */
 	char *error;	     /* of the last look; NULL: it went well */
 	bool looked;	     /* at least once */
 	int64_t looked_ms;   /* wall clock, of the last look that went well */
 	struct cox_map apps; /* keys of the Applications that follow */
-	struct repo_job *job;
 };
 
 struct control_rendered {
@@ -142,7 +141,10 @@ void control_app_set(struct control_app *a, struct cox_doc *doc);
 /* NULL: none. */
 struct control_app *control_app(struct hub_control *c, const char *key);
 struct control_app *control_app_by_uid(struct hub_control *c, const char *uid);
-/* All that is known now went into rendered, or into a problem. */
+/* The repository does not answer, and nothing is known of it since this process began, but what was
+ * assigned before stands: as long as that is so, it is what the application wants. */
+const hub_assignment *control_app_frozen(const struct control_app *a);
+/* All that is known now went into rendered, or into a problem; or it is frozen. */
 bool control_app_is_settled(const struct control_app *a);
 const char *control_app_uid(const struct control_app *a);
 bool control_app_is_deleting(const struct control_app *a);
@@ -153,7 +155,7 @@ int control_repos_init(struct hub_control *c, struct cox_error *err);
 void control_repos_fini(struct hub_control *c);
 /* Running fetches end soon. */
 void control_repos_cancel(struct hub_control *c);
-enum cox_queue_result control_look_at_repo(void *ctx, const char *key);
+enum cox_queue_result control_look_at_repo(void *ctx, const char *url);
 struct control_repo *control_repo_follow(struct hub_control *c, const char *url,
 					 const char *revision, const char *tag_prefix,
 					 const char *app_key);

@@ -223,7 +223,7 @@ int hub_control_refresh(struct hub_control *c, const char *namespace, const char
 		a->hard = true;
 	}
 	COX_VEC_EACH (&a->repos, repo)
-		cox_queue_add(c->repo_queue, (*repo)->key);
+		cox_queue_add(c->repo_queue, (*repo)->url);
 	cox_queue_add(c->apps, a->key);
 	if (a->cluster)
 		hub_fleet_refresh(c->fleet, a->cluster, a->uid);
@@ -245,7 +245,7 @@ int hub_control_refresh_set(struct hub_control *c, const char *namespace, const 
 		const struct control_app *a = slot->value;
 
 		COX_VEC_EACH (&a->repos, repo)
-			cox_queue_add(c->repo_queue, (*repo)->key);
+			cox_queue_add(c->repo_queue, (*repo)->url);
 	}
 	return 0;
 }

@@ -21,18 +21,24 @@ struct repo_sources {
 	struct control_addresses allowed; /* immutable */
 };
 
-/* While it is queued or runs, all of it belongs to the worker, but abandoned and again. */
+/* What one look at a repository asks: all revisions of it that anybody follows, so that a push is seen
+ * by all of them in one turn of the loop, and a rollout never pins half of it. */
+struct repo_ask {
+	char *key, *revision, *tag_prefix;
+	struct cox_error error;
+	struct hub_revision resolved;
+};
+
+/* While it is queued or runs, all of it belongs to the worker. */
 struct repo_job {
 	struct cox_job job;
 	struct hub_control *control;
 	struct repo_sources *sources;
-	bool abandoned;
-	char *key, *url, *revision, *tag_prefix, *known_hosts;
+	char *url, *known_hosts;
 	struct hub_repository credentials;
 	bool has_credentials;
-	/* out */
-	struct cox_error error;
-	struct hub_revision resolved;
+	COX_VEC(struct repo_ask) asks;
+	bool failed; /* one of them at least */
 };
 
 /* ---- credentials ---- */
@@ -84,10 +90,9 @@ static const char *given(const char *text)
 	return text && *text ? text : NULL;
 }
 
-static int resolve(struct repo_job *j, struct cox_error *err)
+static int fetch(struct repo_job *j, struct cox_error *err)
 {
 	struct hub_credentials use = {.known_hosts = given(j->known_hosts)};
-	int r;
 
 	if (j->has_credentials) {
 		use.username = given(j->credentials.username);
@@ -96,32 +101,43 @@ static int resolve(struct repo_job *j, struct cox_error *err)
 		use.tls_ca = given(j->credentials.tls_ca);
 		use.ssh_key = given(j->credentials.ssh_private_key);
 	}
-	r = hub_source_fetch(j->sources->source, j->url, &use, err);
-	if (r < 0)
-		return r;
-	return hub_source_resolve(j->sources->source, j->url, j->revision, j->tag_prefix,
-				  &j->resolved, err);
+	return hub_source_fetch(j->sources->source, j->url, &use, err);
 }
 
 static void work(void *arg)
 {
 	struct repo_job *j = arg;
+	struct cox_error err = COX_ERROR_INIT;
+	int fetched = fetch(j, &err);
 
-	if (resolve(j, &j->error) == 0)
-		j->error = COX_ERROR_INIT;
+	COX_VEC_EACH (&j->asks, ask) {
+		int r = fetched;
+
+		if (fetched < 0)
+			ask->error = err;
+		else
+			r = hub_source_resolve(j->sources->source, j->url, ask->revision,
+					       ask->tag_prefix, &ask->resolved, &ask->error);
+		if (r >= 0)
+			ask->error = COX_ERROR_INIT;
+		j->failed = j->failed || r < 0;
+	}
 }
 
 /* ---- on the loop ---- */
 
 static void job_free(struct repo_job *j)
 {
+	COX_VEC_EACH (&j->asks, ask) {
+		free(ask->key);
+		free(ask->revision);
+		free(ask->tag_prefix);
+	}
+	cox_vec_fini(&j->asks);
 	if (j->has_credentials)
 		hub_repository_fini(&j->credentials);
 	free(j->known_hosts);
-	free(j->tag_prefix);
-	free(j->revision);
 	free(j->url);
-	free(j->key);
 	free(j);
 }
 
@@ -140,26 +156,26 @@ static int64_t next_poll(const struct hub_control *c)
 	return poll + random % (poll < POLL_JITTER_MS ? poll / 2 + 1 : POLL_JITTER_MS);
 }
 
-static void looked(struct hub_control *c, struct control_repo *r, const struct repo_job *j)
+static void looked(struct hub_control *c, struct control_repo *r, const struct repo_ask *ask)
 {
 	bool news = !r->looked;
 
 	r->looked = true;
 	c->resolves++;
-	if (j->error.code) {
+	if (ask->error.code) {
 		c->resolve_failures++;
-		if (!cox_streq(r->error, j->error.message)) {
+		if (!cox_streq(r->error, ask->error.message)) {
 			cox_log_warn("cannot look at a repository", COX_KV_URL("url", r->url),
-				     COX_KV("revision", r->revision), COX_KV_ERROR(&j->error));
+				     COX_KV("revision", r->revision), COX_KV_ERROR(&ask->error));
 			free(r->error);
-			r->error = cox_strdup(j->error.message);
+			r->error = cox_strdup(ask->error.message);
 			news = true;
 		}
 	} else {
-		news = news || r->error || strcmp(r->commit, j->resolved.commit) != 0;
+		news = news || r->error || strcmp(r->commit, ask->resolved.commit) != 0;
 		free(r->error);
 		r->error = NULL;
-		snprintf(r->commit, sizeof(r->commit), "%s", j->resolved.commit);
+		snprintf(r->commit, sizeof(r->commit), "%s", ask->resolved.commit);
 		r->looked_ms = cox_clock_wall_ms();
 	}
 	if (news)
@@ -170,20 +186,17 @@ static void done(void *arg, enum cox_job_outcome outcome)
 {
 	struct repo_job *j = arg;
 	struct hub_control *c = j->control;
-	struct control_repo *r = j->abandoned ? NULL : cox_map_get(&c->repos, j->key);
-	bool failed = j->error.code != 0;
+	bool counts = outcome == COX_JOB_DONE && !c->stopping;
 
-	if (outcome == COX_JOB_DONE && r && r->job == j && !c->stopping) {
-		r->job = NULL;
-		looked(c, r, j);
-		cox_queue_done(c->repo_queue, j->key, failed ? COX_QUEUE_RETRY : COX_QUEUE_OK);
-		if (!failed)
-			cox_queue_add_after(c->repo_queue, j->key, next_poll(c));
-	} else {
-		if (r && r->job == j)
-			r->job = NULL;
-		cox_queue_done(c->repo_queue, j->key, COX_QUEUE_OK);
+	COX_VEC_EACH (&j->asks, ask) {
+		struct control_repo *r = cox_map_get(&c->repos, ask->key);
+
+		if (r && counts)
+			looked(c, r, ask);
 	}
+	cox_queue_done(c->repo_queue, j->url, counts && j->failed ? COX_QUEUE_RETRY : COX_QUEUE_OK);
+	if (counts && !j->failed)
+		cox_queue_add_after(c->repo_queue, j->url, next_poll(c));
 	job_free(j);
 }
 
@@ -199,29 +212,35 @@ static char *known_hosts(struct hub_control *c)
 	return cox_buf_take(&text);
 }
 
-enum cox_queue_result control_look_at_repo(void *ctx, const char *key)
+enum cox_queue_result control_look_at_repo(void *ctx, const char *url)
 {
 	struct hub_control *c = ctx;
-	struct control_repo *r = cox_map_get(&c->repos, key);
-	struct cox_error err = COX_ERROR_INIT;
-	struct repo_job *j;
+	struct repo_job *j = cox_new(struct repo_job);
 
-	if (!r || c->stopping)
+	COX_MAP_EACH (&c->repos, slot) {
+		const struct control_repo *r = slot->value;
+		struct repo_ask ask = {0};
+
+		if (strcmp(r->url, url) != 0)
+			continue;
+		ask.key = cox_strdup(slot->key);
+		ask.revision = cox_strdup(r->revision);
+		ask.tag_prefix = cox_strdup(r->tag_prefix);
+		cox_vec_push(&j->asks, ask);
+	}
+	if (j->asks.n == 0 || c->stopping) {
+		job_free(j);
 		return COX_QUEUE_OK;
-	j = cox_new(struct repo_job);
+	}
 	j->control = c;
 	j->sources = c->sources;
-	j->key = cox_strdup(key);
-	j->url = cox_strdup(r->url);
-	j->revision = cox_strdup(r->revision);
-	j->tag_prefix = cox_strdup(r->tag_prefix);
+	j->url = cox_strdup(url);
 	j->known_hosts = known_hosts(c);
-	j->has_credentials = find_credentials(c, r->url, &j->credentials);
-	if (cox_pool_submit(c->fetch_pool, &j->job, work, done, j, &err) < 0) {
+	j->has_credentials = find_credentials(c, url, &j->credentials);
+	if (cox_pool_submit(c->fetch_pool, &j->job, work, done, j, NULL) < 0) {
 		job_free(j);
 		return COX_QUEUE_RETRY;
 	}
-	r->job = j;
 	return COX_QUEUE_BUSY;
 }
 
@@ -240,7 +259,7 @@ struct control_repo *control_repo_follow(struct hub_control *c, const char *url,
 		r->revision = cox_strdup(revision);
 		r->tag_prefix = cox_strdup(tag_prefix);
 		cox_map_set(&c->repos, key, r);
-		cox_queue_add(c->repo_queue, key);
+		cox_queue_add(c->repo_queue, url);
 	}
 	cox_map_set(&r->apps, app_key, r);
 	return r;
@@ -250,8 +269,6 @@ static void repo_free(void *p)
 {
 	struct control_repo *r = p;
 
-	if (r->job)
-		r->job->abandoned = true;
 	cox_map_fini(&r->apps);
 	free(r->tag_prefix);
 	free(r->revision);
@@ -266,7 +283,6 @@ void control_repo_leave(struct hub_control *c, struct control_repo *r, const cha
 	cox_map_remove(&r->apps, app_key);
 	if (r->apps.n > 0)
 		return;
-	cox_queue_forget(c->repo_queue, r->key);
 	cox_map_remove(&c->repos, r->key);
 	repo_free(r);
 }
@@ -274,7 +290,7 @@ void control_repo_leave(struct hub_control *c, struct control_repo *r, const cha
 void control_repos_reload(struct hub_control *c)
 {
 	COX_MAP_EACH (&c->repos, slot)
-		cox_queue_add(c->repo_queue, slot->key);
+		cox_queue_add(c->repo_queue, ((struct control_repo *)slot->value)->url);
 }
 
 int control_repo_tree(struct repo_sources *s, const char *url, const char *commit,

@@ -288,6 +288,10 @@ static struct cox_rollout_member member_of(struct look *l, const struct control_
 		.by_hand = control_is_by_hand(a, l->plan.ordered),
 	};
 
+	if (control_app_frozen(a)) {
+		m.digest = have->target_digest.data;
+		m.revision = have->target_revision;
+	}
 	if (a->problem)
 		m.digest = NULL;
 	if (have && m.digest && have->sync_digest.len == HUB_DIGEST_BYTES &&
@@ -515,6 +519,32 @@ static void refresh_assignments(struct look *l)
 	}
 }
 
+/* Neither the owner nor any Application of it is there: its rollouts go too. */
+static bool is_over(struct hub_control *c, const struct control_line *line)
+{
+	const char *slash = strchr(line->owner, '/');
+
+	return line->members.n == 0 &&
+	       !control_object(c,
+			       strncmp(line->owner, "ApplicationSet/", 15) == 0
+				       ? HUB_APPLICATION_SET
+				       : HUB_APPLICATION,
+			       slash + 1);
+}
+
+static void drop_line(struct hub_control *c, struct control_line *line)
+{
+	struct hub_batch *batch = hub_batch_new();
+
+	if (line->current)
+		hub_batch_delete(batch, HUB_TABLE_ROLLOUT, line->current->id);
+	COX_VEC_EACH (&line->past, r)
+		hub_batch_delete(batch, HUB_TABLE_ROLLOUT, (*r)->id);
+	hub_store_commit(c->store, batch);
+	cox_map_remove(&c->lines, line->owner);
+	line_free(line);
+}
+
 enum cox_queue_result control_look_at_rollout(void *ctx, const char *owner)
 {
 	struct hub_control *c = ctx;
@@ -523,7 +553,14 @@ enum cox_queue_result control_look_at_rollout(void *ctx, const char *owner)
 			 .batch = hub_batch_new(),
 			 .now_ms = cox_clock_wall_ms()};
 	const struct cox_rollout *before;
-	bool known = plan_of(&l);
+	bool known;
+
+	if (is_over(c, l.line)) {
+		hub_batch_free(l.batch);
+		drop_line(c, l.line);
+		return COX_QUEUE_OK;
+	}
+	known = plan_of(&l);
 
 	if (l.line->current && l.line->current->phase == COX_ROLLOUT_PROGRESSING) {
 		if (l.line->dirty)

@@ -137,7 +137,7 @@ int hub_source_resolve(struct hub_source *s, const char *url, const char *revisi
 	(void)tag_prefix;
 	pthread_mutex_lock(&lock);
 	r = repo_of(url);
-	if (!r || !r->head[0] || strcmp(revision, "HEAD") != 0)
+	if (!r || !r->head[0] || (strcmp(revision, "HEAD") != 0 && strcmp(revision, "main") != 0))
 		e = cox_error(err, COX_NOT_FOUND, "no revision '%s'", revision);
 	else
 		snprintf(ret_revision->commit, sizeof(ret_revision->commit), "%s", r->head);

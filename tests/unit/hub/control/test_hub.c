@@ -596,6 +596,139 @@ static void test_resumes(void **state)
 	assert_non_null(agent_told(dev, "two"));
 }
 
+/* ---- one push is seen as one ---- */
+
+/* The first wave follows HEAD, the others `main`: two names of one commit. Whatever order they are looked
+ * at in, no wave gets the push before the one before it has it. */
+static void test_two_names_of_one_commit(void **state)
+{
+	struct world *w = *state;
+	_cleanup_free_ char *before = NULL;
+
+	site_apply(
+		&w->site,
+		"apiVersion: argoproj.io/v1alpha1\nkind: ApplicationSet\nmetadata: {name: book}\n"
+		"spec:\n  generators:\n  - list:\n      elements:\n"
+		"      - {cluster: dev, env: dev, rev: HEAD}\n"
+		"      - {cluster: pre, env: pre, rev: main}\n"
+		"      - {cluster: prod, env: prod, rev: main}\n" WAVES
+		"  template:\n    metadata: {name: '{{cluster}}-book', labels: {env: '{{env}}'}}\n"
+		"    spec:\n      project: default\n      source: {repoURL: '" REPO
+		"', targetRevision: '{{rev}}', path: book}\n"
+		"      destination: {name: '{{cluster}}', namespace: book}\n"
+		"      syncPolicy: {automated: {}}\n");
+	wait_all(w, "aaaa");
+	before = cox_strdup(agent_told(&w->agents[0], "dev-book")->digest);
+	w->agents[0].hold = true;
+	manifest("bbbb", "2");
+	refresh(w, "prod-book");
+	site_wait(&w->site, has_other_digest,
+		  &(struct agent_has){&w->agents[0], "dev-book", before});
+	site_settle(&w->site);
+	for (int i = 1; i < 3; i++)
+		assert_string_equal(agent_told(&w->agents[i], apps[i])->digest, before);
+	w->agents[0].hold = false;
+	agent_report(&w->agents[0]);
+	wait_all(w, "bbbb");
+}
+
+/* A hub that comes back while a repository is away: what it knew stands, and what others ask for
+ * goes on. */
+static void test_restart_without_a_repository(void **state)
+{
+	struct world *w = *state;
+	char id[COX_UUID_TEXT];
+
+	repo_set("file:///srv/other.git", "oooo", "book/book.yaml",
+		 "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: other}\n");
+	repo_head("file:///srv/other.git", "oooo");
+	site_apply(
+		&w->site,
+		"apiVersion: argoproj.io/v1alpha1\nkind: ApplicationSet\nmetadata: {name: book}\n"
+		"spec:\n  generators:\n  - list:\n      elements:\n"
+		"      - {cluster: dev, repo: apps}\n      - {cluster: pre, repo: other}\n"
+		"  template:\n    metadata: {name: '{{cluster}}-book'}\n"
+		"    spec:\n      project: default\n"
+		"      source: {repoURL: 'file:///srv/{{repo}}.git', path: book}\n"
+		"      destination: {name: '{{cluster}}', namespace: book}\n"
+		"      syncPolicy: {automated: {}}\n");
+	site_wait_status(&w->site, "dev-book", "Synced", "Healthy", "aaaa");
+	site_wait_status(&w->site, "pre-book", "Synced", "Healthy", "oooo");
+	memcpy(id, hub_control_rollout(w->site.control, NULL, "book")->id, sizeof(id));
+	for (int i = 0; i < 3; i++)
+		agent_disconnect(&w->agents[i]);
+	site_stop(&w->site);
+	repo_break("file:///srv/other.git", "nobody home");
+	site_start(&w->site);
+	for (int i = 0; i < 3; i++)
+		agent_connect(&w->agents[i]);
+	site_wait_condition(&w->site, "pre-book", "ComparisonError", "nobody home");
+	site_wait_status(&w->site, "pre-book", "Synced", "Healthy", "oooo");
+	assert_string_equal(hub_control_rollout(w->site.control, NULL, "book")->id, id);
+	manifest("bbbb", "2");
+	refresh(w, "dev-book");
+	site_wait_status(&w->site, "dev-book", "Synced", "Healthy", "bbbb");
+	site_wait_status(&w->site, "pre-book", "Synced", "Healthy", "oooo");
+}
+
+/* ---- the end of things ---- */
+
+static bool has_no_rollout(void *arg)
+{
+	return hub_control_rollout(((struct site *)arg)->control, NULL, "one") == NULL;
+}
+
+static void test_delete_where_nobody_joined(void **state)
+{
+	struct world *w = *state;
+
+	site_apply(&w->site, "apiVersion: coxswain.dev/v1alpha1\nkind: Cluster\n"
+			     "metadata: {name: silent}\nspec: {}\n");
+	site_apply(&w->site,
+		   APP("one", "name: silent",
+		       ", finalizers: [resources-finalizer.argocd.argoproj.io]") AUTOMATED);
+	site_wait_condition(&w->site, "one", "AgentUnavailable", "no agent has joined");
+	delete_one(w, 0);
+	assert_true(is_gone(&w->site));
+	site_wait(&w->site, has_no_rollout, &w->site);
+}
+
+static int delete_set(struct world *w)
+{
+	struct hub_batch *batch = hub_batch_new();
+	int r = hub_control_delete(w->site.control, batch, HUB_APPLICATION_SET, NULL, "book",
+				   HUB_DELETE_DEFAULT, NULL);
+
+	hub_store_commit(w->site.store, batch);
+	return r;
+}
+
+static bool set_is_gone(void *arg)
+{
+	_cleanup_doc_ struct cox_doc *doc = NULL;
+
+	return hub_control_get(((struct site *)arg)->control, HUB_APPLICATION_SET, NULL, "book",
+			       &doc, NULL) < 0;
+}
+
+static void test_delete_set(void **state)
+{
+	struct world *w = *state;
+
+	site_apply(&w->site, SET(WAVES));
+	wait_all(w, "aaaa");
+	for (int i = 0; i < 3; i++)
+		w->agents[i].hold = true;
+	assert_int_equal(delete_set(w), 1);
+	for (int i = 0; i < 3; i++) {
+		assert_false(set_is_gone(&w->site));
+		site_wait(&w->site, was_told, &(struct agent_told){&w->agents[i], apps[i], true});
+		assert_true(agent_told(&w->agents[i], apps[i])->change->tombstone->cascade);
+		agent_report(&w->agents[i]);
+	}
+	site_wait(&w->site, set_is_gone, &w->site);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -615,6 +748,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_another_cluster, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_policy_change, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_resumes, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_two_names_of_one_commit, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_restart_without_a_repository, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_delete_where_nobody_joined, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_delete_set, setup, teardown),
 	};
 	int failed = cmocka_run_group_tests(tests, NULL, NULL);
 
