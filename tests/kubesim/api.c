@@ -564,9 +564,6 @@ static void read_common(struct api *api)
 		api->ctx.validation = KS_VALIDATE_STRICT;
 	if (cox_streq(validation, "Ignore"))
 		api->ctx.validation = KS_VALIDATE_IGNORE;
-	/* custom resources warn unless told otherwise; so does everything since 1.27 */
-	if (!validation && !api->ctx.kind->custom)
-		api->ctx.validation = KS_VALIDATE_WARN;
 }
 
 /* ---- the door ---- */
@@ -658,8 +655,7 @@ void kubesim_handle(struct kubesim *sim, const struct kubesim_request *request,
 	} else if (!is_known(sim, request->authorization)) {
 		answer(&api, who_are_you(&api));
 	} else if (where == 1) {
-		if (!ks_discovery(sim, request->path, request->query, request->accept,
-				  ret_response))
+		if (!ks_discovery(sim, request->path, request->accept, ret_response))
 			ks_respond_text(ret_response, 404, "404 page not found\n");
 	} else if (where == 2) {
 		answer(&api, not_found());

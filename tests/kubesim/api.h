@@ -5,7 +5,7 @@
 #include "tests/kubesim/sim.h"
 
 /* discovery.c: /api, /apis and what is below them, /version, /openapi. false: no such page. */
-bool ks_discovery(struct kubesim *sim, const char *path, const char *query, const char *accept,
+bool ks_discovery(struct kubesim *sim, const char *path, const char *accept,
 		  struct kubesim_response *ret_response);
 /* openapi.c */
 bool ks_openapi(struct kubesim *sim, const char *path, const char *accept,

@@ -223,7 +223,7 @@ struct ks_reply ks_delete(struct ks_ctx *ctx, const struct cox_node *options)
 		return ks_ok(200, cox_doc_copy(NULL, root));
 	/* the entries of managedFields that lost their field go with it */
 	struct ks_managers managers = ks_managers_read(&ctx->arena, root);
-	struct cox_node *list = ks_managers_write(&ctx->arena, doc, &managers);
+	struct cox_node *list = ks_managers_write(doc, &managers);
 	if (list)
 		cox_map_put(doc, metadata, "managedFields", list);
 	return ks_ok(200, cox_doc_ref(ks_store_put(&ctx->sim->store, kind->shelf, root)));

@@ -358,13 +358,12 @@ static void paths(struct kubesim_response *response)
 	ks_respond(response, 200, root);
 }
 
-bool ks_discovery(struct kubesim *sim, const char *path, const char *query, const char *accept,
+bool ks_discovery(struct kubesim *sim, const char *path, const char *accept,
 		  struct kubesim_response *ret_response)
 {
 	const char *version = wants_aggregated(accept);
 	char group[256], number[64];
 
-	(void)query;
 	if (cox_streq(path, "/version") || cox_streq(path, "/version/")) {
 		version_info(ret_response);
 	} else if (cox_streq(path, "/")) {

@@ -17,7 +17,6 @@ enum {
 	KS_NO_COLLECTION = 16, /* deletecollection is not offered */
 	KS_READ_ONLY = 32,
 	KS_CREATE_ONLY = 64,
-	KS_HIDDEN = 128, /* not in lists of kinds: another version of a stored kind */
 };
 
 struct ks_column {

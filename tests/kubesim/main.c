@@ -79,7 +79,7 @@ struct stream {
 	struct cox_task task;
 	/* a fault that waits for it */
 	int64_t events_left; /* -1: none */
-	bool truncate;
+	bool truncate, cutting;
 	struct cox_timer cut_timer;
 };
 
@@ -147,8 +147,7 @@ static bool stream_fails(struct stream *s, struct cox_buf *out)
 	}
 	cox_http_write(s->request, cox_str_n(out->ptr, keep));
 	cox_timer_start(&s->cut_timer, 1);
-	s->events_left = -1;
-	cox_buf_clear(out);
+	s->cutting = true;
 	return true;
 }
 
@@ -158,6 +157,8 @@ static void stream_pump(void *arg)
 	struct stream *s = arg;
 	_cleanup_buf_ struct cox_buf out = COX_BUF_INIT;
 
+	if (s->cutting)
+		return;
 	int over = kubesim_watch_pull(s->watch, &out);
 	if (stream_fails(s, &out))
 		return;

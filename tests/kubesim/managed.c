@@ -104,10 +104,8 @@ static int compare_managers(const void *a, const void *b)
 	return order ? order : strcmp(x->subresource, y->subresource);
 }
 
-struct cox_node *ks_managers_write(struct cox_arena *arena, struct cox_doc *doc,
-				   struct ks_managers *managers)
+struct cox_node *ks_managers_write(struct cox_doc *doc, struct ks_managers *managers)
 {
-	(void)arena;
 	managers_drop_empty(managers);
 	if (!managers->n)
 		return NULL;

@@ -35,8 +35,7 @@ struct ks_writer {
 
 struct ks_managers ks_managers_read(struct cox_arena *arena, const struct cox_node *object);
 /* A list for metadata.managedFields, or NULL when there is nothing to say. */
-struct cox_node *ks_managers_write(struct cox_arena *arena, struct cox_doc *doc,
-				   struct ks_managers *managers);
+struct cox_node *ks_managers_write(struct cox_doc *doc, struct ks_managers *managers);
 /* Same managers with the same fields; times do not count. */
 bool ks_managers_equal(const struct ks_managers *a, const struct ks_managers *b);
 

@@ -69,7 +69,6 @@ static void job(struct ks_ctx *ctx, struct cox_doc *doc, struct cox_node *root)
 	struct cox_node *holders[] = {metadata, inner};
 	for (size_t i = 0; i < COX_ARRAY_LEN(holders); i++) {
 		struct cox_node *labels = cox_map_edit_map(doc, holders[i], "labels");
-		/* its own labels only come from a template that is shared with them */
 		cox_map_put_cstr(doc, labels, "controller-uid", uid);
 		cox_map_put_cstr(doc, labels, "job-name", name);
 	}

@@ -67,7 +67,7 @@ struct cox_doc *ks_store_put(struct ks_store *s, struct ks_shelf *shelf,
 			     const struct cox_node *root);
 /* The same with its own resource version, without an event: for loading. */
 void ks_store_load(struct ks_store *s, struct ks_shelf *shelf, struct cox_doc *doc);
-/* last: the state to show in the event (NULL: as it is stored); its resource version is set. */
+/* The event shows the last state, at the version of the deletion. */
 void ks_store_delete(struct ks_store *s, struct ks_shelf *shelf, const char *key);
 
 /* Event i in order of time, i < n_events. */

@@ -76,11 +76,6 @@ static struct ks_reply unknown_fields(struct ks_ctx *ctx, const struct ks_normal
 	for (size_t i = 0; i < normal->unknown.n; i++)
 		cox_buf_printf(&text, "%sunknown field \"%s\"", i ? ", " : "",
 			       normal->unknown.items[i]);
-	if (ctx->kind->custom)
-		return ks_fail(400, "BadRequest",
-			       "%s in version \"%s\" cannot be handled as a %s: "
-			       "strict decoding error: %s",
-			       kind, ctx->kind->version, kind, text.ptr);
 	return ks_fail(400, "BadRequest",
 		       "%s in version \"%s\" cannot be handled as a %s: strict decoding error: %s",
 		       kind, ctx->kind->version, kind, text.ptr);
@@ -233,11 +228,10 @@ static struct ks_reply check_namespace(struct ks_ctx *ctx, const char *name)
 		own->resource, *own->group ? "." : "", own->group, name, ctx->ns);
 }
 
-static void put_managers(struct ks_ctx *ctx, struct cox_doc *doc, struct cox_node *root,
-			 struct ks_managers *managers)
+static void put_managers(struct cox_doc *doc, struct cox_node *root, struct ks_managers *managers)
 {
 	struct cox_node *metadata = cox_map_edit_map(doc, root, "metadata");
-	struct cox_node *list = ks_managers_write(&ctx->arena, doc, managers);
+	struct cox_node *list = ks_managers_write(doc, managers);
 
 	if (list)
 		cox_map_put(doc, metadata, "managedFields", list);
@@ -290,7 +284,7 @@ static struct ks_reply create(struct ks_ctx *ctx, struct cox_doc *doc, struct co
 	if (kind->flags & KS_GENERATION)
 		cox_map_put_int(doc, metadata, "generation", 1);
 	ks_prepare_create(ctx, doc, root);
-	put_managers(ctx, doc, root, managers);
+	put_managers(doc, root, managers);
 	reply = refused(ctx, root, NULL);
 	if (reply.status)
 		return reply;
@@ -453,7 +447,7 @@ static struct ks_reply update(struct ks_ctx *ctx, struct cox_doc *doc, struct co
 	bool same = same_but_managers(ctx, root, live);
 	if (same && ks_managers_equal(&old, managers))
 		return ks_ok(200, cox_doc_ref(o->doc));
-	put_managers(ctx, doc, root, managers);
+	put_managers(doc, root, managers);
 	if (is_finished(ctx, root))
 		return finalized(ctx, root, o);
 	if (ctx->dry_run)
