@@ -256,8 +256,8 @@ static void make_pki(void)
 {
 	const char *names[] = {"127.0.0.1"};
 	COX_CLEANUP(cox_buf_fini)
-	struct cox_buf chain = COX_BUF_INIT,
-		       key = COX_BUF_INIT, clients = COX_BUF_INIT, ca = COX_BUF_INIT;
+	struct cox_buf chain = COX_BUF_INIT, key = COX_BUF_INIT, clients = COX_BUF_INIT,
+		       ca = COX_BUF_INIT;
 	int64_t now = cox_clock_wall_ms();
 	uint8_t pin[COX_SHA256_BYTES];
 	struct cox_error err;
