@@ -99,6 +99,7 @@ void web_apply(struct web_call *call)
 
 /* ---- list, get, delete ---- */
 
+/* HUB_KIND_NONE: it has been answered, the request is gone. */
 static enum hub_kind kind_of(struct web_call *call)
 {
 	for (int k = HUB_KIND_NONE + 1; k < HUB_N_KINDS; k++)
@@ -113,11 +114,12 @@ void web_list(struct web_call *call)
 	enum hub_kind kind = kind_of(call);
 	_cleanup_doc_ struct cox_doc *doc = cox_doc_new("list");
 	struct cox_node *map = cox_doc_map(doc), *list = cox_doc_list(doc);
-	const char *namespace = cox_http_query(call->request, "namespace");
 	_cleanup_docs_ cox_docs objects = {0};
+	const char *namespace;
 
 	if (kind == HUB_KIND_NONE)
 		return;
+	namespace = cox_http_query(call->request, "namespace");
 	if (cox_streq(namespace, "-"))
 	namespace = hub_control_namespace(call->web->control);
 	hub_control_list(call->web->control, kind, namespace, &objects);
@@ -136,6 +138,7 @@ static const char *namespace_of(const char *text)
 	return strcmp(text, "-") == 0 ? NULL : text;
 }
 
+/* false: it has been answered. */
 static bool check_scope(struct web_call *call, enum hub_kind kind, bool namespaced)
 {
 	if (hub_kind_info(kind)->namespaced == namespaced)
@@ -176,12 +179,13 @@ static void remove_object(struct web_call *call, const char *namespace, const ch
 	COX_CLEANUP(hub_batch_free_p) struct hub_batch *batch = NULL;
 	_cleanup_doc_ struct cox_doc *doc = cox_doc_new("deleted");
 	struct cox_node *map = cox_doc_map(doc);
-	const char *cascade = cox_http_query(call->request, "cascade");
 	struct cox_error err = COX_ERROR_INIT;
+	const char *cascade;
 	int r;
 
 	if (kind == HUB_KIND_NONE || !check_scope(call, kind, namespaced))
 		return;
+	cascade = cox_http_query(call->request, "cascade");
 	batch = hub_batch_new();
 	r = hub_control_delete(call->web->control, batch, kind, namespace, name,
 			       !cascade			   ? HUB_DELETE_DEFAULT
