@@ -8,6 +8,7 @@
 #include "common/kube/meta.h"
 #include "common/kube/strategic.h"
 #include "tests/kubesim/list.h"
+#include "tests/kubesim/protobuf.h"
 #include "tests/kubesim/write.h"
 
 #include <stdio.h>
@@ -99,8 +100,12 @@ static struct ks_reply read_body(struct api *api, struct cox_doc **ret_doc)
 
 	if (is_type(type, "application/yaml") || is_type(type, "application/apply-patch+yaml"))
 		r = cox_yaml_read(body, "body", NULL, ret_doc, &err);
+	else if (is_type(type, KS_PROTOBUF))
+		r = ks_protobuf_read(body, ret_doc, &err);
 	else
 		r = cox_json_read(body, "body", ret_doc, &err);
+	if (r == -COX_UNIMPLEMENTED)
+		return unsupported("application/json, application/yaml");
 	if (r < 0)
 		return ks_fail(400, "BadRequest",
 			       "the object provided is unrecognized (must be of type %s): couldn't "
@@ -113,7 +118,8 @@ static struct ks_reply read_object(struct api *api, struct cox_doc **ret_doc)
 {
 	const char *type = api->request->content_type;
 
-	if (type && *type && !is_type(type, JSON) && !is_type(type, "application/yaml"))
+	if (type && *type && !is_type(type, JSON) && !is_type(type, "application/yaml") &&
+	    !is_type(type, KS_PROTOBUF))
 		return unsupported("application/json, application/yaml, "
 				   "application/vnd.kubernetes.protobuf");
 	return read_body(api, ret_doc);

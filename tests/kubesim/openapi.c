@@ -3,6 +3,7 @@
  * lists merge, which kinds there are, and which parameters a patch takes.
  * https://kubernetes.io/docs/concepts/overview/kubernetes-api/#openapi-interface-definition */
 #include "tests/kubesim/api.h"
+#include "tests/kubesim/protobuf.h"
 
 #include <stdio.h>
 
@@ -221,7 +222,7 @@ static void put_info(struct cox_doc *doc, struct cox_node *root)
 }
 
 /* api_version NULL: every kind. */
-static void spec(struct kubesim *sim, const char *api_version, bool v3,
+static void spec(struct kubesim *sim, const char *api_version, bool v3, bool protobuf,
 		 struct kubesim_response *response)
 {
 	_cleanup_doc_ struct cox_doc *doc = cox_doc_new("openapi");
@@ -248,7 +249,15 @@ static void spec(struct kubesim *sim, const char *api_version, bool v3,
 	} else {
 		cox_map_put(doc, root, "definitions", s.schemas);
 	}
-	ks_respond(response, 200, root);
+	if (protobuf) {
+		ks_protobuf_write_openapi(&response->body, root);
+		response->status = 200;
+		/* "@" is asked for, but is no media type: newer servers answer with a dot */
+		response->content_type =
+			"application/com.github.proto-openapi.spec.v2.v1.0+protobuf";
+	} else {
+		ks_respond(response, 200, root);
+	}
 	cox_vec_fini(&s.todo);
 	cox_map_fini(&s.seen);
 }
@@ -276,9 +285,9 @@ bool ks_openapi(struct kubesim *sim, const char *path, const char *accept,
 {
 	static const char v3[] = "/openapi/v3/";
 
-	(void)accept;
 	if (cox_streq(path, "/openapi/v2")) {
-		spec(sim, NULL, false, ret_response);
+		bool protobuf = accept && strstr(accept, "com.github.proto-openapi.spec.v2");
+		spec(sim, NULL, false, protobuf, ret_response);
 		return true;
 	}
 	if (cox_streq(path, "/openapi/v3")) {
@@ -289,6 +298,6 @@ bool ks_openapi(struct kubesim *sim, const char *path, const char *accept,
 		return false;
 	path += strlen(v3);
 	path += strncmp(path, "apis/", 5) == 0 ? 5 : strncmp(path, "api/", 4) == 0 ? 4 : 0;
-	spec(sim, path, true, ret_response);
+	spec(sim, path, true, false, ret_response);
 	return true;
 }

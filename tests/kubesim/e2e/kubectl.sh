@@ -82,7 +82,14 @@ spec: {type: LoadBalancer, selector: {app: web}, ports: [{port: 80}]}
 YAML
 sed 's/nginx:1/nginx:2/' "$dir/web.yaml" >"$dir/web2.yaml"
 
-check version 'Server Version: v1' k version
+check create-namespace 'namespace/made created' k create namespace made
+check create-config-map 'configmap/c created' k -n made create configmap c --from-literal=a=b
+check created-config-map '^b$' k -n made get configmap c -o 'jsonpath={.data.a}'
+check create-deployment 'deployment.apps/d created' k -n made create deployment d --image=nginx --replicas=2
+check created-deployment 'successfully rolled out' k -n made rollout status deploy/d --timeout=20s
+check create-secret 'secret/s created' k -n made create secret generic s --from-literal=p=q
+check create-job 'job.batch/j created' k -n made create job j --image=alpine
+check version 'Server Version: .*v1' k version
 check api-resources 'deployments +deploy +apps/v1 +true +Deployment' k api-resources
 check api-versions 'networking.k8s.io/v1' k api-versions
 check cluster-info 'control plane.* is running' k cluster-info
@@ -124,8 +131,11 @@ check edit 'edited' env EDITOR="$dir/editor" kubectl --cache-dir "$dir/cache" -n
 check edited '^blue$' k -n shop get cm settings -o 'jsonpath={.data.colour}'
 check replace 'replaced' k replace -f <(k -n shop get cm settings -o yaml)
 check scale 'scaled' k -n shop scale deploy/web --replicas=3
+# older ones wait for conditions only
+if k wait --help | grep -q 'for=jsonpath'; then
 check wait 'condition met' k -n shop wait --for=jsonpath='{.status.readyReplicas}'=3 deploy/web --timeout=20s
 check load-balancer 'condition met' k -n shop wait --for=jsonpath='{.status.loadBalancer.ingress[0].ip}' svc/web --timeout=20s
+fi
 
 # a watch sees a change
 k -n shop get cm settings -w -o 'jsonpath={.data.colour}{"\n"}' >"$dir/watch" 2>&1 &
@@ -206,7 +216,7 @@ printf 'apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: stuck, namespace
 check stuck 'created' k apply -f "$dir/stuck.yaml"
 refuse deadline 'exceeded its progress deadline' k -n shop rollout status deploy/stuck --timeout=20s
 
-refuse unknown-field 'unknown field "spec.replica"' k apply -f <(sed 's/replicas: 2/replica: 2/' "$dir/web.yaml")
+refuse unknown-field 'unknown field "(spec.)?replica"' k apply -f <(sed 's/replicas: 2/replica: 2/' "$dir/web.yaml")
 refuse missing 'not found' k -n shop get cm nothing
 
 # what was there is there after a restart
