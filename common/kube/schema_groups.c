@@ -155,6 +155,26 @@ const struct cox_schema_row cox_schema_rows_groups[] = {
 	 " replicas:i! updateRevision:s updatedReplicas:i"},
 	{"apps.v1.StatefulSetUpdateStrategy",
 	 "rollingUpdate:RollingUpdateStatefulSetStrategy type:s"},
+	/* authorization.v1 */
+	{"authorization.v1.LocalSubjectAccessReview",
+	 "apiVersion:s kind:s metadata:meta.v1.ObjectMeta! spec:SubjectAccessReviewSpec!"
+	 " status:SubjectAccessReviewStatus!"},
+	{"authorization.v1.NonResourceAttributes", "path:s verb:s"},
+	{"authorization.v1.ResourceAttributes",
+	 "group:s name:s namespace:s resource:s subresource:s verb:s version:s"},
+	{"authorization.v1.SelfSubjectAccessReview",
+	 "apiVersion:s kind:s metadata:meta.v1.ObjectMeta! spec:SelfSubjectAccessReviewSpec!"
+	 " status:SubjectAccessReviewStatus!"},
+	{"authorization.v1.SelfSubjectAccessReviewSpec",
+	 "nonResourceAttributes:NonResourceAttributes resourceAttributes:ResourceAttributes"},
+	{"authorization.v1.SubjectAccessReview",
+	 "apiVersion:s kind:s metadata:meta.v1.ObjectMeta! spec:SubjectAccessReviewSpec!"
+	 " status:SubjectAccessReviewStatus!"},
+	{"authorization.v1.SubjectAccessReviewSpec",
+	 "extra:{*} groups:[s] nonResourceAttributes:NonResourceAttributes"
+	 " resourceAttributes:ResourceAttributes uid:s user:s"},
+	{"authorization.v1.SubjectAccessReviewStatus",
+	 "allowed:b! denied:b evaluationError:s reason:s"},
 	/* autoscaling.v1 */
 	{"autoscaling.v1.CrossVersionObjectReference@", "apiVersion:s kind:s! name:s!"},
 	{"autoscaling.v1.HorizontalPodAutoscaler",

@@ -158,6 +158,13 @@ static struct ks_reply do_list(struct api *api)
 	return ks_watch_open(&api->ctx, &scope, api->form, param, api, &api->response->watch);
 }
 
+/* A kind that only asks: whoever was let in may do everything. */
+static struct ks_reply review(struct cox_doc *doc, struct cox_node *root)
+{
+	cox_map_put_bool(doc, cox_map_edit_map(doc, root, "status"), "allowed", true);
+	return ks_ok(201, cox_doc_copy(NULL, root));
+}
+
 static struct ks_reply do_create(struct api *api)
 {
 	_cleanup_doc_ struct cox_doc *body = NULL, *doc = cox_doc_new("object");
@@ -166,6 +173,8 @@ static struct ks_reply do_create(struct api *api)
 	struct ks_reply reply = read_object(api, &body);
 	if (!reply.status)
 		reply = ks_decode(&api->ctx, doc, cox_doc_root(body), &root);
+	if (!reply.status && (api->ctx.kind->flags & KS_CREATE_ONLY))
+		return review(doc, root);
 	if (!reply.status)
 		reply = ks_create(&api->ctx, doc, root);
 	return reply;

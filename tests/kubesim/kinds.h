@@ -16,7 +16,7 @@ enum {
 	KS_GENERATION = 8,     /* counts changes of its spec */
 	KS_NO_COLLECTION = 16, /* deletecollection is not offered */
 	KS_READ_ONLY = 32,
-	KS_CREATE_ONLY = 64,
+	KS_CREATE_ONLY = 64, /* asked for an answer, never kept */
 };
 
 struct ks_column {

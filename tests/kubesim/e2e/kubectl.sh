@@ -89,6 +89,7 @@ check create-deployment 'deployment.apps/d created' k -n made create deployment 
 check created-deployment 'successfully rolled out' k -n made rollout status deploy/d --timeout=20s
 check create-secret 'secret/s created' k -n made create secret generic s --from-literal=p=q
 check create-job 'job.batch/j created' k -n made create job j --image=alpine
+check can-i yes k auth can-i create deployments
 check version 'Server Version: .*v1' k version
 check api-resources 'deployments +deploy +apps/v1 +true +Deployment' k api-resources
 check api-versions 'networking.k8s.io/v1' k api-versions

@@ -93,7 +93,7 @@ WAIT = {
 WITHOUT_KUBELET = ["apply", "patch", "subresources"]
 
 # Groups and versions that kubesim does not serve: no cluster tool under test reads them.
-MISSING_GROUPS = ["authentication.k8s.io", "authorization.k8s.io", "certificates.k8s.io",
+MISSING_GROUPS = ["authentication.k8s.io", "certificates.k8s.io",
                   "flowcontrol.apiserver.k8s.io"]
 MISSING_VERSIONS = ["autoscaling/v1", "autoscaling/v2beta2", "storage.k8s.io/v1beta1"]
 
