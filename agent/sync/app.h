@@ -39,6 +39,8 @@ struct agent_entry {
 	bool owned;	/* in the inventory */
 	bool evaluated; /* live and what follows are known */
 	bool live, marked;
+	bool terminating;    /* on its way out already */
+	int64_t ask_at_ms;   /* not before, after a refusal */
 	bool foreign;	     /* kubectl or Argo CD own fields of it */
 	bool target_differs; /* Git wants it otherwise than the sync digest has it */
 	bool shared;	     /* another application's mark is on it */

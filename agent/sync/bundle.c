@@ -25,7 +25,7 @@ static int load(struct agent_app *app, const uint8_t digest[COX_SHA256_BYTES],
 		struct agent_holder *h, struct cox_error *err)
 {
 	COX_CLEANUP(cox_buf_fini) struct cox_buf text = COX_BUF_INIT;
-	_cleanup_doc_ struct cox_doc *doc = NULL;
+	_cleanup_docs_ cox_docs objects = {0};
 	struct agent_engine *e = app->engine;
 	int code = agent_store_get_bundle(e->o.store, digest, &text, err);
 
@@ -33,9 +33,10 @@ static int load(struct agent_app *app, const uint8_t digest[COX_SHA256_BYTES],
 		return cox_error(err, COX_UNAVAILABLE, "bundle is not here yet");
 	if (code < 0)
 		return code;
-	code = cox_json_read(cox_buf_str(&text), "bundle", &doc, err);
+	code = agent_bundle_read(cox_buf_str(&text), &objects, err);
 	if (code < 0)
 		return code;
+	cox_buf_fini(&text);
 	struct agent_desired_input input = {
 		.instance = app->assignment->instance,
 		.app_uid = app->uid,
@@ -44,7 +45,7 @@ static int load(struct agent_app *app, const uint8_t digest[COX_SHA256_BYTES],
 		.ctx = e,
 	};
 
-	return agent_desired_build(doc, &input, &h->desired, err);
+	return agent_desired_build(&objects, &input, &h->desired, err);
 }
 
 int agent_app_hold(struct agent_app *app, const uint8_t digest[COX_SHA256_BYTES],

@@ -49,8 +49,8 @@ enum agent_decision agent_decide(const struct agent_situation *s, int64_t now_ms
 	if (!s->automated || s->is_deleting || s->operation_runs || !s->has_digest ||
 	    !s->out_of_sync)
 		return AGENT_DO_NOTHING;
-	if (!s->prune && s->n_out_of_sync == 0)
-		return AGENT_DO_NOTHING; /* all that differs merely needs pruning */
+	if (s->n_out_of_sync == 0 && (!s->prune || s->n_extra == 0))
+		return AGENT_DO_NOTHING; /* all that differs merely needs pruning, which is not to be */
 	if (!s->synced_before)
 		return guard_prune(s, AGENT_DO_SYNC, err);
 	if (s->last_failed) {

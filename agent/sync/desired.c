@@ -1,6 +1,8 @@
 #include "agent/sync/desired.h"
 
 #include "agent/compare/compare.h"
+#include "common/base/limits.h"
+#include "common/doc/json.h"
 #include "common/kube/schema.h"
 
 #include <errno.h>
@@ -116,11 +118,11 @@ static bool is_definition(struct cox_object_key key)
 }
 
 /* A definition of the kind in the bundle itself. */
-static enum agent_scope scope_in_bundle(const struct cox_node *bundle, struct cox_str group,
+static enum agent_scope scope_in_bundle(const cox_docs *bundle, struct cox_str group,
 					struct cox_str kind)
 {
-	for (size_t i = 0; i < cox_node_len(bundle); i++) {
-		const struct cox_node *o = cox_node_at(bundle, i);
+	for (size_t i = 0; i < bundle->n; i++) {
+		const struct cox_node *o = cox_doc_root(bundle->items[i]);
 
 		if (!is_definition(cox_object_key_of(o)) ||
 		    !cox_str_eq(cox_node_str(COX_GET(o, "spec", "group")), group) ||
@@ -255,7 +257,7 @@ static int bad_object(size_t i, const char *what, struct cox_error *err)
 }
 
 /* Fills o but for its document; the namespace is decided here. */
-static int identify(const struct cox_node *bundle, const struct cox_node *node, size_t i,
+static int identify(const cox_docs *bundle, const struct cox_node *node, size_t i,
 		    const struct agent_desired_input *input, struct agent_object *o,
 		    struct cox_error *err)
 {
@@ -313,16 +315,16 @@ static void keep(struct agent_desired *d, struct agent_object *o)
 						cox_buf_cstr(&subject)));
 }
 
-static int build_one(struct cox_doc *bundle, size_t i, const struct agent_desired_input *input,
+static int build_one(const cox_docs *bundle, size_t i, const struct agent_desired_input *input,
 		     struct agent_desired *d, struct cox_error *err)
 {
-	const struct cox_node *root = cox_doc_root(bundle), *node = cox_node_at(root, i);
-	_cleanup_doc_ struct cox_doc *base = NULL, *canonical = NULL, *edit = NULL;
+	const struct cox_node *node = cox_doc_root(bundle->items[i]);
+	_cleanup_doc_ struct cox_doc *canonical = NULL, *edit = NULL;
 	struct agent_object o = {0};
 	int code;
 
 	agent_hook_parse(node, &o);
-	code = identify(root, node, i, input, &o, err);
+	code = identify(bundle, node, i, input, &o, err);
 	if (code < 0)
 		goto fail;
 	o.wave = agent_wave_of(node);
@@ -330,12 +332,11 @@ static int build_one(struct cox_doc *bundle, size_t i, const struct agent_desire
 		agent_options_parse(cox_meta_annotation(node, "argocd.argoproj.io/sync-options"));
 	if (cox_str_is(cox_meta_annotation(node, "helm.sh/resource-policy"), "keep"))
 		o.options |= AGENT_OPT_NO_PRUNE | AGENT_OPT_NO_DELETE;
-	/* a copy of its own size, so that the bundle need not stay */
-	base = cox_doc_copy(o.key_text, node);
-	canonical = agent_compare_canonical(base);
+	canonical = agent_compare_canonical(bundle->items[i]);
 	edit = cox_doc_edit(canonical);
 	stamp(edit, &o, input);
 	cox_doc_seal(edit);
+	/* a copy of its own size, so that what it was made from need not stay */
 	o.doc = cox_doc_copy(o.key_text, cox_doc_root(edit));
 	code = check_object(&o, err);
 	if (code < 0)
@@ -349,15 +350,12 @@ fail:
 	return code;
 }
 
-int agent_desired_build(struct cox_doc *bundle, const struct agent_desired_input *input,
+int agent_desired_build(const cox_docs *bundle, const struct agent_desired_input *input,
 			struct agent_desired *ret_desired, struct cox_error *err)
 {
 	_cleanup_desired_ struct agent_desired d = {0};
-	const struct cox_node *root = cox_doc_root(bundle);
 
-	if (!cox_node_is(root, COX_LIST))
-		return cox_error(err, COX_INVALID_ARGUMENT, "bundle is no list of objects");
-	for (size_t i = 0; i < cox_node_len(root); i++) {
+	for (size_t i = 0; i < bundle->n; i++) {
 		int code = build_one(bundle, i, input, &d, err);
 
 		if (code < 0)
@@ -365,5 +363,69 @@ int agent_desired_build(struct cox_doc *bundle, const struct agent_desired_input
 	}
 	*ret_desired = d;
 	d = (struct agent_desired){0};
+	return 0;
+}
+
+/* ---- reading a bundle ---- */
+
+/* The end of the value that begins at `at`: its brackets are balanced, or the text is over. What is
+ * between is for the reader to judge. */
+static size_t value_end(struct cox_str text, size_t at)
+{
+	size_t depth = 0;
+	bool in_string = false;
+
+	for (; at < text.len; at++) {
+		char c = text.ptr[at];
+
+		if (in_string) {
+			if (c == '\\')
+				at++;
+			else if (c == '"')
+				in_string = false;
+			continue;
+		}
+		if (c == '"')
+			in_string = true;
+		else if (c == '{' || c == '[')
+			depth++;
+		else if ((c == '}' || c == ']') && depth-- == 0)
+			return at;
+		else if (c == ',' && depth == 0)
+			return at;
+	}
+	return text.len;
+}
+
+int agent_bundle_read(struct cox_str text, cox_docs *ret_objects, struct cox_error *err)
+{
+	_cleanup_docs_ cox_docs objects = {0};
+	struct cox_str rest = cox_str_trim(text);
+
+	if (rest.len < 2 || rest.ptr[0] != '[' || rest.ptr[rest.len - 1] != ']')
+		return cox_error(err, COX_INVALID_ARGUMENT, "bundle is no list of objects");
+	rest = cox_str_n(rest.ptr + 1, rest.len - 2);
+	if (cox_str_trim(rest).len == 0) {
+		*ret_objects = objects;
+		return 0;
+	}
+	for (size_t at = 0; at <= rest.len;) {
+		size_t end = value_end(rest, at);
+		struct cox_doc *doc = NULL;
+
+		if (objects.n >= COX_LIMIT_APP_OBJECTS)
+			return cox_error(err, COX_RESOURCE_EXHAUSTED,
+					 "bundle has more than %d objects", COX_LIMIT_APP_OBJECTS);
+		int code = cox_json_read(cox_str_n(rest.ptr + at, end - at), "object", &doc, err);
+
+		if (code < 0)
+			return cox_error_wrap(err, "object %zu of the bundle", objects.n + 1);
+		cox_vec_push(&objects, doc);
+		if (end < rest.len && rest.ptr[end] != ',')
+			return cox_error(err, COX_INVALID_ARGUMENT, "bundle is no list of objects");
+		at = end + 1;
+	}
+	*ret_objects = objects;
+	objects = (cox_docs){0};
 	return 0;
 }

@@ -99,8 +99,11 @@ struct agent_desired_input {
 	void *ctx;
 };
 
-/* bundle: a JSON list of objects. On failure the sentence names the object. */
-int agent_desired_build(struct cox_doc *bundle, const struct agent_desired_input *input,
+/* The objects of a bundle, a JSON list, each in a document of its own: a bundle may be larger than
+ * what one document may hold. At most COX_LIMIT_APP_OBJECTS. */
+int agent_bundle_read(struct cox_str text, cox_docs *ret_objects, struct cox_error *err);
+/* On failure the sentence names the object. */
+int agent_desired_build(const cox_docs *bundle, const struct agent_desired_input *input,
 			struct agent_desired *ret_desired, struct cox_error *err);
 void agent_desired_fini(struct agent_desired *d);
 #define _cleanup_desired_ COX_CLEANUP(agent_desired_fini)

@@ -7,7 +7,8 @@
 
 #include <stdlib.h>
 
-#define PROBE_MS 2000
+#define PROBE_MS	2000
+#define MISSING_KIND_MS 30000
 
 static void turn(void *arg);
 
@@ -220,6 +221,11 @@ static void discovered(void *arg, const struct cox_error *error)
 	agent_kinds_rediscovered(e);
 	bool changed = cox_discovery_generation(e->discovery) != e->discovery_generation;
 
+	/* somebody may bring the kind that is missing */
+	COX_MAP_EACH (&e->kinds, slot)
+		if (!((struct agent_kind *)slot->value)->resource)
+			agent_engine_rediscover(e, MISSING_KIND_MS);
+
 	e->discovery_generation = cox_discovery_generation(e->discovery);
 	COX_MAP_EACH (&e->apps, slot) {
 		struct agent_app *app = slot->value;
@@ -327,6 +333,7 @@ static bool hub_operation(struct agent_app *app)
 
 static void situation(const struct agent_app *app, struct agent_situation *s)
 {
+	uint32_t options = agent_app_options(app, NULL);
 	const Coxswain__Assignment__V1__Policy *p = app->assignment->policy;
 
 	*s = (struct agent_situation){
@@ -351,7 +358,10 @@ static void situation(const struct agent_app *app, struct agent_situation *s)
 
 		s->n_wanted += entry->wanted;
 		s->n_out_of_sync += entry->wanted && entry->sync != AGENT_SYNCED;
-		s->n_extra += !entry->wanted;
+		/* what may not be pruned, and what goes already, is nobody's work */
+		s->n_extra += !entry->wanted && entry->live && !entry->terminating &&
+			      !((entry->options | options) &
+				(AGENT_OPT_NO_PRUNE | AGENT_OPT_CONFIRM_PRUNE));
 		s->n_owned += entry->owned;
 	}
 }

@@ -7,9 +7,10 @@
 
 #include <stdlib.h>
 
-#define RELIST_FROM 20 /* objects of a kind to be asked for: from here on one list is cheaper */
-#define WATCH_PAGE  50
-#define REMOVED_MAX 5000
+#define RELIST_FROM  20 /* objects of a kind to be asked for: from here on one list is cheaper */
+#define WATCH_PAGE   50
+#define ASK_AGAIN_MS 5000
+#define REMOVED_MAX  5000
 
 /* ---- kinds ---- */
 
@@ -296,6 +297,7 @@ static void evaluate_live(struct agent_entry *entry, struct cox_doc *live)
 	entry->live = true;
 	entry->marked = agent_is_marked(root, entry->app->uid);
 	entry->shared = is_shared(entry, root);
+	entry->terminating = cox_meta_is_deleting(root);
 	entry->foreign = agent_migrate_is_needed(root);
 	entry->ignore_health = cox_str_is(
 		cox_meta_annotation(root, "argocd.argoproj.io/ignore-healthcheck"), "true");
@@ -474,6 +476,26 @@ static void kind_failed(void *arg, const struct cox_kube_answer *answer)
 
 /* ---- asking ---- */
 
+static void ask_later(struct agent_entry *entry)
+{
+	struct agent_app *app = entry->app;
+
+	entry->ask_at_ms = agent_engine_now(app->engine) + ASK_AGAIN_MS;
+	if (!cox_timer_is_running(&app->wake))
+		cox_timer_start(&app->wake, ASK_AGAIN_MS);
+}
+
+/* It may not be read: a condition on every application that has objects of the kind. */
+static void refused(struct agent_entry *entry, const struct cox_kube_answer *answer)
+{
+	struct agent_kind *kind = entry->kind;
+
+	free(kind->error);
+	kind->error =
+		cox_asprintf("cannot read %s: %s", kind->resource->plural, answer->error->message);
+	agent_engine_queue(entry->app);
+}
+
 static void fetched(struct agent_call *call, const struct cox_kube_answer *answer)
 {
 	struct agent_entry *entry = cox_map_get(&call->app->entries, call->key_text);
@@ -490,7 +512,11 @@ static void fetched(struct agent_call *call, const struct cox_kube_answer *answe
 	else if (answer->reason == COX_KUBE_NOT_FOUND)
 		agent_entry_evaluate(entry, NULL);
 	else
-		agent_engine_queue(call->app); /* the reconcile asks again */
+		refused(entry, answer);
+	/* neither comparable nor an error: the bundle is away; not again and again */
+	entry = cox_map_get(&call->app->entries, call->key_text);
+	if (entry && !entry->evaluated)
+		ask_later(entry);
 }
 
 void agent_entry_fetch(struct agent_entry *entry)
@@ -531,7 +557,7 @@ void agent_app_observe(struct agent_app *app)
 		struct agent_entry *entry = slot->value;
 
 		if (!entry->evaluated && !entry->fetching && entry->kind->resource &&
-		    entry->kind->synced)
+		    entry->kind->synced && entry->ask_at_ms <= agent_engine_now(app->engine))
 			agent_entry_fetch(entry);
 	}
 	/* of a kind that the cluster hasn't got there is no object */

@@ -360,7 +360,7 @@ static int make_plan(struct agent_operation *op, struct cox_error *err)
 		const struct agent_entry *entry = slot->value;
 
 		/* pruned is what is in the inventory, still ours, and not in this bundle */
-		if (entry->owned && entry->live && entry->marked &&
+		if (entry->owned && entry->live && entry->marked && !entry->terminating &&
 		    !agent_desired_find(&op->holder->desired, entry->key_text))
 			cox_vec_push(&extras, (struct agent_extra){.key_text = entry->key_text,
 								   .version = entry->version,

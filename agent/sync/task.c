@@ -369,6 +369,10 @@ static void pruned(struct agent_call *call, const struct cox_kube_answer *answer
 	if (answer->error->code == COX_OK) {
 		cox_log_info("pruned", COX_KV("app", agent_app_name(call->app)),
 			     COX_KV("object", t->key_text));
+		struct agent_entry *entry = cox_map_get(&call->app->entries, t->key_text);
+
+		if (entry)
+			entry->terminating = true;
 		agent_plan_deleting(&op->plan, call->task);
 		return;
 	}

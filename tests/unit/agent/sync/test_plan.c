@@ -1,5 +1,6 @@
 #include "agent/sync/plan.h"
 
+#include "common/base/limits.h"
 #include "common/doc/json.h"
 #include "common/doc/yaml.h"
 
@@ -29,14 +30,21 @@ static enum agent_scope scope(void *ctx, struct cox_str group, struct cox_str ve
 static int build(const char *yaml, struct agent_desired *ret, struct cox_error *err)
 {
 	_cleanup_doc_ struct cox_doc *doc = NULL;
+	COX_CLEANUP(cox_buf_fini) struct cox_buf json = COX_BUF_INIT;
+	_cleanup_docs_ cox_docs objects = {0};
 
 	if (cox_yaml_read(cox_str(yaml), "bundle", NULL, &doc, err) < 0)
 		fail_msg("%s", err->message);
-	return agent_desired_build(
-		doc,
-		&(struct agent_desired_input){
-			.instance = "shop", .app_uid = "uid-1", .namespace = "web", .scope = scope},
-		ret, err);
+	cox_json_write_canonical(&json, cox_doc_root(doc));
+	int code = agent_bundle_read(cox_buf_str(&json), &objects, err);
+
+	return code < 0 ? code
+			: agent_desired_build(&objects,
+					      &(struct agent_desired_input){.instance = "shop",
+									    .app_uid = "uid-1",
+									    .namespace = "web",
+									    .scope = scope},
+					      ret, err);
 }
 
 static void built(const char *yaml, struct agent_desired *ret)
@@ -457,6 +465,49 @@ static void test_empty(void **state)
 	agent_plan_fini(&plan);
 }
 
+static int read_bundle(struct cox_str text)
+{
+	_cleanup_docs_ cox_docs objects = {0};
+	int code = agent_bundle_read(text, &objects, NULL);
+
+	return code < 0 ? code : (int)objects.n;
+}
+
+static void test_bundles_are_read_object_by_object(void **state)
+{
+	static const struct {
+		const char *text;
+		int n; /* < 0: refused */
+	} rows[] = {
+		{"[]", 0},	    {" [ ] ", 0},
+		{"[{}]", 1},	    {"[{},{\"a\":[1,{\"b\":\"],\\\"},{\"}]}]", 2},
+		{"[1,\"x\"]", 2}, /* no objects: for the builder to refuse */
+		{"", -1},	    {"[", -1},
+		{"{}", -1},	    {"[{}", -1},
+		{"[{},]", -1},	    {"[,{}]", -1},
+		{"[{}{}]", -1},	    {"[{}]]", -1},
+		{"[{\"a\":1]", -1}, {"[{}],[{}]", -1},
+		{"[\"\\]", -1},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COX_ARRAY_LEN(rows); i++) {
+		int n = read_bundle(cox_str(rows[i].text));
+
+		if (rows[i].n < 0 ? n >= 0 : n != rows[i].n)
+			fail_msg("'%s': %d", rows[i].text, n);
+	}
+	for (int n = COX_LIMIT_APP_OBJECTS - 1; n <= COX_LIMIT_APP_OBJECTS + 1; n++) {
+		COX_CLEANUP(cox_buf_fini) struct cox_buf text = COX_BUF_INIT;
+
+		for (int i = 0; i < n; i++)
+			cox_buf_puts(&text, i ? ",{}" : "[{}");
+		cox_buf_putc(&text, ']');
+		assert_int_equal(read_bundle(cox_buf_str(&text)),
+				 n <= COX_LIMIT_APP_OBJECTS ? n : -COX_RESOURCE_EXHAUSTED);
+	}
+}
+
 static void test_options(void **state)
 {
 	(void)state;
@@ -479,6 +530,7 @@ int main(void)
 		cmocka_unit_test(test_failures),
 		cmocka_unit_test(test_prune_runs_first),
 		cmocka_unit_test(test_empty),
+		cmocka_unit_test(test_bundles_are_read_object_by_object),
 		cmocka_unit_test(test_options),
 	};
 
