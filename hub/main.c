@@ -186,6 +186,7 @@ static int open_parts(struct hub *h, struct cox_error *err)
 				.allow_net = &c->allow_net,
 				.poll_ms = c->poll_ms,
 				.fleet = {.listen = c->agents,
+					  .restored = c->restored,
 					  .names = &c->agents_names,
 					  .cert_lifetime_ms = c->agent_cert_ms,
 					  .max_pending_per_address =

@@ -484,6 +484,21 @@ static void step(struct look *l)
 	cox_vec_fini(&moves);
 }
 
+/* The rollout counts reports at the assignment that is in force, whoever wrote it. */
+static void follow_assignment(struct look *l, const struct control_app *a)
+{
+	const hub_assignment *have = hub_fleet_assignment(l->c->fleet, a->cluster, a->uid);
+	struct cox_rollout *r = l->line->current;
+	const struct cox_rollout_target *t = r ? cox_rollout_find(r, a->uid) : NULL;
+
+	if (!t || !t->has_digest || have->sync_digest.len != sizeof(t->digest) ||
+	    memcmp(t->digest, have->sync_digest.data, sizeof(t->digest)) != 0 ||
+	    (t->epoch == have->epoch && t->generation == have->generation))
+		return;
+	cox_rollout_assigned(r, a->uid, have->epoch, have->generation, NULL, l->now_ms);
+	l->keep = true;
+}
+
 /* Policy, target digest and the like of everybody, the sync digest as it is. */
 static void refresh_assignments(struct look *l)
 {
@@ -501,21 +516,8 @@ static void refresh_assignments(struct look *l)
 			continue;
 		digest = have && have->sync_digest.len == HUB_DIGEST_BYTES ? have->sync_digest.data
 									   : NULL;
-		if (control_assign(l->c, l->batch, a, digest, have ? have->sync_revision : NULL,
-				   NULL) == 0)
-			continue;
-		have = hub_fleet_assignment(l->c->fleet, a->cluster, a->uid);
-		if (l->line->current) {
-			const struct cox_rollout_target *t =
-				cox_rollout_find(l->line->current, a->uid);
-
-			if (t && t->has_digest && have->sync_digest.len == sizeof(t->digest) &&
-			    memcmp(t->digest, have->sync_digest.data, sizeof(t->digest)) == 0) {
-				cox_rollout_assigned(l->line->current, a->uid, have->epoch,
-						     have->generation, NULL, l->now_ms);
-				l->keep = true;
-			}
-		}
+		control_assign(l->c, l->batch, a, digest, have ? have->sync_revision : NULL, NULL);
+		follow_assignment(l, a);
 	}
 }
 

@@ -532,6 +532,34 @@ static int load(struct hub_fleet *f, struct cox_error *err)
 	return 0;
 }
 
+/* An older copy of the state: agents may have seen later generations of this epoch. Everything is
+ * said again in the new one, which wins over whatever they saw. */
+static void restamp(struct hub_fleet *f)
+{
+	struct hub_batch *batch = hub_batch_new();
+
+	COX_MAP_EACH (&f->members, slot) {
+		struct fleet_member *m = slot->value;
+
+		COX_MAP_EACH (&m->entries, slot_of) {
+			struct fleet_entry *e = slot_of->value;
+			fleet_change *change = fleet_copy(&e->change->base);
+
+			if (fleet_entry_assignment(e)) {
+				change->assignment->epoch = hub_store_epoch(f->store);
+				change->assignment->generation++;
+			} else {
+				change->tombstone->epoch = hub_store_epoch(f->store);
+				change->tombstone->generation++;
+			}
+			change->position = ++m->position;
+			change_set(m, e, change);
+			keep(m, batch, e);
+		}
+	}
+	hub_store_commit(f->store, batch);
+}
+
 static const struct cox_rpc_service *const services[] = {
 	&fleet_assignments_service, &fleet_bundles_service, &fleet_reports_service};
 
@@ -586,6 +614,8 @@ int hub_fleet_new(const struct hub_fleet_options *options, const struct hub_flee
 	cox_list_init(&f->cache);
 	cox_task_init(&f->flush, fleet_flush_reports, f);
 	r = load(f, err);
+	if (r == 0 && options->restored)
+		restamp(f);
 	if (r == 0)
 		r = fleet_pki_load(f, err);
 	if (r == 0)

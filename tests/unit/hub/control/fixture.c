@@ -33,7 +33,8 @@ void site_init(struct site *s)
 void site_start(struct site *s)
 {
 	struct cox_error err = COX_ERROR_INIT;
-	struct hub_store_options store = {.dir = s->dir, .on_broken = on_broken, .ctx = s};
+	struct hub_store_options store = {
+		.dir = s->dir, .restored = s->restored, .on_broken = on_broken, .ctx = s};
 
 	if (hub_store_open(s->loop, &store, &s->store, &err) < 0)
 		fail_msg("%s", err.message);
@@ -43,6 +44,7 @@ void site_start(struct site *s)
 							  .allow_file_repos = true,
 							  .poll_ms = 3600 * 1000,
 							  .fleet = {.listen = "127.0.0.1:0",
+								    .restored = s->restored,
 								    .enrol_interval_ms = 1}},
 			    &s->control, &err) < 0)
 		fail_msg("%s", err.message);

@@ -21,7 +21,7 @@ struct site {
 	struct hub_store *store;
 	struct hub_control *control;
 	const char *in_cluster;
-	bool broken, stopped;
+	bool broken, stopped, restored;
 };
 
 void site_init(struct site *s);

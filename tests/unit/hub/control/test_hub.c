@@ -729,6 +729,57 @@ static void test_delete_set(void **state)
 	site_wait(&w->site, set_is_gone, &w->site);
 }
 
+/* ---- an older copy of the state ---- */
+
+static void shell(const char *format, const char *dir)
+{
+	_cleanup_buf_ struct cox_buf command = COX_BUF_INIT;
+
+	for (const char *p = format; *p; p++) {
+		if (*p == '@')
+			cox_buf_puts(&command, dir);
+		else
+			cox_buf_putc(&command, *p);
+	}
+	assert_int_equal(system(cox_buf_cstr(&command)), 0);
+}
+
+static void test_restored(void **state)
+{
+	struct world *w = *state;
+	const Coxswain__Assignment__V1__Assignment *a;
+
+	site_apply(&w->site, SET(WAVES));
+	wait_all(w, "aaaa");
+	for (int i = 0; i < 3; i++)
+		agent_disconnect(&w->agents[i]);
+	site_stop(&w->site);
+	shell("cp -r '@' '@.copy'", w->site.dir);
+	site_start(&w->site);
+	for (int i = 0; i < 3; i++)
+		agent_connect(&w->agents[i]);
+	manifest("bbbb", "2");
+	refresh(w, "dev-book");
+	wait_all(w, "bbbb");
+	manifest("cccc", "3");
+	refresh(w, "dev-book");
+	wait_all(w, "cccc");
+	for (int i = 0; i < 3; i++)
+		agent_disconnect(&w->agents[i]);
+	site_stop(&w->site);
+	shell("rm -rf '@' && mv '@.copy' '@'", w->site.dir);
+	w->site.restored = true;
+	site_start(&w->site);
+	for (int i = 0; i < 3; i++)
+		agent_connect(&w->agents[i]);
+	wait_all(w, "cccc");
+	a = agent_told(&w->agents[2], "prod-book")->change->assignment;
+	assert_int_equal(a->epoch, 2);
+	manifest("dddd", "4");
+	refresh(w, "dev-book");
+	wait_all(w, "dddd");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -752,6 +803,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_restart_without_a_repository, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_delete_where_nobody_joined, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_delete_set, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_restored, setup, teardown),
 	};
 	int failed = cmocka_run_group_tests(tests, NULL, NULL);
 
