@@ -42,8 +42,18 @@ void agent_identity_fini(struct agent_identity *identity)
 int agent_identity_load(struct agent_link *link, struct cox_error *err)
 {
 	struct agent_store *s = link->o.store;
+	_cleanup_free_ char *cluster = NULL;
 	char *uuid = NULL;
-	int code = get_text(s, "identity/instance", &uuid, err);
+	int code = get_text(s, "identity/cluster", &cluster, err);
+
+	/* One cluster's certificate and assignments are never used for another. */
+	if (code > 0 && !cox_streq(cluster, link->o.cluster))
+		return cox_error(err, COX_FAILED_PRECONDITION,
+				 "the state is of cluster '%s', not of '%s': each cluster needs a "
+				 "--state of its own",
+				 cluster, link->o.cluster);
+	if (code >= 0)
+		code = get_text(s, "identity/instance", &uuid, err);
 
 	if (code == 0) {
 		cox_uuid_new(link->instance_uuid);
@@ -125,6 +135,9 @@ static int keep(struct agent_link *link, const Coxswain__Enrol__V1__EnrolRespons
 	if (!cox_cert_is_of_key(cert, key))
 		return cox_error(err, COX_DATA_LOSS, "the certificate is not of this agent's key");
 	code = agent_store_begin(link->o.store, &tx, err);
+	if (code == 0)
+		code = agent_store_put(link->o.store, "identity/cluster", cox_str(link->o.cluster),
+				       err);
 	if (code == 0)
 		code = agent_store_put(link->o.store, "identity/chain", chain, err);
 	if (code == 0)

@@ -440,6 +440,15 @@ static int fail_handshake(struct cox_tls *tls, struct cox_error *err)
 	long verify = SSL_get_verify_result(tls->ssl);
 
 	tls->failed = true;
+	if (verify != X509_V_OK && tls->context->has_pin &&
+	    (verify == X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN ||
+	     verify == X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT ||
+	     verify == X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY)) {
+		ERR_clear_error();
+		return cox_error(err, COX_UNAUTHENTICATED,
+				 "the peer shows no CA whose key has the given pin: it is another "
+				 "hub, or the pin is not this hub's");
+	}
 	if (verify != X509_V_OK) {
 		ERR_clear_error();
 		return cox_error(err, COX_UNAUTHENTICATED,

@@ -363,6 +363,7 @@ int cox_loop_new(struct cox_loop **ret_loop, struct cox_error *err)
 		return cox_error_sys(err, sys, "cannot make an event loop");
 	}
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is a failed write, not our end */
 
 	struct cox_loop *loop = cox_new(struct cox_loop);
 	loop->base = base;

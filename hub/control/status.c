@@ -5,8 +5,6 @@
 
 #include <stdio.h>
 
-#define MASK "++++++++"
-
 static const char *const sync_names[] = {"Unknown", "Synced", "OutOfSync"};
 static const char *const health_names[] = {"",	      "Healthy",  "Suspended", "Progressing",
 					   "Missing", "Degraded", "Unknown"};
@@ -448,7 +446,8 @@ static void mask(struct cox_doc *doc, struct cox_node *root, const char *field)
 	if (!cox_node_is(old, COX_MAP))
 		return;
 	for (size_t i = 0; i < cox_node_len(old); i++)
-		cox_map_put_str(doc, map, cox_node_key(old, i), cox_doc_cstring(doc, MASK));
+		cox_map_put_str(doc, map, cox_node_key(old, i),
+				cox_doc_cstring(doc, HUB_SECRET_MASK));
 	cox_map_put(doc, root, field, map);
 }
 

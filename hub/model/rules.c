@@ -333,6 +333,25 @@ static void check_policy(struct hub_check *c, const struct cox_node *root)
 
 /* ---- Secret ---- */
 
+/* What `cox get secrets -o yaml` printed, applied again, would take the values' place. */
+static void check_no_masks(struct hub_check *c, const struct cox_node *root, const char *field)
+{
+	const struct cox_node *values = cox_node_get(root, field);
+	size_t mark = hub_path_push(c, cox_str(field));
+
+	for (size_t i = 0; i < cox_node_len(values); i++) {
+		const struct cox_node *value = cox_node_at(values, i);
+		size_t at = hub_path_push(c, cox_node_key(values, i));
+
+		if (cox_str_is(cox_node_text(value), HUB_SECRET_MASK))
+			hub_check_error(c, value,
+					"is the mask that is shown in the place of a value, not a "
+					"value: apply the file that holds the secret itself");
+		hub_path_pop(c, at);
+	}
+	hub_path_pop(c, mark);
+}
+
 static void check_secret(struct hub_check *c, const struct cox_node *root)
 {
 	const struct cox_node *data = COX_GET(root, "data");
@@ -354,6 +373,8 @@ static void check_secret(struct hub_check *c, const struct cox_node *root)
 	hub_path_pop(c, mark);
 	if (!COX_GET(data, "url") && !COX_GET(root, "stringData", "url"))
 		hub_check_error(c, root, "needs a url in data or stringData");
+	check_no_masks(c, root, "data");
+	check_no_masks(c, root, "stringData");
 }
 
 /* ---- all ---- */

@@ -123,7 +123,7 @@ static void mask(struct cox_doc *doc, struct cox_node *object, const char *field
 	values = cox_map_edit_map(doc, object, field);
 	for (size_t i = 0; i < cox_node_len(values); i++)
 		cox_map_put_str(doc, values, cox_node_key(values, i),
-				cox_doc_cstring(doc, "++++++++"));
+				cox_doc_cstring(doc, HUB_SECRET_MASK));
 }
 
 static void reply_bundle(const struct reading *q, struct cox_doc *bundle)
