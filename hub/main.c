@@ -10,7 +10,8 @@
 #include <stddef.h>
 #include <stdio.h>
 
-#define STOP_MS 15000
+#define STOP_MS	  15000
+#define BROKEN_MS 200 /* for the last answers, which say why */
 
 struct config {
 	char *state, *agents, *http, *namespace, *in_cluster, *config, *log_level, *log_format;
@@ -115,7 +116,7 @@ struct hub {
 	struct hub_control *control;
 	struct hub_web *web;
 	struct cox_signal signals[2];
-	struct cox_timer deadline;
+	struct cox_timer deadline, broken;
 	bool stopping;
 	int status;
 };
@@ -142,6 +143,7 @@ static void stop(struct hub *h)
 	if (h->stopping)
 		return;
 	h->stopping = true;
+	cox_timer_stop(&h->broken);
 	cox_timer_start(&h->deadline, STOP_MS);
 	hub_web_free(TAKE(h->web));
 	hub_control_stop(h->control, stopped, h);
@@ -153,14 +155,21 @@ static void on_signal(void *arg, int number)
 	stop(arg);
 }
 
-/* The memory is ahead of the disk: what was promised stands, nothing more may be promised. */
+static void stop_broken(void *arg)
+{
+	stop(arg);
+}
+
+/* The memory is ahead of the disk: what was promised stands, nothing more may be promised, and the
+ * store lets nothing more out. */
 static void on_broken(void *ctx, const struct cox_error *err)
 {
 	struct hub *h = ctx;
 
 	cox_log_error("cannot write the state", COX_KV_ERROR(err));
 	h->status = 1;
-	cox_loop_stop(h->loop);
+	if (!h->stopping)
+		cox_timer_start(&h->broken, BROKEN_MS);
 }
 
 /* ---- the beginning ---- */
@@ -219,6 +228,7 @@ static int run(struct hub *h, struct cox_error *err)
 	if (r < 0)
 		return r;
 	cox_timer_init(&h->deadline, h->loop, too_late, h);
+	cox_timer_init(&h->broken, h->loop, stop_broken, h);
 	r = cox_signal_start(&h->signals[0], h->loop, SIGTERM, on_signal, h, err);
 	if (r == 0)
 		r = cox_signal_start(&h->signals[1], h->loop, SIGINT, on_signal, h, err);
@@ -234,6 +244,7 @@ static int run(struct hub *h, struct cox_error *err)
 	hub_control_free(h->control);
 	hub_store_free(h->store);
 	cox_timer_stop(&h->deadline);
+	cox_timer_stop(&h->broken);
 	cox_signal_stop(&h->signals[0]);
 	cox_signal_stop(&h->signals[1]);
 	cox_loop_free(h->loop);

@@ -21,7 +21,7 @@
 
 struct cox_loop;
 
-/* Ignores SIGPIPE in the process. */
+/* Ignores SIGPIPE and SIGXFSZ in the process. */
 int cox_loop_new(struct cox_loop **ret_loop, struct cox_error *err);
 /* NULL is fine. Tasks still in the mailbox are dropped without running; those of cox_loop_post are
  * freed, but not what their argument points at: stop the other threads first. */

@@ -55,6 +55,7 @@ struct request {
 	void *arg;
 	struct cox_buf body;
 	struct cox_error error;
+	bool lost; /* came after a failure: its batch is freed and nothing more */
 };
 
 struct hub_store {
@@ -243,9 +244,13 @@ static void *writer(void *arg)
 		if (r == 0 && has_rows(list))
 			r = write_all(s, db, list, &err);
 		if (r < 0) {
-			/* Nothing after a failure is written: order is part of the promise. */
-			list_free(list);
-			hand_over(s, NULL, &err);
+			/* Nothing after a failure is written: order is part of the promise. What
+			 * the batches hold is the loop's, and so is its end. */
+			for (struct request *q = list; q; q = q->next) {
+				q->lost = true;
+				q->error = err;
+			}
+			hand_over(s, list, &err);
 			continue;
 		}
 		for (struct request *q = list; q; q = q->next)
@@ -267,6 +272,8 @@ static void finish(struct hub_store *s, struct request *q)
 			q->done(q->arg, &q->body, NULL);
 		return;
 	}
+	if (q->lost)
+		return;
 	s->stats.batches++;
 	s->stats.rows += q->batch->rows.n;
 	COX_VEC_EACH (&q->batch->after, a)
@@ -287,7 +294,7 @@ static void deliver(void *arg)
 	failed = s->failed;
 	failure = s->failure;
 	pthread_mutex_unlock(&s->mutex);
-	s->stats.transactions += list != NULL;
+	s->stats.transactions += list && !list->lost;
 	for (; list; list = next) {
 		next = list->next;
 		finish(s, list);

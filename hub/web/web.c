@@ -79,6 +79,10 @@ static void pending_free(void *arg)
 {
 	struct pending *p = arg;
 
+	if (p->request) { /* it will never be durable */
+		cox_http_on_gone(p->request, NULL, NULL);
+		web_reply_code(p->request, COX_UNAVAILABLE, "the hub cannot write its state");
+	}
 	cox_buf_fini(&p->text);
 	free(p);
 }
@@ -89,8 +93,10 @@ static void pending_durable(void *arg)
 
 	if (!p->request)
 		return;
-	cox_http_set_header(p->request, "Cache-Control", "no-store");
-	cox_http_reply_take(p->request, p->status, "application/json", &p->text);
+	struct cox_http_request *request = TAKE(p->request);
+
+	cox_http_set_header(request, "Cache-Control", "no-store");
+	cox_http_reply_take(request, p->status, "application/json", &p->text);
 }
 
 static void pending_gone(void *arg)

@@ -230,7 +230,17 @@ static bool is_broken(void *arg)
 	return broken.code != 0;
 }
 
-/* Somebody raised the epoch behind our back: nothing is written any more. */
+static int n_freed;
+
+static void free_on_loop(void *arg)
+{
+	(void)arg;
+	assert_true(cox_loop_is_owner(loop));
+	n_freed++;
+}
+
+/* Somebody raised the epoch behind our back: nothing is written any more, and who waited for it is
+ * let go on the loop. */
 static void test_fenced(void **state)
 {
 	_cleanup_free_ char *path = cox_path_join(dir, "hub.db");
@@ -249,10 +259,15 @@ static void test_fenced(void **state)
 
 		assert_int_equal(system(command), 0);
 	}
-	put(s, HUB_TABLE_OBJECT, "Application/a/b", "after", false, 2);
+	struct hub_batch *batch = hub_batch_new();
+
+	hub_batch_put(batch, HUB_TABLE_OBJECT, "Application/a/b", COX_STR("after"));
+	hub_batch_after(batch, say, (void *)2, free_on_loop);
+	hub_store_commit(s, batch);
 	assert_int_equal(cox_loop_wait(loop, is_broken, NULL, 10000, NULL), 0);
 	assert_int_equal(broken.code, COX_ABORTED);
 	assert_int_equal(n_said, 1);
+	assert_int_equal(n_freed, 1);
 	hub_store_free(s);
 	s = open_store();
 	check_row(s, HUB_TABLE_OBJECT, "Application/a/b", "before");
