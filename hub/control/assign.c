@@ -12,8 +12,7 @@ typedef Coxswain__Assignment__V1__Operation operation;
 /* The message's parts, which it borrows. */
 struct parts {
 	policy policy;
-	Coxswain__Assignment__V1__Retry retry;
-	Coxswain__Assignment__V1__Backoff backoff;
+	struct control_retry retry;
 	COX_VEC(char *) options;
 	COX_VEC(key_value *) labels, annotations;
 	struct cox_buf ignore;
@@ -48,13 +47,29 @@ static ProtobufCBinaryData bytes(const void *data, size_t n)
 	return (ProtobufCBinaryData){.data = (uint8_t *)data, .len = n};
 }
 
+Coxswain__Assignment__V1__Retry *control_retry_of(const struct hub_application *view, int limit,
+						  struct control_retry *storage)
+{
+	const struct hub_retry *from = &view->sync_policy.retry;
+
+	coxswain__assignment__v1__retry__init(&storage->retry);
+	coxswain__assignment__v1__backoff__init(&storage->backoff);
+	storage->retry.limit = limit;
+	if (!from->given)
+		return &storage->retry;
+	storage->retry.limit = from->limit;
+	storage->backoff.duration_ms = from->duration_ms;
+	storage->backoff.factor = from->factor;
+	storage->backoff.max_duration_ms = from->max_duration_ms;
+	storage->retry.backoff = &storage->backoff;
+	return &storage->retry;
+}
+
 static void fill_policy(const struct hub_application *view, struct parts *p)
 {
 	const struct hub_sync_policy *from = &view->sync_policy;
 
 	coxswain__assignment__v1__policy__init(&p->policy);
-	coxswain__assignment__v1__retry__init(&p->retry);
-	coxswain__assignment__v1__backoff__init(&p->backoff);
 	p->policy.automated = from->automated;
 	p->policy.prune = from->automated && from->prune;
 	p->policy.self_heal = from->automated && from->self_heal;
@@ -64,14 +79,8 @@ static void fill_policy(const struct hub_application *view, struct parts *p)
 			     (char *)cox_node_cstr(cox_node_at(from->sync_options, i), ""));
 	p->policy.sync_options = p->options.items;
 	p->policy.n_sync_options = p->options.n;
-	if (from->retry.given) {
-		p->retry.limit = from->retry.limit;
-		p->backoff.duration_ms = from->retry.duration_ms;
-		p->backoff.factor = from->retry.factor;
-		p->backoff.max_duration_ms = from->retry.max_duration_ms;
-		p->retry.backoff = &p->backoff;
-		p->policy.retry = &p->retry;
-	}
+	if (from->retry.given)
+		p->policy.retry = control_retry_of(view, 0, &p->retry);
 	for (size_t i = 0; i < cox_node_len(from->namespace_labels); i++)
 		cox_vec_push(&p->labels, pair(from->namespace_labels, i));
 	for (size_t i = 0; i < cox_node_len(from->namespace_annotations); i++)

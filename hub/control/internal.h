@@ -204,6 +204,14 @@ char *control_worst(const hub_report *r);
 char *control_away(struct hub_control *c, const char *cluster);
 /* Tells the watchers when the batch is durable. */
 void control_notify(struct hub_control *c, struct hub_batch *batch, const char *owner);
+/* How often an operation is tried again: as the Application says, limit times when it does not. The
+ * message borrows from storage. */
+struct control_retry {
+	Coxswain__Assignment__V1__Retry retry;
+	Coxswain__Assignment__V1__Backoff backoff;
+};
+Coxswain__Assignment__V1__Retry *control_retry_of(const struct hub_application *view, int limit,
+						  struct control_retry *storage);
 /* Writes the assignment as it shall be now. sync_digest NULL: none yet. operation NULL: what is there
  * stays while the sync digest stays. 1 when that changed anything. */
 int control_assign(struct hub_control *c, struct hub_batch *batch, struct control_app *a,

@@ -110,7 +110,7 @@ int hub_control_sync(struct hub_control *c, struct hub_batch *batch, const char 
 {
 	_cleanup_free_ struct selection *selected = cox_new(struct selection);
 	operation op = COXSWAIN__ASSIGNMENT__V1__OPERATION__INIT;
-	Coxswain__Assignment__V1__Retry retry = COXSWAIN__ASSIGNMENT__V1__RETRY__INIT;
+	struct control_retry retry;
 	struct cox_rollout *rollout = NULL;
 	struct control_app *a = NULL;
 	const hub_assignment *now;
@@ -142,10 +142,7 @@ int hub_control_sync(struct hub_control *c, struct hub_batch *batch, const char 
 	op.n_resources = selected->n;
 	op.initiated_by = (char *)request->initiated_by;
 	op.revision = keep_revision;
-	if (a->view.sync_policy.retry.given) {
-		retry.limit = a->view.sync_policy.retry.limit;
-		op.retry = &retry;
-	}
+	op.retry = control_retry_of(&a->view, 0, &retry);
 	/* A dry run and a part of the objects do not move what the cluster is healed to. */
 	now = hub_fleet_assignment(c->fleet, a->cluster, a->uid);
 	if ((request->dry_run || partial) && now && now->sync_digest.len == HUB_DIGEST_BYTES) {

@@ -7,7 +7,8 @@
 
 #include <stdio.h>
 
-#define KEEP_PAST 10
+#define KEEP_PAST	10
+#define ROLLOUT_RETRIES 5 /* as automated syncs have */
 
 /* ---- lines ---- */
 
@@ -444,6 +445,7 @@ static void move(struct look *l, const struct cox_rollout_target *t)
 	Coxswain__Assignment__V1__Operation op = COXSWAIN__ASSIGNMENT__V1__OPERATION__INIT;
 	_cleanup_free_ char *away = NULL;
 	const hub_assignment *now;
+	struct control_retry retry;
 	char id[COX_UUID_TEXT];
 
 	if (!a || !a->has_view || !a->cluster)
@@ -456,6 +458,7 @@ static void move(struct look *l, const struct cox_rollout_target *t)
 	op.digest.len = sizeof(t->digest);
 	op.prune = a->view.sync_policy.automated && a->view.sync_policy.prune;
 	op.initiated_by = (char *)"rollout";
+	op.retry = control_retry_of(&a->view, ROLLOUT_RETRIES, &retry);
 	op.revision = t->revision;
 	control_assign(l->c, l->batch, a, t->digest, t->revision, l->plan.ordered ? &op : NULL);
 	now = hub_fleet_assignment(l->c->fleet, a->cluster, a->uid);
