@@ -57,7 +57,7 @@ def wait_until(condition, what, patience=None):
             answer = condition()
             if answer:
                 return answer
-        except (OSError, Failure, ValueError, KeyError) as e:
+        except (OSError, Failure, ValueError, KeyError, TypeError) as e:
             last = e
         if time.monotonic() > deadline:
             raise Failure(f"gave up waiting: {what}" + (f" ({last})" if last else ""))
