@@ -45,7 +45,7 @@ static const struct cox_option rows[] = {
 	{"allow-net", 0, COX_OPT_LIST, AT(allow_net), "CIDR",
 	 "permit connections to these private or local addresses for URLs that users choose"},
 	{"poll", 0, COX_OPT_DURATION, AT(poll_ms), "DURATION",
-	 "between two looks at a repository, plus up to half a minute or so", "2m"},
+	 "between two looks at a repository, plus up to a minute", "2m"},
 	{"agent-certificate", 0, COX_OPT_DURATION, AT(agent_cert_ms), "DURATION",
 	 "how long an agent's certificate is valid", "8760h"},
 	{"agents-per-address", 0, COX_OPT_INT, AT(pending_per_address), "N",

@@ -104,6 +104,13 @@ static int select_resources(const struct cox_node *list, struct selection *s, st
 	return 0;
 }
 
+/* All that it renders to goes into the hub's own store. */
+static bool is_for_hub_only(const struct control_app *a)
+{
+	return a->has_view && !a->cluster && !a->problem && a->rendered.valid &&
+	       !a->rendered.error && !control_app_is_deleting(a);
+}
+
 int hub_control_sync(struct hub_control *c, struct hub_batch *batch, const char *namespace,
 		     const char *name, const struct hub_sync_request *request,
 		     char ret_operation[COX_UUID_TEXT], char **ret_revision, struct cox_error *err)
@@ -120,6 +127,12 @@ int hub_control_sync(struct hub_control *c, struct hub_batch *batch, const char 
 	bool partial = cox_node_len(request->resources) > 0;
 	int r = find(c, namespace, name, &a, err);
 
+	if (r == 0 && is_for_hub_only(a)) {
+		cox_uuid_new(ret_operation);
+		*ret_revision = cox_strdup(a->rendered.revision);
+		control_own_apply(c, batch, a, true);
+		return 0;
+	}
 	if (r == 0)
 		r = check_ready(a, err);
 	if (r == 0)

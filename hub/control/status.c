@@ -432,7 +432,7 @@ static struct cox_node *cluster_status(struct hub_control *c, struct cox_doc *do
 	put_text(doc, map, "agentVersion", s->agent_version);
 	put_text(doc, map, "platform", s->platform);
 	put_text(doc, map, "apiError", s->api_error);
-	cox_map_put_int(doc, map, "applications", (int64_t)s->n_assignments);
+	cox_map_put_int(doc, map, "applications", (int64_t)hub_fleet_assignments(c->fleet, name));
 	if (s->memory_bytes)
 		cox_map_put_int(doc, map, "agentMemoryBytes", (int64_t)s->memory_bytes);
 	return map;

@@ -191,12 +191,18 @@ const struct hub_cluster_state *hub_fleet_cluster(const struct hub_fleet *f, con
 	if (!m)
 		return NULL;
 	m->state.enrolled = m->binding[0] != '\0';
-	m->state.n_assignments = m->state.n_tombstones = 0;
-	COX_MAP_EACH (&m->entries, slot) {
-		m->state.n_assignments += fleet_entry_assignment(slot->value) != NULL;
-		m->state.n_tombstones += fleet_entry_tombstone(slot->value) != NULL;
-	}
 	return &m->state;
+}
+
+size_t hub_fleet_assignments(const struct hub_fleet *f, const char *cluster)
+{
+	const struct fleet_member *m = fleet_member(f, cluster);
+	size_t n = 0;
+
+	if (m)
+		COX_MAP_EACH (&m->entries, slot)
+			n += fleet_entry_assignment(slot->value) != NULL;
+	return n;
 }
 
 size_t hub_fleet_connected(const struct hub_fleet *f)

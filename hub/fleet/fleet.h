@@ -69,7 +69,6 @@ struct hub_cluster_state {
 	char *kubernetes_version, *agent_version, *platform, *api_error; /* NULL: not said */
 	uint64_t memory_bytes;
 	uint64_t higher_epoch; /* it has seen an epoch above ours; 0: no */
-	size_t n_assignments, n_tombstones;
 };
 
 /* The cluster exists from now on (until hub_fleet_remove). */
@@ -78,6 +77,8 @@ void hub_fleet_add(struct hub_fleet *f, const char *cluster);
 void hub_fleet_remove(struct hub_fleet *f, struct hub_batch *batch, const char *cluster);
 /* NULL: no such cluster. */
 const struct hub_cluster_state *hub_fleet_cluster(const struct hub_fleet *f, const char *cluster);
+/* Applications that are assigned to it; counts them. */
+size_t hub_fleet_assignments(const struct hub_fleet *f, const char *cluster);
 /* A token that lets one agent join as this cluster, once; replaces the one before. Give it to
  * nobody before the batch is durable. */
 int hub_fleet_token(struct hub_fleet *f, struct hub_batch *batch, const char *cluster,

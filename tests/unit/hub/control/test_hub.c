@@ -442,6 +442,11 @@ static void test_newest_session_wins(void **state)
 	"  source: {repoURL: '" REPO "', targetRevision: HEAD, path: book}\n"                      \
 	"  destination: {name: dev, namespace: " name "}\n" AUTOMATED
 
+#define PARENT_BY_HAND                                                                             \
+	"apiVersion: argoproj.io/v1alpha1\nkind: Application\nmetadata: {name: hand}\n"            \
+	"spec:\n  project: default\n  source: {repoURL: 'file:///srv/parents.git', path: apps}\n"  \
+	"  destination: {name: in-cluster}\n"
+
 #define PARENT                                                                                     \
 	"apiVersion: argoproj.io/v1alpha1\nkind: Application\nmetadata: {name: parent}\n"          \
 	"spec:\n  project: default\n  source: {repoURL: 'file:///srv/parents.git', "               \
@@ -480,6 +485,29 @@ static void test_app_of_apps(void **state)
 	repo_head("file:///srv/parents.git", "p3");
 	refresh(w, "parent");
 	site_wait_condition(&w->site, "parent", "InvalidSpecError", "--in-cluster");
+}
+
+static void test_app_of_apps_by_hand(void **state)
+{
+	struct world *w = *state;
+	struct hub_batch *batch;
+	char id[COX_UUID_TEXT];
+	_cleanup_free_ char *revision = NULL;
+
+	repo_set("file:///srv/parents.git", "p1", "apps/one.yaml", CHILD("one"));
+	repo_head("file:///srv/parents.git", "p1");
+	site_apply(&w->site, PARENT_BY_HAND);
+	site_wait_status(&w->site, "hand", "OutOfSync", "Healthy", "p1");
+	assert_true(is_gone(&w->site));
+	batch = hub_batch_new();
+	assert_int_equal(hub_control_sync(w->site.control, batch, NULL, "hand",
+					  &(struct hub_sync_request){.initiated_by = "admin"}, id,
+					  &revision, NULL),
+			 0);
+	hub_store_commit(w->site.store, batch);
+	assert_string_equal(revision, "p1");
+	site_wait_status(&w->site, "hand", "Synced", "Healthy", "p1");
+	site_wait_status(&w->site, "one", "Synced", "Healthy", "aaaa");
 }
 
 /* ---- what is said of secrets ---- */
@@ -795,6 +823,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_tokens, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_newest_session_wins, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_app_of_apps, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_app_of_apps_by_hand, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_secrets_stay, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_another_cluster, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_policy_change, setup, teardown),
