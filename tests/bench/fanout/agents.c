@@ -15,6 +15,7 @@
  *	await REV	at REV ASSIGNED ACKED REPORTED ACCEPTED, then for each wave FIRST:LAST, the first
  *			assignment that came and the last report of health that went: all clusters were
  *			assigned the commit and are healthy at it. The four times are those of the last.
+ *	hold		the first agent says that it is well only after all others of its wave did; no answer
  *	quit
  *
  * All is loop-owned. */
@@ -80,6 +81,7 @@ static struct {
 	struct cox_buf ca;
 	COX_VEC(struct agent *) agents;
 	size_t n_joining, next_to_join, n_joined, n_refused;
+	bool hold;	      /* the first agent is the last of its wave */
 	bool keep_up;	      /* dial again when the hub is lost */
 	const char *awaiting; /* the order that is not answered yet; NULL: none */
 	char revision[65];
@@ -108,6 +110,13 @@ static void changed(void)
 static const assignment_msg *assignment(const struct agent *a)
 {
 	return a->assigned ? a->assigned->assignment : NULL;
+}
+
+static bool is_at(const struct agent *a, const char *revision)
+{
+	const assignment_msg *x = assignment(a);
+
+	return x && strcmp(x->sync_revision, revision) == 0;
 }
 
 /* ---- joining ---- */
@@ -177,6 +186,8 @@ static void join_next(void)
 
 /* ---- reports ---- */
 
+static void begin_sync(struct agent *a);
+
 static bool same_digest(ProtobufCBinaryData a, ProtobufCBinaryData b)
 {
 	return a.len == b.len && a.len && memcmp(a.data, b.data, a.len) == 0;
@@ -243,6 +254,30 @@ static void report(struct agent *a, bool done)
 	cox_rpc_call_send(a->reports, &request.base, NULL);
 }
 
+static bool is_accepted(const struct agent *a, const char *revision)
+{
+	return is_at(a, revision) && a->final_sequence && a->accepted_us >= a->reported_us;
+}
+
+static bool is_held(const struct agent *a)
+{
+	if (!all.hold || a != all.agents.items[0])
+		return false;
+	COX_VEC_EACH (&all.agents, other)
+		if (*other != a && (*other)->wave == a->wave &&
+		    !is_accepted(*other, assignment(a)->sync_revision))
+			return true;
+	return false;
+}
+
+static void release_held(void)
+{
+	struct agent *a = all.agents.items[0];
+
+	if (all.hold && a->up && assignment(a) && !a->final_sequence)
+		begin_sync(a);
+}
+
 static void on_response(struct cox_rpc_call *call, const ProtobufCMessage *msg)
 {
 	struct agent *a = cox_rpc_call_user(call);
@@ -253,12 +288,11 @@ static void on_response(struct cox_rpc_call *call, const ProtobufCMessage *msg)
 		return;
 	a->accepted_us = cox_clock_us();
 	a->heard = true;
+	release_held();
 	changed();
 }
 
 /* ---- bundles ---- */
-
-static void begin_sync(struct agent *a);
 
 static void on_chunk(struct cox_rpc_call *call, const ProtobufCMessage *msg)
 {
@@ -317,7 +351,8 @@ static void begin_sync(struct agent *a)
 	if (x->sync_digest.len != COX_SHA256_BYTES)
 		return;
 	if (a->has_bundle && memcmp(a->bundle, x->sync_digest.data, COX_SHA256_BYTES) == 0) {
-		report(a, true);
+		if (!is_held(a))
+			report(a, true);
 		return;
 	}
 	cox_uuid_new(a->operation);
@@ -338,13 +373,6 @@ static void ack(struct agent *a)
 	request.ack = &body;
 	cox_rpc_call_send(a->follow, &request.base, NULL);
 	a->acked_us = cox_clock_us();
-}
-
-static bool is_at(const struct agent *a, const char *revision)
-{
-	const assignment_msg *x = assignment(a);
-
-	return x && strcmp(x->sync_revision, revision) == 0;
 }
 
 static void keep(struct agent *a, const change_msg *change)
@@ -559,8 +587,7 @@ static void answer_at(void)
 	COX_VEC_EACH (&all.agents, p) {
 		const struct agent *a = *p;
 
-		if (!a->up || !is_at(a, all.revision) || !a->final_sequence ||
-		    a->accepted_us < a->reported_us)
+		if (!a->up || !is_accepted(a, all.revision))
 			return;
 		later(&assigned_us, a->assigned_us);
 		later(&acked_us, a->acked_us);
@@ -627,6 +654,8 @@ static void obey(const char *order)
 	} else if (strncmp(order, "await ", 6) == 0) {
 		snprintf(all.revision, sizeof(all.revision), "%s", order + 6);
 		all.awaiting = "await";
+	} else if (strcmp(order, "hold") == 0) {
+		all.hold = true;
 	} else if (strcmp(order, "quit") == 0) {
 		exit(0);
 	} else {
