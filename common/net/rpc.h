@@ -297,7 +297,8 @@ struct cox_rpc_server_options {
 	const char *listen;		  /* "127.0.0.1:0", "[::]:8443", ":8443" */
 	struct cox_tls_context *tls;	  /* NULL: plain TCP, for tests */
 	uint32_t max_pending;		  /* 256 connections in their handshake */
-	uint32_t max_pending_per_address; /* 64 */
+	uint32_t max_pending_per_address; /* 64, with those that wait */
+	uint32_t max_waiting;		  /* 0: so many more wait, unread, for a place */
 	uint32_t enrol_interval_ms;	  /* 1000: one attempt so often per address */
 	uint32_t enrol_burst;		  /* 1: so many at once, when it was quiet before */
 	uint32_t max_connections;	  /* 0: 20000 */
@@ -316,7 +317,7 @@ void cox_rpc_server_set_tls(struct cox_rpc_server *server, struct cox_tls_contex
 void cox_rpc_server_stop(struct cox_rpc_server *server, uint32_t retry_after_ms,
 			 void (*on_stopped)(void *arg), void *arg);
 struct cox_rpc_server_stats {
-	uint32_t pending, connections;
+	uint32_t pending, waiting, connections;
 	uint64_t accepted, refused_full, refused_address, handshake_failed, handshake_timeout;
 	uint64_t enrol_limited;
 };

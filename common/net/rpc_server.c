@@ -1,5 +1,9 @@
 /* The agents' port. A connection counts as pending, in all and for its address, from the accept
- * until its hellos are exchanged or it joined; what is over a cap is closed unheard. Loop-owned. */
+ * until its hellos are exchanged or it joined; what is over a cap is closed unheard.
+ *
+ * When many come at once (the hub was restarted), those over the cap of all may wait for a place
+ * instead, unread and in order: to be turned away and come again after a pause costs everybody more
+ * than a short wait does. For its address one that waits counts as pending. Loop-owned. */
 #include "common/base/clock.h"
 #include "common/base/map.h"
 #include "common/base/mem.h"
@@ -9,11 +13,19 @@
 
 /* Addresses that are remembered; at that many the idle ones are swept. */
 #define MAX_ADDRESSES 4096
+/* Whoever waited so long has too little left of its own deadline. */
+#define WAIT_MS 3000
 
 /* What is known of an address without its port. */
 struct source {
-	uint32_t pending;
+	uint32_t pending;     /* with those that wait */
 	int64_t enrol_due_ms; /* when its attempts to join are forgotten; 0: none */
+};
+
+struct waiting {
+	struct cox_list node;
+	struct cox_wire *wire;
+	int64_t since_ms;
 };
 
 struct cox_rpc_server {
@@ -25,6 +37,8 @@ struct cox_rpc_server {
 	struct cox_listener *listener;
 	char *address;
 	struct cox_list pending, up; /* of connections */
+	struct cox_list waiting;     /* the oldest first */
+	struct cox_task admit;
 	struct cox_map sources;
 	struct cox_rpc_server_stats stats;
 	bool stopping;
@@ -67,17 +81,45 @@ static struct source *source_of(struct cox_rpc_server *server, const char *addre
 	return s;
 }
 
-static void leave_pending(struct cox_rpc_server *server, struct cox_rpc_conn *conn)
+static void leave_source(struct cox_rpc_server *server, const char *address)
 {
-	struct source *s = source_of(server, conn->peer.address);
+	struct source *s = source_of(server, address);
 
-	COX_ASSERT(s->pending > 0 && server->stats.pending > 0);
-	server->stats.pending--;
+	COX_ASSERT(s->pending > 0);
 	if (--s->pending == 0 && s->enrol_due_ms == 0) {
-		cox_map_remove_str(&server->sources, host_of(conn->peer.address));
+		cox_map_remove_str(&server->sources, host_of(address));
 		free(s);
 	}
+}
+
+static void leave_pending(struct cox_rpc_server *server, struct cox_rpc_conn *conn)
+{
+	COX_ASSERT(server->stats.pending > 0);
+	server->stats.pending--;
+	leave_source(server, conn->peer.address);
 	cox_list_remove(&conn->owner_node);
+	if (server->stats.waiting > 0)
+		cox_loop_send(server->endpoint->loop, &server->admit);
+}
+
+/* ---- waiting for a place ---- */
+
+static struct cox_wire *wait_end(struct cox_rpc_server *server, struct waiting *w)
+{
+	struct cox_wire *wire = w->wire;
+
+	server->stats.waiting--;
+	cox_list_remove(&w->node);
+	free(w);
+	return wire;
+}
+
+static void turn_away(struct cox_rpc_server *server, struct waiting *w)
+{
+	struct cox_wire *wire = wait_end(server, w);
+
+	leave_source(server, wire->address);
+	cox_wire_free(wire);
 }
 
 /* ---- the end ---- */
@@ -111,6 +153,9 @@ void cox_rpc_server_stop(struct cox_rpc_server *server, uint32_t retry_after_ms,
 {
 	COX_ASSERT(!server->stopping);
 	server->stopping = true;
+	cox_loop_unsend(server->endpoint->loop, &server->admit);
+	COX_LIST_EACH(&server->waiting, n)
+	turn_away(server, COX_LIST_ENTRY(n, struct waiting, node));
 	server->on_stopped = on_stopped;
 	server->stopped_arg = arg;
 	COX_LIST_EACH(&server->pending, n)
@@ -213,16 +258,54 @@ static const struct cox_conn_owner server_owner = {
 	.on_enrol = on_enrol,
 };
 
+static void begin(struct cox_rpc_server *server, struct cox_wire *wire)
+{
+	struct cox_rpc_conn *conn = cox_conn_new(server->endpoint, true, &server_owner, server);
+
+	server->stats.pending++;
+	cox_list_append(&server->pending, &conn->owner_node);
+	cox_conn_attach(conn, wire, server->tls);
+}
+
+static void admit(void *arg)
+{
+	struct cox_rpc_server *server = arg;
+	int64_t now_ms = cox_clock_ms();
+
+	while (server->stats.waiting > 0 && server->stats.pending < server->options.max_pending) {
+		struct waiting *w = COX_LIST_FIRST(&server->waiting, struct waiting, node);
+
+		if (now_ms - w->since_ms <= WAIT_MS) {
+			begin(server, wait_end(server, w));
+			continue;
+		}
+		server->stats.refused_full++;
+		turn_away(server, w);
+	}
+}
+
+static void wait_begin(struct cox_rpc_server *server, struct cox_wire *wire)
+{
+	struct waiting *w = cox_new(struct waiting);
+
+	w->wire = wire;
+	w->since_ms = cox_clock_ms();
+	cox_list_init(&w->node);
+	cox_list_append(&server->waiting, &w->node);
+	server->stats.waiting++;
+}
+
 static void on_accept(void *ctx, struct cox_wire *wire)
 {
 	struct cox_rpc_server *server = ctx;
 	const struct cox_rpc_server_options *o = &server->options;
+	const struct cox_rpc_server_stats *now = &server->stats;
+	bool is_full = now->pending >= o->max_pending || now->waiting > 0;
 	struct source *source;
-	struct cox_rpc_conn *conn;
 
 	server->stats.accepted++;
-	if (server->stopping || server->stats.pending >= o->max_pending ||
-	    server->stats.pending + server->stats.connections >= o->max_connections) {
+	if (server->stopping || (is_full && now->waiting >= o->max_waiting) ||
+	    now->pending + now->waiting + now->connections >= o->max_connections) {
 		server->stats.refused_full++;
 		cox_wire_free(wire);
 		return;
@@ -234,10 +317,10 @@ static void on_accept(void *ctx, struct cox_wire *wire)
 		return;
 	}
 	source->pending++;
-	server->stats.pending++;
-	conn = cox_conn_new(server->endpoint, true, &server_owner, server);
-	cox_list_append(&server->pending, &conn->owner_node);
-	cox_conn_attach(conn, wire, server->tls);
+	if (is_full)
+		wait_begin(server, wire);
+	else
+		begin(server, wire);
 }
 
 /* ---- the beginning ---- */
@@ -263,6 +346,8 @@ int cox_rpc_server_new(const struct cox_rpc_endpoint *endpoint,
 	server->ctx = ctx;
 	cox_list_init(&server->pending);
 	cox_list_init(&server->up);
+	cox_list_init(&server->waiting);
+	cox_task_init(&server->admit, admit, server);
 	r = cox_listener_new(endpoint->loop, options->listen, on_accept, server, &server->listener,
 			     err);
 	if (r < 0) {

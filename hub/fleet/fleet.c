@@ -8,6 +8,8 @@
 
 /* Many clusters may stand behind one address, and be made at once. */
 #define ENROL_BURST 32
+/* Of connections that came while the most were shaking hands, when all come back at once. */
+#define MAX_WAITING 4096
 
 /* ---- members and entries ---- */
 
@@ -596,6 +598,7 @@ static int serve(struct hub_fleet *f, struct cox_error *err)
 			.listen = f->options.listen,
 			.tls = tls,
 			.max_pending_per_address = f->options.max_pending_per_address,
+			.max_waiting = MAX_WAITING,
 			.enrol_interval_ms = f->options.enrol_interval_ms,
 			.enrol_burst =
 				f->options.enrol_burst ? f->options.enrol_burst : ENROL_BURST},

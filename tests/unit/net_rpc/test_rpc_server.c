@@ -383,6 +383,53 @@ static void test_pending_caps(void **state)
 	}
 }
 
+static bool nobody_waits(void *arg)
+{
+	(void)arg;
+	return stats_of().waiting == 0;
+}
+
+/* Over the cap of all, some wait for a place; stopping turns them away. */
+static void test_waiting(void **state)
+{
+	const struct cox_rpc_server_options options = {
+		.max_pending = 2, .max_pending_per_address = 5, .max_waiting = 2};
+	struct cox_rpc_server_stats stats;
+	int fds[6];
+	uint64_t n;
+
+	(void)state;
+	begin_tls();
+	server_new(f.hub_tls, &options, NULL);
+	for (n = 1; n <= 4; n++)
+		fds[n] = silent_client();
+	n = 4;
+	fixture_wait(&f, four_came, &n);
+	stats = stats_of();
+	assert_int_equal(stats.pending, 2);
+	assert_int_equal(stats.waiting, 2);
+	fds[5] = silent_client();
+	fixture_wait(&f, is_closed, &fds[5]);
+	assert_int_equal(stats_of().refused_full, 1);
+	close(fds[5]);
+	for (n = 1; n <= 2; n++)
+		close(fds[n]);
+	fixture_wait(&f, nobody_waits, NULL);
+	assert_true(stats_of().pending <= 2);
+	for (n = 3; n <= 4; n++)
+		close(fds[n]);
+	fixture_wait(&f, nothing_pending, NULL);
+	for (n = 1; n <= 3; n++)
+		fds[n] = silent_client();
+	n = 8;
+	fixture_wait(&f, four_came, &n);
+	assert_int_equal(stats_of().waiting, 1);
+	for (n = 1; n <= 3; n++)
+		close(fds[n]);
+	f.agent.is_down = true;
+	fixture_fini(&f);
+}
+
 /* Who stops in the middle of the handshake, or speaks something else, costs a place for a moment. */
 static void test_rubbish(void **state)
 {
@@ -848,6 +895,7 @@ int main(void)
 		cmocka_unit_test(test_bad_contexts),
 		cmocka_unit_test(test_handshake_deadline),
 		cmocka_unit_test(test_pending_caps),
+		cmocka_unit_test(test_waiting),
 		cmocka_unit_test(test_rubbish),
 		cmocka_unit_test(test_dial_refused),
 		cmocka_unit_test(test_dial_by_name),
