@@ -1,0 +1,280 @@
+/* What the transformers are told about fields: the defaults, `configurations`, `crds`. */
+#include "hub/render/kustomize/internal.h"
+
+int kz_specs_merge(kz_specs *into, const struct kz_spec *spec, struct cox_error *err)
+{
+	COX_VEC_EACH (into, s) {
+		if (strcmp(s->path, spec->path) != 0 || !kz_gvk_selected(&s->gvk, &spec->gvk))
+			continue;
+		if (s->create != spec->create)
+			return cox_error(
+				err, COX_INVALID_ARGUMENT,
+				"two field specs for '%s' of kind '%s' differ in `create`; "
+				"remove the one in your configuration",
+				spec->path, spec->gvk.kind);
+		return 0;
+	}
+	cox_vec_push(into, *spec);
+	return 0;
+}
+
+void kz_config_fini(struct kz_config *config)
+{
+	for (size_t i = 0; i < KZ_N_LISTS; i++)
+		cox_vec_fini(&config->lists[i]);
+	COX_VEC_EACH (&config->references, ref)
+		cox_vec_fini(&ref->from);
+	cox_vec_fini(&config->references);
+}
+
+static int merge_reference(struct kz_config *into, const struct kz_gvk *gvk,
+			   const struct kz_spec *from, size_t n, struct cox_error *err)
+{
+	struct kz_reference *found = NULL;
+	int e = 0;
+
+	COX_VEC_EACH (&into->references, ref)
+		if (!strcmp(ref->gvk.group, gvk->group) && !strcmp(ref->gvk.kind, gvk->kind) &&
+		    !strcmp(ref->gvk.version, gvk->version))
+			found = ref;
+	if (!found) {
+		cox_vec_push(&into->references, (struct kz_reference){.gvk = *gvk});
+		found = &into->references.items[into->references.n - 1];
+	}
+	for (size_t i = 0; e == 0 && i < n; i++)
+		e = kz_specs_merge(&found->from, &from[i], err);
+	return e;
+}
+
+int kz_config_merge(struct kz_config *into, const struct kz_config *from, struct cox_error *err)
+{
+	for (size_t i = 0; i < KZ_N_LISTS; i++)
+		COX_VEC_EACH (&from->lists[i], spec)
+			if (kz_specs_merge(&into->lists[i], spec, err) < 0)
+				return -COX_INVALID_ARGUMENT;
+	COX_VEC_EACH (&from->references, ref)
+		if (merge_reference(into, &ref->gvk, ref->from.items, ref->from.n, err) < 0)
+			return -COX_INVALID_ARGUMENT;
+	return 0;
+}
+
+int kz_config_default(struct kz_config *config, struct cox_error *err)
+{
+	for (size_t i = 0; i < KZ_N_LISTS; i++)
+		for (const struct kz_spec *s = kz_default_specs[i]; s->path; s++)
+			if (kz_specs_merge(&config->lists[i], s, err) < 0)
+				return -COX_INVALID_ARGUMENT;
+	for (size_t i = 0; i < kz_n_default_references; i++) {
+		const struct kz_default_reference *ref = &kz_default_references[i];
+		size_t n = 0;
+
+		while (ref->from[n].path)
+			n++;
+		if (merge_reference(config, &ref->gvk, ref->from, n, err) < 0)
+			return -COX_INVALID_ARGUMENT;
+	}
+	return 0;
+}
+
+/* ---- configurations ---- */
+
+static struct kz_gvk read_gvk(struct kz *kz, const struct cox_node *node)
+{
+	return (struct kz_gvk){kz_str(kz, cox_node_str(COX_GET(node, "group"))),
+			       kz_str(kz, cox_node_str(COX_GET(node, "version"))),
+			       kz_str(kz, cox_node_str(COX_GET(node, "kind")))};
+}
+
+static const char *const spec_fields[] = {"group", "version", "kind", "path", "create", NULL};
+
+static int check_fields(const struct cox_doc *doc, const struct cox_node *map,
+			const char *const *known, const char *extra, struct cox_error *err)
+{
+	for (size_t i = 0; i < cox_node_len(map); i++) {
+		const char *const *k = known;
+
+		while (*k && !cox_str_is(cox_node_key(map, i), *k))
+			k++;
+		if (!*k && !(extra && cox_str_is(cox_node_key(map, i), extra)))
+			return cox_node_error(err, doc, cox_node_at(map, i),
+					      "unknown field '%.*s' of a field spec",
+					      COX_STR_ARG(cox_node_key(map, i)));
+	}
+	return 0;
+}
+
+int kz_specs_read(struct kz *kz, const struct cox_doc *doc, const struct cox_node *list,
+		  kz_specs *ret, struct cox_error *err)
+{
+	for (size_t i = 0; i < cox_node_len(list); i++) {
+		const struct cox_node *item = cox_node_at(list, i);
+		struct kz_spec spec = {read_gvk(kz, item),
+				       kz_str(kz, cox_node_str(COX_GET(item, "path"))),
+				       cox_node_bool(COX_GET(item, "create"), false)};
+		int e = check_fields(doc, item, spec_fields, NULL, err);
+
+		if (e == 0)
+			e = kz_specs_merge(ret, &spec, err);
+		if (e < 0)
+			return e;
+	}
+	return 0;
+}
+
+static const struct {
+	const char *field;
+	enum kz_config_list list;
+} config_fields[] = {
+	{"namePrefix", KZ_NAME_PREFIX},
+	{"nameSuffix", KZ_NAME_SUFFIX},
+	{"namespace", KZ_NAMESPACE},
+	{"commonLabels", KZ_COMMON_LABELS},
+	{"labels", KZ_LABELS},
+	{"templateLabels", KZ_TEMPLATE_LABELS},
+	{"volumeClaimTemplateLabels", KZ_CLAIM_LABELS},
+	{"commonAnnotations", KZ_COMMON_ANNOTATIONS},
+	{"varReference", KZ_VAR_REFERENCE},
+	{"images", KZ_IMAGES},
+	{"replicas", KZ_REPLICAS},
+};
+
+static int read_references(struct kz *kz, struct kz_config *config, const struct cox_doc *doc,
+			   const struct cox_node *list, struct cox_error *err)
+{
+	int e = 0;
+
+	for (size_t i = 0; e == 0 && i < cox_node_len(list); i++) {
+		const struct cox_node *item = cox_node_at(list, i);
+		struct kz_gvk gvk = read_gvk(kz, item);
+		kz_specs from = {0};
+
+		e = kz_specs_read(kz, doc, COX_GET(item, "fieldSpecs"), &from, err);
+		if (e == 0)
+			e = merge_reference(config, &gvk, from.items, from.n, err);
+		cox_vec_fini(&from);
+	}
+	return e;
+}
+
+static int read_configuration(struct kz *kz, struct kz_config *config, const struct cox_doc *doc,
+			      struct cox_error *err)
+{
+	const struct cox_node *root = cox_doc_root(doc);
+	int e = 0;
+
+	for (size_t i = 0; e == 0 && i < cox_node_len(root); i++) {
+		struct cox_str key = cox_node_key(root, i);
+		const struct cox_node *value = cox_node_at(root, i);
+		size_t j = 0;
+
+		while (j < COX_ARRAY_LEN(config_fields) && !cox_str_is(key, config_fields[j].field))
+			j++;
+		if (j < COX_ARRAY_LEN(config_fields))
+			e = kz_specs_read(kz, doc, value, &config->lists[config_fields[j].list],
+					  err);
+		else if (cox_str_is(key, "nameReference"))
+			e = read_references(kz, config, doc, value, err);
+		else if (!cox_str_is(key, "apiVersion") && !cox_str_is(key, "kind") &&
+			 !cox_str_is(key, "metadata"))
+			return cox_node_error(err, doc, value,
+					      "'%.*s' is no field of a transformer configuration",
+					      COX_STR_ARG(key));
+	}
+	return e;
+}
+
+/* ---- crds: OpenAPI definitions that say where names and labels are ---- */
+
+static const char *join(struct kz *kz, const char *path, struct cox_str key)
+{
+	return kz_printf(kz, "%s%s%.*s", path, *path ? "/" : "", COX_STR_ARG(key));
+}
+
+static int read_definition(struct kz *kz, struct kz_config *config, const struct cox_node *all,
+			   const struct cox_node *api, const char *kind, const char *path,
+			   int depth, struct cox_error *err)
+{
+	const struct cox_node *properties = COX_GET(api, "Schema", "properties");
+	int e = 0;
+
+	if (!properties)
+		properties = COX_GET(api, "schema", "properties");
+	if (depth > 16)
+		return 0;
+	for (size_t i = 0; e == 0 && i < cox_node_len(properties); i++) {
+		const struct cox_node *p = cox_node_at(properties, i);
+		const char *at = join(kz, path, cox_node_key(properties, i));
+		struct kz_spec spec = {{"", "", kind}, at, false};
+		const struct cox_node *ref_kind = COX_GET(p, "x-kubernetes-object-ref-kind");
+		const struct cox_node *ref_version =
+			COX_GET(p, "x-kubernetes-object-ref-api-version");
+
+		if (COX_GET(p, "x-kubernetes-annotation"))
+			e = kz_specs_merge(&config->lists[KZ_COMMON_ANNOTATIONS], &spec, err);
+		if (e == 0 && COX_GET(p, "x-kubernetes-label-selector"))
+			e = kz_specs_merge(&config->lists[KZ_COMMON_LABELS], &spec, err);
+		if (e == 0 && COX_GET(p, "x-kubernetes-identity"))
+			e = kz_specs_merge(&config->lists[KZ_NAME_PREFIX], &spec, err);
+		if (e == 0 && ref_kind && ref_version) {
+			const struct cox_node *key = COX_GET(p, "x-kubernetes-object-ref-name-key");
+			struct kz_gvk gvk = {"", kz_str(kz, cox_node_str(ref_version)),
+					     kz_str(kz, cox_node_str(ref_kind))};
+
+			spec.path = join(kz, at, key ? cox_node_str(key) : COX_STR("name"));
+			e = merge_reference(config, &gvk, &spec, 1, err);
+		}
+		if (e == 0 && COX_GET(p, "$ref"))
+			e = read_definition(kz, config, all,
+					    cox_node_get_str(all, cox_node_str(COX_GET(p, "$ref"))),
+					    kind, at, depth + 1, err);
+	}
+	return e;
+}
+
+static int read_crds(struct kz *kz, struct kz_config *config, const struct cox_doc *doc,
+		     struct cox_error *err)
+{
+	const struct cox_node *root = cox_doc_root(doc);
+	int e = 0;
+
+	for (size_t i = 0; e == 0 && i < cox_node_len(root); i++) {
+		const struct cox_node *api = cox_node_at(root, i);
+		const struct cox_node *properties = COX_GET(api, "Schema", "properties");
+		const char *name = kz_str(kz, cox_node_key(root, i));
+		const char *dot = strrchr(name, '.');
+
+		if (!properties)
+			properties = COX_GET(api, "schema", "properties");
+		if (COX_GET(properties, "kind") && COX_GET(properties, "apiVersion") &&
+		    COX_GET(properties, "metadata"))
+			e = read_definition(kz, config, root, api, dot ? dot + 1 : name, "", 0,
+					    err);
+	}
+	return e;
+}
+
+static int load_each(const struct kz_dir *dir, struct kz_config *config, const char *field,
+		     int (*read)(struct kz *, struct kz_config *, const struct cox_doc *,
+				 struct cox_error *),
+		     struct cox_error *err)
+{
+	const struct cox_node *list = COX_GET(dir->k, field);
+	int e = 0;
+
+	for (size_t i = 0; e == 0 && i < cox_node_len(list); i++) {
+		struct cox_doc *doc = NULL;
+
+		e = kz_load_yaml(dir, cox_node_cstr(cox_node_at(list, i), ""), &doc, err);
+		if (e < 0)
+			return kz_locate(err, dir->file, cox_node_at(list, i));
+		e = read(dir->kz, config, doc, err);
+	}
+	return e;
+}
+
+int kz_config_load(const struct kz_dir *dir, struct kz_config *config, struct cox_error *err)
+{
+	int e = load_each(dir, config, "configurations", read_configuration, err);
+
+	return e < 0 ? e : load_each(dir, config, "crds", read_crds, err);
+}

@@ -1,0 +1,265 @@
+/* What the files of this room share. Private to it. Everything here is job-local: strings and
+ * structs live in the build's arena, documents until its end. */
+#ifndef COX_HUB_RENDER_KUSTOMIZE_INTERNAL_H
+#define COX_HUB_RENDER_KUSTOMIZE_INTERNAL_H
+
+#include "common/base/arena.h"
+#include "common/base/vec.h"
+#include "common/doc/doc.h"
+#include "hub/render/kustomize/kustomize.h"
+#include "hub/source/tree.h"
+
+/* ---- identities ---- */
+
+struct kz_gvk {
+	const char *group, *version, *kind; /* "" in a selector: any */
+};
+
+struct kz_id {
+	struct kz_gvk gvk;
+	const char *name, *namespace;
+};
+
+bool kz_gvk_selected(const struct kz_gvk *gvk, const struct kz_gvk *by);
+bool kz_is_cluster_scoped(const struct kz_gvk *gvk);
+/* "default" for none, and a word of its own for what lives in no namespace. */
+const char *kz_effective_namespace(const struct kz_id *id);
+bool kz_id_equal(const struct kz_id *a, const struct kz_id *b);
+/* The same but for the namespace. */
+bool kz_id_equal_name(const struct kz_id *a, const struct kz_id *b);
+
+enum kz_behavior { KZ_UNSPECIFIED = 0, KZ_CREATE, KZ_REPLACE, KZ_MERGE };
+
+/* One object on its way. doc is unsealed between steps; NULL: deleted by a patch. */
+struct kz_res {
+	struct cox_doc *doc;
+	COX_VEC(struct kz_id) previous; /* oldest first */
+	COX_VEC(const char *) prefixes, suffixes, vars;
+	enum kz_behavior behavior;
+	bool hash; /* the name gets the hash of the content */
+	bool allow_name, allow_kind;
+};
+
+typedef COX_VEC(struct kz_res *) kz_list;
+
+/* ---- configuration of transformers ---- */
+
+struct kz_spec {
+	struct kz_gvk gvk;
+	const char *path; /* parts divided by '/', "\/" for a slash; "x[]" is a list */
+	bool create;
+};
+typedef COX_VEC(struct kz_spec) kz_specs;
+
+struct kz_reference {
+	struct kz_gvk gvk; /* of what is named */
+	kz_specs from;	   /* where the names stand */
+};
+
+enum kz_config_list {
+	KZ_NAME_PREFIX,
+	KZ_NAME_SUFFIX,
+	KZ_NAMESPACE,
+	KZ_COMMON_LABELS,
+	KZ_LABELS,
+	KZ_TEMPLATE_LABELS,
+	KZ_CLAIM_LABELS,
+	KZ_COMMON_ANNOTATIONS,
+	KZ_VAR_REFERENCE,
+	KZ_IMAGES,
+	KZ_REPLICAS,
+	KZ_N_LISTS,
+};
+
+struct kz_config {
+	kz_specs lists[KZ_N_LISTS];
+	COX_VEC(struct kz_reference) references;
+};
+
+struct kz_var {
+	const char *name, *path; /* of the field */
+	struct kz_id id;
+};
+
+/* What a kustomization has gathered so far. */
+struct kz_acc {
+	kz_list res;
+	struct kz_config config;
+	COX_VEC(struct kz_var) vars;
+};
+
+void kz_acc_fini(struct kz_acc *acc);
+
+/* ---- a build ---- */
+
+struct kz {
+	struct hub_tree *tree;
+	const struct hub_kustomize_input *in;
+	struct cox_arena arena;
+	kz_list all;	 /* every resource that was made: who frees them */
+	cox_docs docs;	 /* files that nodes are borrowed from */
+	cox_docs schema; /* of `openapi.path`; at most one */
+	size_t n_bytes, n_dirs;
+	bool origins, transformations, managed_by, schema_set;
+};
+
+/* A directory with a kustomization. */
+struct kz_dir {
+	struct kz *kz;
+	const struct kz_dir *parent; /* who reads it; NULL: the root */
+	const char *path, *file;     /* clean */
+	const char *origin; /* the path as the root's user would write it; "" at the root */
+	struct cox_doc *doc;
+	const struct cox_node *k; /* its root, known fields only */
+	bool component;
+};
+
+const char *kz_strdup(struct kz *kz, const char *text);
+const char *kz_str(struct kz *kz, struct cox_str text);
+const char *kz_printf(struct kz *kz, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Puts "file:line: " before a message that names no place yet: the innermost one helps most.
+ * Returns -err->code. */
+int kz_locate(struct cox_error *err, const char *file, const struct cox_node *node);
+
+/* ---- load.c ---- */
+
+/* Appends the file that `dir` calls `text`. ret_path lives in the arena. */
+int kz_read(const struct kz_dir *dir, const char *text, const char **ret_path, struct cox_buf *out,
+	    struct cox_error *err);
+/* Every document of a text, kept by the build; empty ones are left out. */
+int kz_parse(struct kz *kz, struct cox_str text, const char *name, cox_docs *ret,
+	     struct cox_error *err);
+/* Resources of a text, lists expanded. as_patch: what has no name is let through. */
+int kz_resources(struct kz *kz, struct cox_str text, const char *name, kz_list *ret,
+		 struct cox_error *err);
+/* The kustomization of a directory. */
+int kz_dir_load(struct kz_dir *dir, struct cox_error *err);
+/* A file's text as YAML 1.1, kept by the build: configurations, CRDs. */
+int kz_load_yaml(const struct kz_dir *dir, const char *text, struct cox_doc **ret,
+		 struct cox_error *err);
+bool kz_is_remote(const char *text);
+
+/* ---- resource.c ---- */
+
+struct kz_res *kz_res_new(struct kz *kz, struct cox_doc *doc /* sealed, one reference */);
+const struct cox_node *kz_root(const struct kz_res *r);
+struct kz_gvk kz_res_gvk(struct kz *kz, const struct kz_res *r);
+struct kz_id kz_res_id(struct kz *kz, const struct kz_res *r);
+struct kz_id kz_res_original(struct kz *kz, const struct kz_res *r);
+void kz_res_remember(struct kz *kz, struct kz_res *r);
+/* Seals what r has been so far; it goes on as an edit of `doc` (taken). */
+void kz_res_replace(struct kz_res *r, struct cox_doc *doc);
+struct cox_doc *kz_res_sealed(struct kz_res *r); /* borrowed */
+void kz_res_put_meta(struct kz_res *r, const char *key, const char *value);
+void kz_res_annotate(struct kz_res *r, const char *key, const char *value);
+bool kz_res_has_any_id(struct kz *kz, const struct kz_res *r, const struct kz_id *id,
+		       bool (*equal)(const struct kz_id *, const struct kz_id *));
+/* "Deployment.apps/v1 'web' in namespace 'x'", in the arena. */
+const char *kz_id_text(struct kz *kz, const struct kz_id *id);
+
+int kz_acc_append(struct kz *kz, struct kz_acc *acc, struct kz_res *r, struct cox_error *err);
+/* What a generator made: adds, replaces or merges. */
+int kz_acc_absorb(struct kz *kz, struct kz_acc *acc, struct kz_res *r, struct cox_error *err);
+int kz_acc_merge(struct kz *kz, struct kz_acc *acc, struct kz_acc *other, struct cox_error *err);
+void kz_acc_drop_deleted(struct kz_acc *acc);
+
+/* A patch's or replacement's target. doc is for messages. */
+int kz_select(struct kz *kz, const kz_list *list, const struct cox_doc *doc,
+	      const struct cox_node *target, kz_list *ret, struct cox_error *err);
+/* One id against one selector by regular expressions: 1 or 0. */
+int kz_selects(const struct cox_doc *doc, const struct cox_node *target, const struct kz_id *id,
+	       struct cox_error *err);
+int kz_matches_labels(const struct cox_doc *doc, const struct cox_node *target,
+		      const struct kz_res *r, struct cox_error *err);
+
+/* ---- config.c, tables.c ---- */
+
+extern const struct kz_spec kz_default_specs[KZ_N_LISTS][80];
+struct kz_default_reference {
+	struct kz_gvk gvk;
+	struct kz_spec from[96];
+};
+extern const struct kz_default_reference kz_default_references[];
+extern const size_t kz_n_default_references;
+
+int kz_specs_merge(kz_specs *into, const struct kz_spec *spec, struct cox_error *err);
+int kz_config_default(struct kz_config *config, struct cox_error *err);
+int kz_config_merge(struct kz_config *into, const struct kz_config *from, struct cox_error *err);
+int kz_config_load(const struct kz_dir *dir, struct kz_config *config, struct cox_error *err);
+void kz_config_fini(struct kz_config *config);
+/* A list of field specs as it stands in a document. */
+int kz_specs_read(struct kz *kz, const struct cox_doc *doc, const struct cox_node *list,
+		  kz_specs *ret, struct cox_error *err);
+
+/* ---- field.c ---- */
+
+/* A place in a document: a key of a map or an item of a list, both the document's own. */
+struct kz_slot {
+	struct cox_doc *doc;
+	struct cox_node *parent;
+	struct cox_str key; /* ptr NULL: item */
+	size_t index;
+};
+const struct cox_node *kz_slot_get(const struct kz_slot *slot);
+void kz_slot_put(const struct kz_slot *slot, const struct cox_node *value);
+/* The value as the document's own. */
+struct cox_node *kz_slot_edit(const struct kz_slot *slot);
+typedef int (*kz_set)(void *ctx, const struct kz_slot *slot, struct cox_error *err);
+
+/* Calls set for every place that the spec leads to in r. create: what a missing last part becomes
+ * when the spec says so (COX_ABSENT: nothing is made). */
+int kz_field(struct kz *kz, struct kz_res *r, const struct kz_spec *spec, enum cox_kind create,
+	     kz_set set, void *ctx, struct cox_error *err);
+/* "a/b\/c" divided; in the arena, NULL at its end. */
+const char **kz_split_path(struct kz *kz, const char *path, char delimiter);
+/* As replacements write them: "a.[b=c.d].e". */
+const char **kz_split_smart(struct kz *kz, const char *path, char delimiter);
+
+/* ---- the transformers ---- */
+
+int kz_namespace(struct kz *kz, struct kz_acc *acc, const char *namespace, const kz_specs *specs,
+		 const char *subjects, bool unset_only, struct cox_error *err);
+int kz_prefix(struct kz *kz, struct kz_acc *acc, const char *text, bool suffix,
+	      const kz_specs *specs, struct cox_error *err);
+int kz_put_labels(struct kz *kz, struct kz_acc *acc, const struct cox_node *pairs,
+		  const kz_specs *specs, struct cox_error *err);
+int kz_images(struct kz *kz, struct kz_acc *acc, const struct cox_doc *doc,
+	      const struct cox_node *image, const kz_specs *specs, struct cox_error *err);
+int kz_replicas(struct kz *kz, struct kz_acc *acc, const struct cox_doc *doc,
+		const struct cox_node *replica, const kz_specs *specs, struct cox_error *err);
+int kz_generate(const struct kz_dir *dir, const struct cox_doc *doc, const struct cox_node *args,
+		const struct cox_node *global, bool secret, struct kz_res **ret,
+		struct cox_error *err);
+/* "-" and ten characters, in the arena. */
+const char *kz_hash(struct kz *kz, const struct kz_res *r);
+int kz_patch_entry(const struct kz_dir *dir, struct kz_acc *acc, const struct cox_doc *doc,
+		   const struct cox_node *entry, bool json_only, struct cox_error *err);
+int kz_patch_strategic(const struct kz_dir *dir, struct kz_acc *acc, const struct cox_doc *doc,
+		       const struct cox_node *texts, struct cox_error *err);
+int kz_replacements(const struct kz_dir *dir, struct kz_acc *acc, const struct cox_doc *doc,
+		    const struct cox_node *list, struct cox_error *err);
+int kz_fix_names(struct kz *kz, struct kz_acc *acc, struct cox_error *err);
+int kz_vars_merge(struct kz *kz, struct kz_acc *acc, const struct cox_doc *doc,
+		  const struct cox_node *vars, struct cox_error *err);
+int kz_vars_resolve(struct kz *kz, struct kz_acc *acc, struct cox_error *err);
+int kz_sort(struct kz *kz, struct kz_acc *acc, const struct cox_doc *doc,
+	    const struct cox_node *options, struct cox_error *err);
+int kz_plugins(const struct kz_dir *dir, struct kz_acc *acc, const char *field,
+	       struct cox_error *err);
+
+/* ---- merge.c ---- */
+
+/* patch over base by the schema of `gvk`; the result is a new unsealed document, NULL in *ret when
+ * the patch deletes the object. base and patch are sealed. */
+int kz_strategic_merge(struct kz *kz, struct cox_doc *base, struct cox_doc *patch,
+		       const struct kz_gvk *gvk, struct cox_doc **ret, struct cox_error *err);
+
+/* ---- build.c ---- */
+
+/* Adds what the kustomization of `dir` says; a component works on its user's acc. */
+int kz_accumulate(const struct kz_dir *dir, struct kz_acc *acc, struct cox_error *err);
+int kz_accumulate_list(const struct kz_dir *dir, struct kz_acc *acc, const struct cox_node *paths,
+		       bool components, struct cox_error *err);
+
+#endif

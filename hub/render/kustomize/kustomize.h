@@ -1,0 +1,48 @@
+/* hub/render/kustomize: what Kustomize 5 would build, read straight from a tree: no checkout, no
+ * temporary file, no child process. Pure but for the tree that it reads.
+ *
+ * Meaning: kustomize.config.k8s.io/v1beta1 Kustomization and v1alpha1 Component, as the reference
+ * program (5.8) has it, mistakes included where people's names depend on them (the hash suffix).
+ * kustomization.yaml is read with COX_YAML_KUBERNETES, resources and patches with
+ * COX_YAML_KUSTOMIZE. Refused with a sentence that says so: remote bases, helmCharts, plugins that
+ * are programs.
+ *
+ * Errors name the file, line and column inside the repository. A failure gives no objects.
+ * Threads: any, one call a build; nothing is kept between builds. */
+#ifndef COX_HUB_RENDER_KUSTOMIZE_KUSTOMIZE_H
+#define COX_HUB_RENDER_KUSTOMIZE_KUSTOMIZE_H
+
+#include "common/doc/doc.h"
+
+struct hub_tree; /* hub/source/tree.h */
+
+#define HUB_LIMIT_KUSTOMIZE_DEPTH 32   /* kustomizations inside one another */
+#define HUB_LIMIT_KUSTOMIZE_DIRS  1000 /* directories of one build, each counted as often as used */
+
+enum hub_kustomize_order {
+	HUB_KUSTOMIZE_LEGACY = 0, /* what `kustomize build` does without sortOptions */
+	HUB_KUSTOMIZE_AS_READ,	  /* order of resources, unless sortOptions says otherwise */
+};
+
+struct hub_kustomize_input {
+	const char *path; /* of the directory, clean */
+	/* An Application's source.kustomize, or NULL: its fields are put into the kustomization as
+	 * `kustomize edit` would. */
+	const struct cox_node *source;
+	enum hub_kustomize_order order;
+	bool load_anywhere;	       /* files may be outside their kustomization's directory */
+	size_t max_bytes, max_objects; /* 0: COX_LIMIT_APP_BYTES, COX_LIMIT_APP_OBJECTS */
+	/* Called for each file that was read and for each that was looked for in vain (content.ptr
+	 * is NULL): what a change must touch to matter. May be NULL. */
+	void (*note_read)(void *ctx, const char *path, struct cox_str content);
+	void *ctx;
+};
+
+/* "kustomization.yaml" and its two other names, then NULL. */
+extern const char *const hub_kustomize_names[];
+
+/* Appends sealed documents in order. On failure ret_objects is as before. */
+int hub_kustomize_build(struct hub_tree *tree, const struct hub_kustomize_input *input,
+			cox_docs *ret_objects, struct cox_error *err);
+
+#endif

@@ -1,0 +1,353 @@
+/* Files: which a kustomization may read, and what is in them. */
+#include "hub/render/kustomize/internal.h"
+
+#include "common/base/file.h"
+#include "common/base/limits.h"
+#include "common/doc/yaml.h"
+#include "common/kube/meta.h"
+
+const char *const hub_kustomize_names[] = {"kustomization.yaml", "kustomization.yml",
+					   "Kustomization", NULL};
+
+int kz_locate(struct cox_error *err, const char *file, const struct cox_node *node)
+{
+	const char *end, *colon;
+
+	if (!err)
+		return -COX_UNKNOWN;
+	end = strchrnul(err->message, ' ');
+	colon = memchr(err->message, ':', (size_t)(end - err->message));
+	if (colon && colon[1] >= '0' && colon[1] <= '9')
+		return -err->code;
+	return cox_error_wrap(err, "%s:%u", file, cox_node_line(node));
+}
+
+bool kz_is_remote(const char *text)
+{
+	return strstr(text, "://") || strncmp(text, "git@", 4) == 0 ||
+	       strncmp(text, "github.com/", 11) == 0 || strstr(text, "?ref=") ||
+	       strncmp(text, "git::", 5) == 0;
+}
+
+static bool is_inside(const char *path, const char *root)
+{
+	size_t n = strlen(root);
+
+	return n == 0 || (strncmp(path, root, n) == 0 && (path[n] == '/' || !path[n]));
+}
+
+static int read_path(struct kz *kz, const char *path, struct cox_buf *out, struct cox_error *err)
+{
+	size_t before = out->len;
+	int e = hub_tree_read(kz->tree, path, COX_LIMIT_FILE_BYTES, out, err);
+
+	if (kz->in->note_read && (e == 0 || e == -COX_NOT_FOUND))
+		kz->in->note_read(
+			kz->in->ctx, path,
+			e == 0 ? cox_str_n(out->ptr ? out->ptr + before : "", out->len - before)
+			       : (struct cox_str){NULL, 0});
+	if (e < 0)
+		return e;
+	kz->n_bytes += out->len - before;
+	if (kz->n_bytes > kz->in->max_bytes)
+		return cox_error(err, COX_RESOURCE_EXHAUSTED,
+				 "the files of this kustomization are larger than %zu bytes "
+				 "together",
+				 kz->in->max_bytes);
+	return 0;
+}
+
+int kz_read(const struct kz_dir *dir, const char *text, const char **ret_path, struct cox_buf *out,
+	    struct cox_error *err)
+{
+	_cleanup_free_ char *path = NULL;
+	struct kz *kz = dir->kz;
+	int e;
+
+	if (kz_is_remote(text))
+		return cox_error(err, COX_UNIMPLEMENTED,
+				 "remote file '%s' is not read; copy it into the repository", text);
+	e = hub_path_resolve(dir->path, cox_str(text), &path, err);
+	if (e < 0)
+		return e;
+	if (!kz->in->load_anywhere && !is_inside(path, dir->path))
+		return cox_error(err, COX_PERMISSION_DENIED,
+				 "file '%s' is not in or below '%s': a kustomization reads files "
+				 "of its own directory only; make a base of the other one",
+				 path, *dir->path ? dir->path : ".");
+	e = read_path(kz, path, out, err);
+	if (e == -COX_NOT_FOUND)
+		return cox_error(err, COX_NOT_FOUND, "there is no file '%s'", path);
+	if (e < 0)
+		return e;
+	if (ret_path)
+		*ret_path = kz_strdup(kz, path);
+	return 0;
+}
+
+int kz_parse(struct kz *kz, struct cox_str text, const char *name, cox_docs *ret,
+	     struct cox_error *err)
+{
+	static const struct cox_yaml_options options = {.schema = COX_YAML_KUSTOMIZE,
+							.max_documents = COX_LIMIT_APP_DOCS};
+	(void)kz;
+	return cox_yaml_read_all(text, name, &options, ret, err);
+}
+
+static int add_object(struct kz *kz, struct cox_doc *doc, const struct cox_node *node, kz_list *ret,
+		      struct cox_error *err)
+{
+	const struct cox_node *name = COX_GET(node, "metadata", "name");
+
+	if (!cox_node_is(node, COX_MAP))
+		return cox_node_error(err, doc, node, "expected an object, got %s",
+				      cox_kind_name(cox_node_kind(node)));
+	if (!cox_meta_kind(node).len)
+		return cox_node_error(err, doc, node,
+				      "is not a Kubernetes object: `kind` is missing");
+	if (!cox_node_text(name).len)
+		return cox_node_error(err, doc, node, "metadata.name: is required");
+	cox_vec_push(ret, kz_res_new(kz, node == cox_doc_root(doc) ? cox_doc_ref(doc)
+								   : cox_doc_view(doc, node)));
+	return 0;
+}
+
+static int add_document(struct kz *kz, struct cox_doc *doc, const struct cox_node *node, int depth,
+			kz_list *ret, struct cox_error *err)
+{
+	const struct cox_node *items = COX_GET(node, "items");
+
+	if (cox_node_kind(node) <= COX_NULL || (cox_node_is(node, COX_MAP) && !cox_node_len(node)))
+		return 0;
+	if (!cox_str_ends(cox_meta_kind(node), "List") ||
+	    (items && cox_node_kind(items) > COX_NULL && !cox_node_is(items, COX_LIST)))
+		return add_object(kz, doc, node, ret, err);
+	if (!items && !cox_str_is(cox_meta_kind(node), "List"))
+		return add_object(kz, doc, node, ret, err);
+	for (size_t i = 0; i < cox_node_len(items); i++) {
+		int e = depth > 4
+				? cox_node_error(err, doc, node, "lists inside lists inside lists")
+				: add_document(kz, doc, cox_node_at(items, i), depth + 1, ret, err);
+
+		if (e < 0)
+			return e;
+	}
+	return 0;
+}
+
+int kz_resources(struct kz *kz, struct cox_str text, const char *name, kz_list *ret,
+		 struct cox_error *err)
+{
+	_cleanup_docs_ cox_docs docs = {0};
+	int e = kz_parse(kz, text, name, &docs, err);
+
+	for (size_t i = 0; e == 0 && i < docs.n; i++)
+		e = add_document(kz, docs.items[i], cox_doc_root(docs.items[i]), 0, ret, err);
+	return e;
+}
+
+int kz_load_yaml(const struct kz_dir *dir, const char *text, struct cox_doc **ret,
+		 struct cox_error *err)
+{
+	_cleanup_buf_ struct cox_buf content = COX_BUF_INIT;
+	struct cox_doc *doc = NULL;
+	const char *path;
+	int e = kz_read(dir, text, &path, &content, err);
+
+	if (e == 0)
+		e = cox_yaml_read(cox_buf_str(&content), path, NULL, &doc, err);
+	if (e < 0)
+		return e;
+	cox_vec_push(&dir->kz->docs, doc);
+	*ret = doc;
+	return 0;
+}
+
+/* ---- kustomization.yaml ---- */
+
+static const struct {
+	const char *name;
+	enum cox_kind kind;
+} fields[] = {
+	{"apiVersion", COX_STRING},
+	{"kind", COX_STRING},
+	{"metadata", COX_MAP},
+	{"openapi", COX_MAP},
+	{"namePrefix", COX_STRING},
+	{"nameSuffix", COX_STRING},
+	{"namespace", COX_STRING},
+	{"commonLabels", COX_MAP},
+	{"labels", COX_LIST},
+	{"commonAnnotations", COX_MAP},
+	{"patchesStrategicMerge", COX_LIST},
+	{"patchesJson6902", COX_LIST},
+	{"patches", COX_LIST},
+	{"images", COX_LIST},
+	{"imageTags", COX_LIST},
+	{"replacements", COX_LIST},
+	{"replicas", COX_LIST},
+	{"vars", COX_LIST},
+	{"sortOptions", COX_MAP},
+	{"resources", COX_LIST},
+	{"components", COX_LIST},
+	{"crds", COX_LIST},
+	{"bases", COX_LIST},
+	{"configMapGenerator", COX_LIST},
+	{"secretGenerator", COX_LIST},
+	{"helmGlobals", COX_MAP},
+	{"helmCharts", COX_LIST},
+	{"helmChartInflationGenerator", COX_LIST},
+	{"generatorOptions", COX_MAP},
+	{"configurations", COX_LIST},
+	{"generators", COX_LIST},
+	{"transformers", COX_LIST},
+	{"validators", COX_LIST},
+	{"buildMetadata", COX_LIST},
+};
+
+static const char *known_field(struct cox_str key, enum cox_kind *ret_kind)
+{
+	for (size_t i = 0; i < COX_ARRAY_LEN(fields); i++)
+		if (strlen(fields[i].name) == key.len &&
+		    strncasecmp(fields[i].name, key.ptr, key.len) == 0) {
+			*ret_kind = fields[i].kind;
+			return fields[i].name;
+		}
+	return NULL;
+}
+
+/* Fields by their right names; what is null is left out. */
+static int normalise(struct kz_dir *dir, struct cox_doc *doc, struct cox_node *to,
+		     struct cox_error *err)
+{
+	const struct cox_node *from = cox_doc_root(dir->doc);
+
+	for (size_t i = 0; i < cox_node_len(from); i++) {
+		const struct cox_node *value = cox_node_at(from, i);
+		struct cox_str key = cox_node_key(from, i);
+		enum cox_kind kind = COX_ABSENT;
+		const char *name = known_field(key, &kind);
+
+		if (!name)
+			return cox_node_error(err, dir->doc, value,
+					      "unknown field '%.*s' in a kustomization",
+					      COX_STR_ARG(key));
+		if (cox_node_is(value, COX_NULL))
+			continue;
+		if (!cox_node_is(value, kind))
+			return cox_node_error(err, dir->doc, value, "%s: expected a %s, got %s",
+					      name, cox_kind_name(kind),
+					      cox_kind_name(cox_node_kind(value)));
+		cox_map_put(doc, to, name, value);
+	}
+	return 0;
+}
+
+static int check_texts(const struct kz_dir *dir, const char *field, struct cox_error *err)
+{
+	const struct cox_node *map = COX_GET(dir->k, field);
+
+	for (size_t i = 0; i < cox_node_len(map); i++)
+		if (!cox_node_is(cox_node_at(map, i), COX_STRING) &&
+		    !cox_node_is(cox_node_at(map, i), COX_NULL))
+			return cox_node_error(
+				err, dir->doc, cox_node_at(map, i),
+				"%s.%.*s: expected a string, got %s (put it in quotes)", field,
+				COX_STR_ARG(cox_node_key(map, i)),
+				cox_kind_name(cox_node_kind(cox_node_at(map, i))));
+	return 0;
+}
+
+static int check_kind(struct kz_dir *dir, struct cox_error *err)
+{
+	const struct cox_node *kind = COX_GET(dir->k, "kind");
+	const struct cox_node *version = COX_GET(dir->k, "apiVersion");
+	const char *want = "kustomize.config.k8s.io/v1beta1";
+
+	dir->component = cox_str_is(cox_node_str(kind), "Component");
+	if (kind && !dir->component && !cox_str_is(cox_node_str(kind), "Kustomization"))
+		return cox_node_error(err, dir->doc, kind,
+				      "kind: must be Kustomization or Component");
+	if (dir->component)
+		want = "kustomize.config.k8s.io/v1alpha1";
+	if (version && !cox_str_is(cox_node_str(version), want))
+		return cox_node_error(err, dir->doc, version, "apiVersion: must be %s for a %s",
+				      want, dir->component ? "Component" : "Kustomization");
+	return 0;
+}
+
+static int find_file(struct kz_dir *dir, struct cox_buf *content, struct cox_error *err)
+{
+	const char *found = NULL;
+
+	for (const char *const *name = hub_kustomize_names; *name; name++) {
+		_cleanup_free_ char *path =
+			*dir->path ? cox_path_join(dir->path, *name) : cox_strdup(*name);
+		_cleanup_buf_ struct cox_buf one = COX_BUF_INIT;
+		int e = read_path(dir->kz, path, &one, err);
+
+		if (e == -COX_NOT_FOUND)
+			continue;
+		if (e < 0)
+			return e;
+		if (found)
+			return cox_error(err, COX_INVALID_ARGUMENT,
+					 "'%s' and '%s' are both there; keep one", found, path);
+		found = kz_strdup(dir->kz, path);
+		cox_buf_puts_str(content, cox_buf_str(&one));
+	}
+	if (!found)
+		return cox_error(err, COX_NOT_FOUND,
+				 "'%s' has no kustomization.yaml, kustomization.yml or "
+				 "Kustomization",
+				 *dir->path ? dir->path : ".");
+	dir->file = found;
+	return 0;
+}
+
+/* `bases` are resources, `imageTags` images. */
+static void fold(struct cox_doc *doc, struct cox_node *k, const char *old, const char *name)
+{
+	const struct cox_node *from = COX_GET(k, old);
+	struct cox_node *list;
+
+	if (!from)
+		return;
+	list = cox_map_edit_list(doc, k, name);
+	for (size_t i = 0; i < cox_node_len(from); i++)
+		cox_list_push(doc, list, cox_node_at(from, i));
+}
+
+int kz_dir_load(struct kz_dir *dir, struct cox_error *err)
+{
+	_cleanup_buf_ struct cox_buf content = COX_BUF_INIT;
+	struct cox_doc *doc = NULL, *normal;
+	struct cox_node *root;
+	int e = find_file(dir, &content, err);
+
+	if (e == 0)
+		e = cox_yaml_read(cox_buf_str(&content), dir->file, NULL, &doc, err);
+	if (e < 0)
+		return e;
+	cox_vec_push(&dir->kz->docs, doc);
+	dir->doc = doc;
+	if (!cox_node_is(cox_doc_root(doc), COX_MAP) || !cox_node_len(cox_doc_root(doc)))
+		return cox_error(err, COX_INVALID_ARGUMENT, "%s: is empty", dir->file);
+	normal = cox_doc_new(dir->file);
+	cox_doc_use(normal, doc);
+	root = cox_doc_map(normal);
+	cox_doc_set_root(normal, root);
+	cox_vec_push(&dir->kz->docs, normal);
+	e = normalise(dir, normal, root, err);
+	if (e < 0)
+		return e;
+	fold(normal, root, "bases", "resources");
+	fold(normal, root, "imageTags", "images");
+	cox_doc_seal(normal);
+	dir->doc = normal;
+	dir->k = root;
+	e = check_kind(dir, err);
+	if (e == 0)
+		e = check_texts(dir, "commonLabels", err);
+	return e < 0 ? e : check_texts(dir, "commonAnnotations", err);
+}

@@ -1,0 +1,217 @@
+/* generators, transformers, validators: the built-in kinds, written as objects. */
+#include "hub/render/kustomize/internal.h"
+
+#include "common/kube/meta.h"
+
+struct plugin {
+	const struct kz_dir *dir;
+	struct kz_acc *acc;
+	const struct cox_doc *doc;
+	const struct cox_node *config;
+	kz_specs specs;
+};
+
+static int run_namespace(struct plugin *p, struct cox_error *err)
+{
+	const struct cox_node *c = p->config;
+	struct cox_str namespace = cox_meta_namespace(c);
+
+	if (!namespace.len)
+		return 0;
+	return kz_namespace(p->dir->kz, p->acc, kz_str(p->dir->kz, namespace), &p->specs,
+			    cox_node_cstr(COX_GET(c, "setRoleBindingSubjects"), ""),
+			    cox_node_bool(COX_GET(c, "unsetOnly"), false), err);
+}
+
+static int run_prefix(struct plugin *p, struct cox_error *err)
+{
+	return kz_prefix(p->dir->kz, p->acc, cox_node_cstr(COX_GET(p->config, "prefix"), ""), false,
+			 &p->specs, err);
+}
+
+static int run_suffix(struct plugin *p, struct cox_error *err)
+{
+	return kz_prefix(p->dir->kz, p->acc, cox_node_cstr(COX_GET(p->config, "suffix"), ""), true,
+			 &p->specs, err);
+}
+
+static int run_prefix_suffix(struct plugin *p, struct cox_error *err)
+{
+	int e = run_prefix(p, err);
+
+	return e < 0 ? e : run_suffix(p, err);
+}
+
+static int run_labels(struct plugin *p, struct cox_error *err)
+{
+	return kz_put_labels(p->dir->kz, p->acc, COX_GET(p->config, "labels"), &p->specs, err);
+}
+
+static int run_annotations(struct plugin *p, struct cox_error *err)
+{
+	return kz_put_labels(p->dir->kz, p->acc, COX_GET(p->config, "annotations"), &p->specs, err);
+}
+
+static int run_image(struct plugin *p, struct cox_error *err)
+{
+	return kz_images(p->dir->kz, p->acc, p->doc, COX_GET(p->config, "imageTag"), &p->specs,
+			 err);
+}
+
+static int run_replicas(struct plugin *p, struct cox_error *err)
+{
+	return kz_replicas(p->dir->kz, p->acc, p->doc, COX_GET(p->config, "replica"), &p->specs,
+			   err);
+}
+
+static int run_patch(struct plugin *p, struct cox_error *err)
+{
+	int e = kz_patch_entry(p->dir, p->acc, p->doc, p->config, false, err);
+
+	kz_acc_drop_deleted(p->acc);
+	return e;
+}
+
+static int run_json_patch(struct plugin *p, struct cox_error *err)
+{
+	return kz_patch_entry(p->dir, p->acc, p->doc, p->config, true, err);
+}
+
+static int run_strategic(struct plugin *p, struct cox_error *err)
+{
+	struct cox_doc *list;
+	struct cox_node *root;
+
+	if (COX_GET(p->config, "paths"))
+		return kz_patch_strategic(p->dir, p->acc, p->doc, COX_GET(p->config, "paths"), err);
+	list = cox_doc_new(cox_doc_name(p->doc));
+	root = cox_doc_list(list);
+	cox_list_push(
+		list, root,
+		cox_doc_stringf(list, "%s\n", cox_node_cstr(COX_GET(p->config, "patches"), "")));
+	cox_doc_set_root(list, root);
+	cox_vec_push(&p->dir->kz->docs, list);
+	return kz_patch_strategic(p->dir, p->acc, list, root, err);
+}
+
+static int run_replacements(struct plugin *p, struct cox_error *err)
+{
+	return kz_replacements(p->dir, p->acc, p->doc, COX_GET(p->config, "replacements"), err);
+}
+
+static int generate(struct plugin *p, bool secret, struct cox_error *err)
+{
+	struct kz *kz = p->dir->kz;
+	struct cox_doc *args = cox_doc_new(cox_doc_name(p->doc));
+	struct cox_node *root = cox_doc_map(args);
+	struct kz_res *r;
+	int e;
+
+	cox_vec_push(&kz->docs, args);
+	COX_DOC_MAP_EACH (p->config, i, key, value)
+		if (!cox_str_is(key, "metadata") && !cox_str_is(key, "kind") &&
+		    !cox_str_is(key, "apiVersion"))
+			cox_map_put_str(args, root, key, cox_doc_clone(args, value));
+	cox_doc_set_root(args, root);
+	if (!COX_GET(root, "name"))
+		cox_map_put(args, root, "name", cox_doc_string(args, cox_meta_name(p->config)));
+	if (!COX_GET(root, "namespace"))
+		cox_map_put(args, root, "namespace",
+			    cox_doc_string(args, cox_meta_namespace(p->config)));
+	e = kz_generate(p->dir, args, root, NULL, secret, &r, err);
+	return e < 0 ? e : kz_acc_absorb(kz, p->acc, r, err);
+}
+
+static int run_config_map(struct plugin *p, struct cox_error *err)
+{
+	return generate(p, false, err);
+}
+
+static int run_secret(struct plugin *p, struct cox_error *err)
+{
+	return generate(p, true, err);
+}
+
+static const struct {
+	const char *kind;
+	int (*run)(struct plugin *p, struct cox_error *err);
+} builtins[] = {
+	{"NamespaceTransformer", run_namespace},
+	{"PrefixTransformer", run_prefix},
+	{"SuffixTransformer", run_suffix},
+	{"PrefixSuffixTransformer", run_prefix_suffix},
+	{"LabelTransformer", run_labels},
+	{"AnnotationsTransformer", run_annotations},
+	{"ImageTagTransformer", run_image},
+	{"ReplicaCountTransformer", run_replicas},
+	{"PatchTransformer", run_patch},
+	{"PatchJson6902Transformer", run_json_patch},
+	{"PatchStrategicMergeTransformer", run_strategic},
+	{"ReplacementTransformer", run_replacements},
+	{"ConfigMapGenerator", run_config_map},
+	{"SecretGenerator", run_secret},
+};
+
+static int run_one(const struct kz_dir *dir, struct kz_acc *acc, struct kz_res *r,
+		   struct cox_error *err)
+{
+	struct plugin p = {.dir = dir, .acc = acc, .doc = r->doc, .config = kz_root(r)};
+	struct kz_id id = kz_res_id(dir->kz, r);
+	int e;
+
+	for (size_t i = 0; i < COX_ARRAY_LEN(builtins); i++) {
+		if (strcmp(builtins[i].kind, id.gvk.kind) != 0 ||
+		    strcmp(id.gvk.version, "builtin") != 0)
+			continue;
+		e = kz_specs_read(dir->kz, p.doc, COX_GET(p.config, "fieldSpecs"), &p.specs, err);
+		if (e == 0)
+			e = builtins[i].run(&p, err);
+		cox_vec_fini(&p.specs);
+		return e;
+	}
+	return cox_error(err, COX_UNIMPLEMENTED,
+			 "%s:%u: '%s' is not one of the built-in plugins; programs are not run",
+			 cox_doc_name(r->doc), cox_node_line(kz_root(r)), id.gvk.kind);
+}
+
+/* An entry is a path, or objects themselves. */
+static int gather(const struct kz_dir *dir, struct kz_acc *plugins, const struct cox_node *item,
+		  struct cox_error *err)
+{
+	const char *text = cox_node_cstr(item, "");
+	struct cox_doc *one;
+	struct cox_node *list;
+	kz_list inline_list = {0};
+	int e = 0;
+
+	if (!strchr(text, '\n')) {
+		one = cox_doc_new(dir->file);
+		list = cox_doc_list(one);
+		cox_vec_push(&dir->kz->docs, one);
+		cox_list_push(one, list, cox_doc_cstring(one, text));
+		return kz_accumulate_list(dir, plugins, list, false, err);
+	}
+	e = kz_resources(dir->kz, cox_node_str(item),
+			 kz_printf(dir->kz, "%s:%u (inline)", dir->file, cox_node_line(item)),
+			 &inline_list, err);
+	COX_VEC_EACH (&inline_list, r)
+		if (e == 0)
+			e = kz_acc_append(dir->kz, plugins, *r, err);
+	cox_vec_fini(&inline_list);
+	return e;
+}
+
+int kz_plugins(const struct kz_dir *dir, struct kz_acc *acc, const char *field,
+	       struct cox_error *err)
+{
+	const struct cox_node *list = COX_GET(dir->k, field);
+	COX_CLEANUP(kz_acc_fini) struct kz_acc plugins = {0};
+	int e = 0;
+
+	for (size_t i = 0; e == 0 && i < cox_node_len(list); i++)
+		e = gather(dir, &plugins, cox_node_at(list, i), err);
+	COX_VEC_EACH (&plugins.res, r)
+		if (e == 0)
+			e = run_one(dir, acc, *r, err);
+	return e;
+}

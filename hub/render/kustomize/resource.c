@@ -1,0 +1,447 @@
+/* Resources, their identities now and before, and lists of them. */
+#include "hub/render/kustomize/internal.h"
+
+#include "common/kube/meta.h"
+#include "common/kube/selector.h"
+#include "common/text/regex.h"
+
+#define NOWHERE "_non_namespaceable_"
+
+const char *kz_str(struct kz *kz, struct cox_str text)
+{
+	return text.len ? cox_arena_strndup(&kz->arena, text.ptr, text.len) : "";
+}
+
+const char *kz_strdup(struct kz *kz, const char *text)
+{
+	return kz_str(kz, cox_str(text));
+}
+
+const char *kz_printf(struct kz *kz, const char *format, ...)
+{
+	_cleanup_buf_ struct cox_buf b = COX_BUF_INIT;
+	va_list args;
+
+	va_start(args, format);
+	cox_buf_vprintf(&b, format, args);
+	va_end(args);
+	return kz_str(kz, cox_buf_str(&b));
+}
+
+/* ---- identities ---- */
+
+static bool fits(const char *value, const char *by)
+{
+	return !*by || strcmp(value, by) == 0;
+}
+
+bool kz_gvk_selected(const struct kz_gvk *gvk, const struct kz_gvk *by)
+{
+	return fits(gvk->group, by->group) && fits(gvk->version, by->version) &&
+	       fits(gvk->kind, by->kind);
+}
+
+/* What lives in no namespace, of Kubernetes 1.21; an unknown kind lives in one. */
+static const struct {
+	const char *group, *versions, *kind;
+} cluster_scoped[] = {
+	{"", "v1", "ComponentStatus"},
+	{"", "v1", "Namespace"},
+	{"", "v1", "Node"},
+	{"", "v1", "NodeProxyOptions"},
+	{"", "v1", "PersistentVolume"},
+	{"admissionregistration.k8s.io", "v1 v1beta1", "MutatingWebhookConfiguration"},
+	{"admissionregistration.k8s.io", "v1 v1beta1", "ValidatingWebhookConfiguration"},
+	{"admissionregistration.k8s.io", "v1", "ValidatingAdmissionPolicy"},
+	{"admissionregistration.k8s.io", "v1", "ValidatingAdmissionPolicyBinding"},
+	{"apiextensions.k8s.io", "v1 v1beta1", "CustomResourceDefinition"},
+	{"apiregistration.k8s.io", "v1 v1beta1", "APIService"},
+	{"authentication.k8s.io", "v1 v1beta1", "TokenReview"},
+	{"authorization.k8s.io", "v1 v1beta1", "SelfSubjectAccessReview"},
+	{"authorization.k8s.io", "v1 v1beta1", "SelfSubjectRulesReview"},
+	{"authorization.k8s.io", "v1 v1beta1", "SubjectAccessReview"},
+	{"certificates.k8s.io", "v1 v1beta1", "CertificateSigningRequest"},
+	{"flowcontrol.apiserver.k8s.io", "v1beta1", "FlowSchema"},
+	{"flowcontrol.apiserver.k8s.io", "v1beta1", "PriorityLevelConfiguration"},
+	{"internal.apiserver.k8s.io", "v1alpha1", "StorageVersion"},
+	{"networking.k8s.io", "v1 v1beta1", "IngressClass"},
+	{"node.k8s.io", "v1 v1beta1 v1alpha1", "RuntimeClass"},
+	{"policy", "v1beta1", "PodSecurityPolicy"},
+	{"rbac.authorization.k8s.io", "v1 v1beta1 v1alpha1", "ClusterRole"},
+	{"rbac.authorization.k8s.io", "v1 v1beta1 v1alpha1", "ClusterRoleBinding"},
+	{"scheduling.k8s.io", "v1 v1beta1 v1alpha1", "PriorityClass"},
+	{"storage.k8s.io", "v1 v1beta1", "CSIDriver"},
+	{"storage.k8s.io", "v1 v1beta1", "CSINode"},
+	{"storage.k8s.io", "v1 v1beta1", "StorageClass"},
+	{"storage.k8s.io", "v1 v1beta1 v1alpha1", "VolumeAttachment"},
+};
+
+static bool has_word(const char *words, const char *word)
+{
+	struct cox_str rest = cox_str(words), part;
+
+	while (cox_str_split(&rest, ' ', &part))
+		if (cox_str_is(part, word))
+			return true;
+	return false;
+}
+
+bool kz_is_cluster_scoped(const struct kz_gvk *gvk)
+{
+	for (size_t i = 0; i < COX_ARRAY_LEN(cluster_scoped); i++)
+		if (strcmp(cluster_scoped[i].kind, gvk->kind) == 0 &&
+		    strcmp(cluster_scoped[i].group, gvk->group) == 0 &&
+		    has_word(cluster_scoped[i].versions, gvk->version))
+			return true;
+	return false;
+}
+
+const char *kz_effective_namespace(const struct kz_id *id)
+{
+	if (kz_is_cluster_scoped(&id->gvk))
+		return NOWHERE;
+	return *id->namespace ? id->namespace : "default";
+}
+
+bool kz_id_equal_name(const struct kz_id *a, const struct kz_id *b)
+{
+	return strcmp(a->name, b->name) == 0 && strcmp(a->gvk.kind, b->gvk.kind) == 0 &&
+	       strcmp(a->gvk.group, b->gvk.group) == 0 &&
+	       strcmp(a->gvk.version, b->gvk.version) == 0;
+}
+
+bool kz_id_equal(const struct kz_id *a, const struct kz_id *b)
+{
+	return kz_id_equal_name(a, b) &&
+	       strcmp(kz_effective_namespace(a), kz_effective_namespace(b)) == 0;
+}
+
+const char *kz_id_text(struct kz *kz, const struct kz_id *id)
+{
+	return kz_printf(kz, "%s '%s' (%s%s%s%s%s)", id->gvk.kind, id->name, id->gvk.group,
+			 *id->gvk.group ? "/" : "", id->gvk.version,
+			 *id->namespace ? ", namespace " : "", id->namespace);
+}
+
+/* ---- resources ---- */
+
+struct kz_res *kz_res_new(struct kz *kz, struct cox_doc *doc)
+{
+	struct kz_res *r = cox_arena_calloc(&kz->arena, sizeof(*r));
+
+	r->doc = cox_doc_edit(doc);
+	cox_doc_unref(doc);
+	cox_vec_push(&kz->all, r);
+	return r;
+}
+
+const struct cox_node *kz_root(const struct kz_res *r)
+{
+	return r->doc ? cox_doc_root(r->doc) : NULL;
+}
+
+struct kz_gvk kz_res_gvk(struct kz *kz, const struct kz_res *r)
+{
+	const struct cox_node *root = kz_root(r);
+
+	return (struct kz_gvk){kz_str(kz, cox_meta_group(root)), kz_str(kz, cox_meta_version(root)),
+			       kz_str(kz, cox_meta_kind(root))};
+}
+
+struct kz_id kz_res_id(struct kz *kz, const struct kz_res *r)
+{
+	const struct cox_node *meta = COX_GET(kz_root(r), "metadata");
+
+	return (struct kz_id){kz_res_gvk(kz, r), kz_str(kz, cox_node_text(COX_GET(meta, "name"))),
+			      kz_str(kz, cox_node_str(COX_GET(meta, "namespace")))};
+}
+
+struct kz_id kz_res_original(struct kz *kz, const struct kz_res *r)
+{
+	return r->previous.n ? r->previous.items[0] : kz_res_id(kz, r);
+}
+
+/* Earlier identities keep kind, name and effective namespace; group and version are always the
+ * current ones. */
+void kz_res_remember(struct kz *kz, struct kz_res *r)
+{
+	struct kz_id id = kz_res_id(kz, r);
+
+	id.namespace = kz_effective_namespace(&id);
+	cox_vec_push(&r->previous, id);
+}
+
+struct cox_doc *kz_res_sealed(struct kz_res *r)
+{
+	struct cox_doc *sealed = cox_doc_seal(r->doc);
+
+	r->doc = cox_doc_edit(sealed);
+	cox_doc_unref(sealed);
+	return sealed; /* r->doc holds it */
+}
+
+void kz_res_replace(struct kz_res *r, struct cox_doc *doc)
+{
+	cox_doc_unref(r->doc);
+	r->doc = doc;
+}
+
+void kz_res_put_meta(struct kz_res *r, const char *key, const char *value)
+{
+	struct cox_node *meta = cox_map_edit_map(r->doc, cox_doc_root_edit(r->doc), "metadata");
+
+	if (*value)
+		cox_map_put_cstr(r->doc, meta, key, value);
+	else
+		cox_map_drop(r->doc, meta, cox_str(key));
+}
+
+void kz_res_annotate(struct kz_res *r, const char *key, const char *value)
+{
+	struct cox_node *meta = cox_map_edit_map(r->doc, cox_doc_root_edit(r->doc), "metadata");
+
+	cox_map_put_cstr(r->doc, cox_map_edit_map(r->doc, meta, "annotations"), key, value);
+}
+
+bool kz_res_has_any_id(struct kz *kz, const struct kz_res *r, const struct kz_id *id,
+		       bool (*equal)(const struct kz_id *, const struct kz_id *))
+{
+	struct kz_id now;
+
+	if (!r->doc)
+		return false;
+	now = kz_res_id(kz, r);
+	COX_VEC_EACH (&r->previous, old) {
+		struct kz_id then = *old;
+
+		then.gvk.group = now.gvk.group;
+		then.gvk.version = now.gvk.version;
+		if (strcmp(then.namespace, NOWHERE) == 0)
+			then.namespace = "";
+		if (equal(&then, id))
+			return true;
+	}
+	return equal(&now, id);
+}
+
+/* ---- lists ---- */
+
+void kz_acc_fini(struct kz_acc *acc)
+{
+	cox_vec_fini(&acc->res);
+	kz_config_fini(&acc->config);
+	cox_vec_fini(&acc->vars);
+}
+
+int kz_acc_append(struct kz *kz, struct kz_acc *acc, struct kz_res *r, struct cox_error *err)
+{
+	struct kz_id id = kz_res_id(kz, r);
+	size_t max = kz->in->max_objects;
+
+	COX_VEC_EACH (&acc->res, other) {
+		struct kz_id it;
+
+		if (!cox_str_is(cox_node_text(COX_GET(kz_root(*other), "metadata", "name")),
+				id.name))
+			continue;
+		it = kz_res_id(kz, *other);
+		if (kz_id_equal(&id, &it))
+			return cox_error(err, COX_ALREADY_EXISTS,
+					 "%s is there twice; remove one, or give one another name "
+					 "(first in %s, again in %s)",
+					 kz_id_text(kz, &id), cox_doc_name((*other)->doc),
+					 cox_doc_name(r->doc));
+	}
+	if (acc->res.n >= max)
+		return cox_error(err, COX_RESOURCE_EXHAUSTED, "more than %zu objects", max);
+	cox_vec_push(&acc->res, r);
+	return 0;
+}
+
+/* What the new one says wins over what the old one said. */
+static void merge_maps(struct kz_res *into, const struct cox_node *old, const char *parent,
+		       const char *key)
+{
+	const struct cox_node *from = parent ? COX_GET(old, parent, key) : COX_GET(old, key);
+	struct cox_node *at = cox_doc_root_edit(into->doc);
+
+	if (!cox_node_len(from))
+		return;
+	if (parent)
+		at = cox_map_edit_map(into->doc, at, parent);
+	at = cox_map_edit_map(into->doc, at, key);
+	for (size_t i = 0; i < cox_node_len(from); i++)
+		if (!cox_node_get_str(at, cox_node_key(from, i)))
+			cox_map_put_str(into->doc, at, cox_node_key(from, i), cox_node_at(from, i));
+}
+
+static void take_over(struct kz *kz, struct kz_res *old, struct kz_res *new, bool data)
+{
+	struct cox_doc *sealed = kz_res_sealed(old);
+	const struct cox_node *root = cox_doc_root(sealed);
+	struct kz_id id = kz_res_id(kz, old);
+
+	cox_doc_use(new->doc, sealed);
+	merge_maps(new, root, "metadata", "labels");
+	merge_maps(new, root, "metadata", "annotations");
+	kz_res_put_meta(new, "name", id.name);
+	kz_res_put_meta(new, "namespace", id.namespace);
+	if (data) {
+		struct cox_str origin = cox_meta_annotation(root, "config.kubernetes.io/origin");
+
+		if (origin.ptr)
+			kz_res_annotate(new, "config.kubernetes.io/origin", kz_str(kz, origin));
+		merge_maps(new, root, NULL, "data");
+		merge_maps(new, root, NULL, "binaryData");
+	}
+	kz_res_replace(old, cox_doc_edit(cox_doc_seal(new->doc)));
+	old->hash = old->hash && new->hash;
+}
+
+int kz_acc_absorb(struct kz *kz, struct kz_acc *acc, struct kz_res *r, struct cox_error *err)
+{
+	struct kz_id id = kz_res_id(kz, r);
+	struct kz_res *found = NULL;
+
+	COX_VEC_EACH (&acc->res, it) {
+		if (!kz_res_has_any_id(kz, *it, &id, kz_id_equal))
+			continue;
+		if (found)
+			return cox_error(err, COX_FAILED_PRECONDITION,
+					 "more than one resource is or was %s; name a namespace",
+					 kz_id_text(kz, &id));
+		found = *it;
+	}
+	if (!found && r->behavior >= KZ_REPLACE)
+		return cox_error(
+			err, COX_NOT_FOUND,
+			"there is no %s to %s; use `behavior: create`, or correct the name",
+			kz_id_text(kz, &id), r->behavior == KZ_MERGE ? "merge into" : "replace");
+	if (!found)
+		return kz_acc_append(kz, acc, r, err);
+	if (r->behavior < KZ_REPLACE)
+		return cox_error(err, COX_ALREADY_EXISTS,
+				 "%s exists already; say `behavior: merge` or `replace`",
+				 kz_id_text(kz, &id));
+	take_over(kz, found, r, r->behavior == KZ_MERGE);
+	return 0;
+}
+
+int kz_acc_merge(struct kz *kz, struct kz_acc *acc, struct kz_acc *other, struct cox_error *err)
+{
+	COX_VEC_EACH (&other->res, r) {
+		int e = kz_acc_append(kz, acc, *r, err);
+
+		if (e < 0)
+			return e;
+	}
+	COX_VEC_EACH (&other->vars, v) {
+		COX_VEC_EACH (&acc->vars, w)
+			if (strcmp(v->name, w->name) == 0)
+				return cox_error(err, COX_ALREADY_EXISTS,
+						 "var '%s' is defined twice", v->name);
+		cox_vec_push(&acc->vars, *v);
+	}
+	return kz_config_merge(&acc->config, &other->config, err);
+}
+
+void kz_acc_drop_deleted(struct kz_acc *acc)
+{
+	size_t n = 0;
+
+	COX_VEC_EACH (&acc->res, r)
+		if ((*r)->doc && cox_node_len(kz_root(*r)))
+			acc->res.items[n++] = *r;
+	acc->res.n = n;
+}
+
+/* ---- selectors ---- */
+
+/* 1, 0 or a failure; no text selects everything. */
+static int matches(const struct cox_doc *doc, const struct cox_node *target, const char *field,
+		   const char *value, struct cox_error *err)
+{
+	const struct cox_node *pattern = COX_GET(target, field);
+	int e;
+
+	if (!cox_node_str(pattern).len)
+		return 1;
+	e = cox_regex_matches(cox_node_str(pattern), COX_REGEX_ANCHORED, cox_str(value), err);
+	if (e < 0)
+		return cox_error_wrap(err, "%s:%u:%u: target.%s", cox_doc_name(doc),
+				      cox_node_line(pattern), cox_node_column(pattern), field);
+	return e;
+}
+
+static int matches_gvk(const struct cox_doc *doc, const struct cox_node *target,
+		       const struct kz_gvk *gvk, struct cox_error *err)
+{
+	int e = matches(doc, target, "group", gvk->group, err);
+
+	if (e > 0)
+		e = matches(doc, target, "version", gvk->version, err);
+	return e > 0 ? matches(doc, target, "kind", gvk->kind, err) : e;
+}
+
+int kz_selects(const struct cox_doc *doc, const struct cox_node *target, const struct kz_id *id,
+	       struct cox_error *err)
+{
+	int e = matches_gvk(doc, target, &id->gvk, err);
+
+	if (e > 0)
+		e = matches(doc, target, "name", id->name, err);
+	return e > 0 ? matches(doc, target, "namespace", kz_effective_namespace(id), err) : e;
+}
+
+int kz_matches_labels(const struct cox_doc *doc, const struct cox_node *target,
+		      const struct kz_res *r, struct cox_error *err)
+{
+	static const char *const fields[][2] = {{"labelSelector", "labels"},
+						{"annotationSelector", "annotations"}};
+
+	for (size_t i = 0; i < 2; i++) {
+		_cleanup_selector_ struct cox_selector *selector = NULL;
+		const struct cox_node *text = COX_GET(target, fields[i][0]);
+
+		if (!cox_node_str(text).len)
+			continue;
+		if (cox_selector_parse(cox_node_str(text), &selector, err) < 0)
+			return cox_error_wrap(err, "%s:%u:%u: target.%s", cox_doc_name(doc),
+					      cox_node_line(text), cox_node_column(text),
+					      fields[i][0]);
+		if (!cox_selector_matches(selector, COX_GET(kz_root(r), "metadata", fields[i][1])))
+			return 0;
+	}
+	return 1;
+}
+
+static int matches_either(const struct cox_doc *doc, const struct cox_node *target,
+			  const char *field, const char *old, const char *now,
+			  struct cox_error *err)
+{
+	int e = matches(doc, target, field, old, err);
+
+	return e == 0 ? matches(doc, target, field, now, err) : e;
+}
+
+int kz_select(struct kz *kz, const kz_list *list, const struct cox_doc *doc,
+	      const struct cox_node *target, kz_list *ret, struct cox_error *err)
+{
+	COX_VEC_EACH (list, r) {
+		struct kz_id now = kz_res_id(kz, *r), old = kz_res_original(kz, *r);
+		int e = matches_either(doc, target, "namespace", kz_effective_namespace(&old),
+				       kz_effective_namespace(&now), err);
+
+		if (e > 0)
+			e = matches_either(doc, target, "name", old.name, now.name, err);
+		if (e > 0)
+			e = matches_gvk(doc, target, &now.gvk, err);
+		if (e > 0)
+			e = kz_matches_labels(doc, target, *r, err);
+		if (e < 0)
+			return e;
+		if (e > 0)
+			cox_vec_push(ret, *r);
+	}
+	return 0;
+}
