@@ -109,7 +109,8 @@ static void test_one_push(void **state)
 	refresh(w, "dev-book");
 	wait_all(w, "bbbb");
 	for (int i = 0; i < 3; i++)
-		assert_int_equal(w->agents[i].n_snapshots, 0);
+		/* Only one that asked after the first assignment got everything at once. */
+		assert_true(w->agents[i].n_snapshots <= 1);
 }
 
 struct agent_has {
@@ -196,6 +197,7 @@ static void test_restart_in_a_wave(void **state)
 	_cleanup_free_ char *before = NULL;
 	char id[COX_UUID_TEXT];
 	const struct cox_rollout *r;
+	size_t snapshots[3];
 
 	site_apply(&w->site, SET(WAVES));
 	wait_all(w, "aaaa");
@@ -207,8 +209,10 @@ static void test_restart_in_a_wave(void **state)
 		  &(struct agent_has){&w->agents[1], "pre-book", before});
 	r = hub_control_rollout(w->site.control, NULL, "book");
 	memcpy(id, r->id, sizeof(id));
-	for (int i = 0; i < 3; i++)
+	for (int i = 0; i < 3; i++) {
 		agent_disconnect(&w->agents[i]);
+		snapshots[i] = w->agents[i].n_snapshots;
+	}
 	site_stop(&w->site);
 
 	site_start(&w->site);
@@ -219,7 +223,7 @@ static void test_restart_in_a_wave(void **state)
 	site_settle(&w->site);
 	/* Nothing changed, so nothing was sent again. */
 	for (int i = 0; i < 3; i++)
-		assert_int_equal(w->agents[i].n_snapshots, 0);
+		assert_int_equal(w->agents[i].n_snapshots, snapshots[i]);
 	assert_string_equal(agent_told(&w->agents[2], "prod-book")->digest, before);
 	w->agents[1].hold = false;
 	agent_report(&w->agents[1]);
@@ -592,7 +596,7 @@ static void test_resumes(void **state)
 {
 	struct world *w = *state;
 	struct agent *dev = &w->agents[0];
-	size_t n;
+	size_t n, snapshots;
 
 	site_apply(&w->site, APP("one", "name: dev", "") AUTOMATED
 		   "---\n" APP("two", "name: dev", "") AUTOMATED);
@@ -601,6 +605,7 @@ static void test_resumes(void **state)
 	/* Nothing new: nothing is sent. */
 	agent_disconnect(dev);
 	n = dev->n_changes;
+	snapshots = dev->n_snapshots;
 	agent_connect(dev);
 	site_settle(&w->site);
 	assert_int_equal(dev->n_changes, n);
@@ -613,11 +618,12 @@ static void test_resumes(void **state)
 	agent_connect(dev);
 	site_wait_status(&w->site, "one", "Synced", "Healthy", "aaaa");
 	assert_int_equal(dev->n_changes, n + 1);
-	assert_int_equal(dev->n_snapshots, 0);
+	assert_int_equal(dev->n_snapshots, snapshots);
 	/* A position that this hub never gave: everything. */
 	agent_disconnect(dev);
 	dev->position += 1000;
 	agent_forget(dev);
+	dev->n_snapshots = 0;
 	agent_connect(dev);
 	site_wait(&w->site, has_snapshot, dev);
 	assert_non_null(agent_told(dev, "one"));
