@@ -191,7 +191,7 @@ static int parse_flag(struct parse *p, int argc, char *const argv[], int *i, str
 		}
 	}
 	if (!o)
-		return cox_error(err, COX_INVALID_ARGUMENT, "unknown flag '%s' (see --help)", arg);
+		return cox_error(err, COX_INVALID_ARGUMENT, "unknown flag '%s'", arg);
 	if (!value && o->kind == COX_OPT_BOOL)
 		value = "true";
 	if (!value) {
@@ -322,6 +322,6 @@ void cox_options_help(const struct cox_options *spec, FILE *to)
 
 int cox_options_usage_error(const char *program, const struct cox_error *err)
 {
-	fprintf(stderr, "%s: %s\n", program, err->message);
+	fprintf(stderr, "%s: %s (see %s --help)\n", program, err->message, program);
 	return 2;
 }

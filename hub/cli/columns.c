@@ -68,11 +68,15 @@ static void condition_cell(const struct cox_node *o, struct cox_buf *out)
 
 /* ---- Application ---- */
 
+/* The cluster that the hub found; where it found none, what the user wrote. */
 const char *cli_destination(const struct cox_node *application)
 {
 	const struct cox_node *d = COX_GET(application, "spec", "destination");
+	const char *cluster = cox_node_cstr(COX_GET(application, "status", "cluster"), "");
 	const char *name = cox_node_cstr(COX_GET(d, "name"), "");
 
+	if (*cluster)
+		return cluster;
 	return *name ? name : cox_node_cstr(COX_GET(d, "server"), "");
 }
 

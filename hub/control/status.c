@@ -386,6 +386,44 @@ static struct cox_node *set_target(struct cox_doc *doc, const struct cox_rollout
 	return map;
 }
 
+static int by_key(const void *a, const void *b)
+{
+	return strcmp((*(const struct control_app *const *)a)->key,
+		      (*(const struct control_app *const *)b)->key);
+}
+
+/* The Applications that a set made, each with its state. */
+static struct cox_node *set_resources(struct hub_control *c, struct cox_doc *doc,
+				      const struct control_line *l)
+{
+	COX_VEC(const struct control_app *) sorted = {0};
+	struct cox_node *list = cox_doc_list(doc);
+
+	COX_MAP_EACH (&l->members, slot)
+		cox_vec_push(&sorted, slot->value);
+	cox_vec_sort(&sorted, by_key);
+	COX_VEC_EACH (&sorted, a) {
+		const struct control_object *o = control_object(c, HUB_APPLICATION, (*a)->key);
+		const struct cox_node *root = cox_doc_root(o->doc);
+		struct cox_node *map = cox_doc_map(doc), *health = cox_doc_map(doc);
+		struct seen s;
+
+		see(c, *a, &s);
+		cox_map_put_cstr(doc, map, "group", HUB_GROUP_ARGO);
+		cox_map_put_cstr(doc, map, "version", "v1alpha1");
+		cox_map_put_cstr(doc, map, "kind", hub_kind_info(HUB_APPLICATION)->name);
+		put_text(doc, map, "namespace", hub_object_namespace(root));
+		cox_map_put_cstr(doc, map, "name", hub_object_name(root));
+		cox_map_put_cstr(doc, map, "status", s.sync);
+		cox_map_put_cstr(doc, health, "status", s.health);
+		put_text(doc, health, "message", s.message);
+		cox_map_put(doc, map, "health", health);
+		cox_list_push(doc, list, map);
+	}
+	cox_vec_fini(&sorted);
+	return list;
+}
+
 static struct cox_node *set_status(struct hub_control *c, struct cox_doc *doc,
 				   const struct control_object *o)
 {
@@ -413,6 +451,7 @@ static struct cox_node *set_status(struct hub_control *c, struct cox_doc *doc,
 	}
 	cox_map_put(doc, map, "conditions", list);
 	cox_map_put(doc, map, "applicationStatus", targets);
+	cox_map_put(doc, map, "resources", set_resources(c, doc, l));
 	cox_map_put_int(doc, map, "resourcesCount", (int64_t)l->members.n);
 	return map;
 }

@@ -118,11 +118,33 @@ static void stream_beat(void *arg)
 	stream_write(arg, COX_STR(": still here\n\n"));
 }
 
+/* Something that may get a rollout, even if it has none yet. */
+static bool may_roll(struct web_call *call)
+{
+	static const enum hub_kind kinds[] = {HUB_APPLICATION_SET, HUB_APPLICATION};
+
+	for (size_t i = 0; i < COX_ARRAY_LEN(kinds); i++) {
+		_cleanup_doc_ struct cox_doc *doc = NULL;
+
+		if (hub_control_get(call->web->control, kinds[i], ns(call), call->vars[1], &doc,
+				    NULL) == 0)
+			return true;
+	}
+	return false;
+}
+
 void web_rollout_watch(struct web_call *call)
 {
-	struct stream *s = cox_new(struct stream);
-	const struct cox_rollout *r;
+	const struct cox_rollout *r =
+		hub_control_rollout(call->web->control, ns(call), call->vars[1]);
+	struct stream *s;
 
+	if (!r && !may_roll(call)) {
+		web_reply_code(call->request, COX_NOT_FOUND,
+			       "no ApplicationSet or Application '%s'", call->vars[1]);
+		return;
+	}
+	s = cox_new(struct stream);
 	s->web = call->web;
 	s->request = call->request;
 	s->namespace = cox_strdup(ns(call));
@@ -135,7 +157,6 @@ void web_rollout_watch(struct web_call *call)
 	cox_http_on_gone(call->request, stream_gone, s);
 	cox_http_set_header(call->request, "Cache-Control", "no-store");
 	cox_http_start(call->request, 200, "text/event-stream");
-	r = hub_control_rollout(call->web->control, s->namespace, s->name);
 	if (r)
 		stream_send(s, r);
 	else
