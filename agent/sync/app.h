@@ -127,6 +127,7 @@ struct agent_app {
 	struct cox_timer wake;
 	/* removal */
 	bool deleted;
+	uint64_t deleted_sequence; /* of the first report that said so; 0: none did */
 	char *deletion_message;
 	/* reports */
 	uint64_t sequence;

@@ -133,6 +133,7 @@ static void set_assignment(struct agent_app *app, agent_assignment *a)
 		coxswain__assignment__v1__tombstone__free_unpacked(app->tombstone, NULL);
 		app->tombstone = NULL;
 		app->deleted = false;
+		app->deleted_sequence = 0;
 	}
 	set_compared_digest(app);
 	if (!same_frame(old, a)) {
@@ -428,7 +429,8 @@ void agent_engine_reported(struct agent_engine *e, const char *app_uid, uint64_t
 {
 	struct agent_app *app = agent_engine_find(e, app_uid);
 
-	if (!app || !app->deleted || sequence < app->sequence)
+	/* An acknowledgement of what was said before the deletion says nothing about it. */
+	if (!app || !app->deleted_sequence || sequence < app->deleted_sequence)
 		return;
 	struct cox_error err;
 

@@ -267,6 +267,8 @@ int agent_engine_report(struct agent_engine *e, const char *app_uid, bool full,
 	r.base_sequence = full ? 0 : app->sequence;
 	r.sequence = ++app->sequence;
 	r.deleted = app->deleted;
+	if (app->deleted && !app->deleted_sequence)
+		app->deleted_sequence = r.sequence;
 	r.deletion_message = app->deletion_message ? app->deletion_message : (char *)"";
 	cox_strings_fini(&app->removed);
 	app->dirty = app->want_full = false;

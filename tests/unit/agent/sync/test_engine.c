@@ -25,6 +25,7 @@ typedef Coxswain__Report__V1__ApplicationReport report_msg;
 
 /* What the hub would keep of an application: its last full picture. */
 struct picture {
+	uint64_t sequence;
 	int sync, assigned, health, phase;
 	bool deleted;
 	uint64_t generation;
@@ -80,6 +81,8 @@ static void read_reports(void)
 		cox_map_remove(&w.dirty, uid);
 		struct picture *p = picture(uid);
 
+		/* The acknowledgement of the report before comes as late as it can. */
+		agent_engine_reported(w.engine, uid, p->sequence);
 		if (agent_engine_report(w.engine, uid, true, &arena, &r) > 0) {
 			COX_CLEANUP(cox_buf_fini) struct cox_buf text = COX_BUF_INIT;
 
@@ -87,6 +90,7 @@ static void read_reports(void)
 			p->assigned = (int)r.assigned_sync;
 			p->health = (int)r.health;
 			p->generation = r.generation;
+			p->sequence = r.sequence;
 			p->deleted = r.deleted;
 			p->phase = r.operation ? (int)r.operation->phase : 0;
 			p->retries = r.operation ? r.operation->retry_count : 0;
