@@ -21,6 +21,23 @@ void agent_holder_unref(struct agent_holder *h)
 	free(h);
 }
 
+/* The application's project, if the hub sent one; 1: it did not. */
+static int read_project(const agent_assignment *a, struct cox_project *ret_project,
+			struct cox_error *err)
+{
+	_cleanup_doc_ struct cox_doc *doc = NULL;
+	int code;
+
+	if (!a->project_rules)
+		return 1;
+	code = cox_json_read(cox_str_n((const char *)a->project_rules->project.data,
+				       a->project_rules->project.len),
+			     "project", &doc, err);
+	if (code == 0)
+		code = cox_project_init(ret_project, doc, err);
+	return code;
+}
+
 static int load(struct agent_app *app, const uint8_t digest[COX_SHA256_BYTES],
 		struct agent_holder *h, struct cox_error *err)
 {
@@ -37,12 +54,21 @@ static int load(struct agent_app *app, const uint8_t digest[COX_SHA256_BYTES],
 	if (code < 0)
 		return code;
 	cox_buf_fini(&text);
+	COX_CLEANUP(cox_project_fini) struct cox_project project = {0};
+	const Coxswain__Assignment__V1__ProjectRules *rules = app->assignment->project_rules;
+
+	code = read_project(app->assignment, &project, err);
+	if (code < 0)
+		return code;
 	struct agent_desired_input input = {
 		.instance = app->assignment->instance,
 		.app_uid = app->uid,
 		.namespace = app->assignment->destination_namespace,
 		.scope = agent_engine_scope,
 		.ctx = e,
+		.project = rules ? &project : NULL,
+		.server = rules ? rules->server : "",
+		.cluster = rules ? rules->cluster : "",
 	};
 
 	return agent_desired_build(&objects, &input, &h->desired, err);

@@ -296,6 +296,29 @@ static int identify(const cox_docs *bundle, const struct cox_node *node, size_t 
 	return 0;
 }
 
+/* The hub has asked for the destination; only here is it known where each object goes, and whether
+ * its kind is namespaced. */
+static int check_project(const struct agent_object *o, const struct agent_desired_input *input,
+			 struct cox_error *err)
+{
+	_cleanup_free_ char *group = cox_str_dup(o->key.group), *kind = cox_str_dup(o->key.kind);
+	_cleanup_free_ char *namespace = cox_str_dup(o->key.namespace);
+	_cleanup_free_ char *name = cox_str_dup(o->key.name);
+	COX_CLEANUP(cox_buf_fini) struct cox_buf subject = COX_BUF_INIT;
+	int code;
+
+	if (!input->project)
+		return 0;
+	code = cox_project_check_kind(input->project, group, kind, name, o->namespaced, err);
+	if (code == 0 && o->namespaced)
+		code = cox_project_check_destination(input->project, input->server, input->cluster,
+						     namespace, err);
+	if (code == 0)
+		return 0;
+	cox_object_key_describe(&subject, o->key);
+	return cox_error_wrap(err, "%s", cox_buf_cstr(&subject));
+}
+
 static void keep(struct agent_desired *d, struct agent_object *o)
 {
 	uintptr_t old = 0;
@@ -325,6 +348,8 @@ static int build_one(const cox_docs *bundle, size_t i, const struct agent_desire
 
 	agent_hook_parse(node, &o);
 	code = identify(bundle, node, i, input, &o, err);
+	if (code == 0)
+		code = check_project(&o, input, err);
 	if (code < 0)
 		goto fail;
 	o.wave = agent_wave_of(node);

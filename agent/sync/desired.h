@@ -16,6 +16,7 @@
 #include "common/base/options.h"
 #include "common/doc/doc.h"
 #include "common/kube/meta.h"
+#include "common/project/project.h"
 
 #include <stdint.h>
 
@@ -97,6 +98,9 @@ struct agent_desired_input {
 	enum agent_scope (*scope)(void *ctx, struct cox_str group, struct cox_str version,
 				  struct cox_str kind);
 	void *ctx;
+	/* What the application may have here; NULL: everything. */
+	const struct cox_project *project;
+	const char *server, *cluster; /* as the project's destinations name this cluster */
 };
 
 /* The objects of a bundle, a JSON list, each in a document of its own: a bundle may be larger than

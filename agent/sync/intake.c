@@ -92,11 +92,23 @@ static bool same_text(const char *a, const char *b)
 	return cox_streq(a ? a : "", b ? b : "");
 }
 
+static bool same_rules(const Coxswain__Assignment__V1__ProjectRules *a,
+		       const Coxswain__Assignment__V1__ProjectRules *b)
+{
+	if (!a || !b)
+		return a == b;
+	return same_text(a->server, b->server) && same_text(a->cluster, b->cluster) &&
+	       a->project.len == b->project.len &&
+	       (a->project.len == 0 ||
+		memcmp(a->project.data, b->project.data, a->project.len) == 0);
+}
+
 /* What makes the desired objects themselves different, besides the bundle. */
 static bool same_frame(const agent_assignment *a, const agent_assignment *b)
 {
 	return a && same_text(a->instance, b->instance) &&
-	       same_text(a->destination_namespace, b->destination_namespace);
+	       same_text(a->destination_namespace, b->destination_namespace) &&
+	       same_rules(a->project_rules, b->project_rules);
 }
 
 static bool same_ignore(const agent_assignment *a, const agent_assignment *b)

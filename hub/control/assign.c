@@ -16,6 +16,8 @@ struct parts {
 	COX_VEC(char *) options;
 	COX_VEC(key_value *) labels, annotations;
 	struct cox_buf ignore;
+	struct cox_buf project;
+	Coxswain__Assignment__V1__ProjectRules rules;
 	char *instance;
 };
 
@@ -29,6 +31,7 @@ static void parts_fini(struct parts *p)
 	cox_vec_fini(&p->labels);
 	cox_vec_fini(&p->annotations);
 	cox_buf_fini(&p->ignore);
+	cox_buf_fini(&p->project);
 	free(p->instance);
 }
 
@@ -94,6 +97,47 @@ static void fill_policy(const struct hub_application *view, struct parts *p)
 	p->policy.ignore_differences = bytes(p->ignore.ptr, p->ignore.len);
 }
 
+/* What the project says of kinds and namespaces goes to the agent, who alone knows which kinds are
+ * namespaced. No AppProject means the built-in default, which permits everything. */
+static bool fill_rules(const struct control_app *a, struct parts *p)
+{
+	static const char *const kept[] = {"destinations", "clusterResourceWhitelist",
+					   "clusterResourceBlacklist", "namespaceResourceWhitelist",
+					   "namespaceResourceBlacklist"};
+	struct hub_control *c = a->control;
+	_cleanup_free_ char *key =
+		control_key(c, HUB_APP_PROJECT, c->options.namespace, a->view.project);
+	const struct control_object *project = control_object(c, HUB_APP_PROJECT, key);
+	const struct control_object *cluster = control_object(c, HUB_CLUSTER, a->cluster);
+	_cleanup_doc_ struct cox_doc *doc = NULL;
+	struct cox_node *root, *metadata, *spec;
+
+	if (!project)
+		return false;
+	doc = cox_doc_new("project");
+	root = cox_doc_map(doc);
+	metadata = cox_doc_map(doc);
+	spec = cox_doc_map(doc);
+	cox_map_put_cstr(doc, root, "apiVersion", hub_kind_info(HUB_APP_PROJECT)->api_version);
+	cox_map_put_cstr(doc, root, "kind", hub_kind_info(HUB_APP_PROJECT)->name);
+	cox_map_put_cstr(doc, metadata, "name", hub_object_name(cox_doc_root(project->doc)));
+	for (size_t i = 0; i < COX_ARRAY_LEN(kept); i++) {
+		const struct cox_node *list = COX_GET(cox_doc_root(project->doc), "spec", kept[i]);
+
+		if (list)
+			cox_map_put(doc, spec, kept[i], cox_doc_clone(doc, list));
+	}
+	cox_map_put(doc, root, "metadata", metadata);
+	cox_map_put(doc, root, "spec", spec);
+	cox_json_write(&p->project, root);
+	coxswain__assignment__v1__project_rules__init(&p->rules);
+	p->rules.project = bytes(p->project.ptr, p->project.len);
+	p->rules.cluster = a->cluster;
+	p->rules.server = (char *)cox_node_cstr(
+		cluster ? COX_GET(cox_doc_root(cluster->doc), "spec", "server") : NULL, "");
+	return true;
+}
+
 static bool digest_equal(ProtobufCBinaryData a, const uint8_t *b)
 {
 	return b && a.len == HUB_DIGEST_BYTES && memcmp(a.data, b, HUB_DIGEST_BYTES) == 0;
@@ -137,6 +181,8 @@ int control_assign(struct hub_control *c, struct hub_batch *batch, struct contro
 	want.instance = p.instance;
 	want.destination_namespace = (char *)a->view.destination.namespace;
 	want.policy = &p.policy;
+	if (fill_rules(a, &p))
+		want.project_rules = &p.rules;
 	if (target)
 		want.target_digest = bytes(target, HUB_DIGEST_BYTES);
 	else if (have)

@@ -27,7 +27,8 @@ static enum agent_scope scope(void *ctx, struct cox_str group, struct cox_str ve
 	return AGENT_SCOPE_NAMESPACED;
 }
 
-static int build(const char *yaml, struct agent_desired *ret, struct cox_error *err)
+static int build_in(const struct cox_project *project, const char *yaml, struct agent_desired *ret,
+		    struct cox_error *err)
 {
 	_cleanup_doc_ struct cox_doc *doc = NULL;
 	COX_CLEANUP(cox_buf_fini) struct cox_buf json = COX_BUF_INIT;
@@ -39,12 +40,21 @@ static int build(const char *yaml, struct agent_desired *ret, struct cox_error *
 	int code = agent_bundle_read(cox_buf_str(&json), &objects, err);
 
 	return code < 0 ? code
-			: agent_desired_build(&objects,
-					      &(struct agent_desired_input){.instance = "shop",
-									    .app_uid = "uid-1",
-									    .namespace = "web",
-									    .scope = scope},
-					      ret, err);
+			: agent_desired_build(
+				  &objects,
+				  &(struct agent_desired_input){.instance = "shop",
+								.app_uid = "uid-1",
+								.namespace = "web",
+								.scope = scope,
+								.project = project,
+								.server = "https://1.1.1.1",
+								.cluster = "east"},
+				  ret, err);
+}
+
+static int build(const char *yaml, struct agent_desired *ret, struct cox_error *err)
+{
+	return build_in(NULL, yaml, ret, err);
 }
 
 static void built(const char *yaml, struct agent_desired *ret)
@@ -53,6 +63,55 @@ static void built(const char *yaml, struct agent_desired *ret)
 
 	if (build(yaml, ret, &err) < 0)
 		fail_msg("%s", err.message);
+}
+
+/* What is refused is refused before anything of the bundle is applied. */
+static void test_project(void **state)
+{
+	static const struct {
+		const char *spec, *object;
+		const char *words; /* NULL: permitted */
+	} cases[] = {
+		{"{destinations: [{name: east, namespace: web}]}", "kind: ConfigMap", NULL},
+		{"{destinations: [{server: 'https://1.1.1.1', namespace: web}]}", "kind: ConfigMap",
+		 NULL},
+		{"{destinations: [{name: west, namespace: web}]}", "kind: ConfigMap",
+		 "namespace 'web'"},
+		{"{destinations: [{name: east, namespace: other}]}", "kind: ConfigMap",
+		 "does not permit namespace 'web'"},
+		{"{destinations: [{name: east, namespace: '*'}, {name: east, namespace: '!web'}]}",
+		 "kind: ConfigMap", "denies namespace 'web'"},
+		{"{destinations: [{name: east, namespace: web}], "
+		 "namespaceResourceBlacklist: [{group: '', kind: ConfigMap}]}",
+		 "kind: ConfigMap", "kind 'ConfigMap'"},
+		{"{destinations: [{name: east, namespace: web}]}", "kind: Namespace",
+		 "clusterResourceWhitelist"},
+		{"{destinations: [], clusterResourceWhitelist: [{group: '*', kind: '*'}]}",
+		 "kind: Namespace", NULL},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COX_ARRAY_LEN(cases); i++) {
+		_cleanup_free_ char *text =
+			cox_asprintf("{metadata: {name: narrow}, spec: %s}", cases[i].spec);
+		_cleanup_free_ char *bundle = cox_asprintf(
+			"[{apiVersion: v1, %s, metadata: {name: a}}]", cases[i].object);
+		COX_CLEANUP(cox_project_fini) struct cox_project project = {0};
+		_cleanup_desired_ struct agent_desired d = {0};
+		_cleanup_doc_ struct cox_doc *doc = NULL;
+		struct cox_error err = COX_ERROR_INIT;
+
+		assert_int_equal(cox_yaml_read(cox_str(text), "project", NULL, &doc, &err), 0);
+		assert_int_equal(cox_project_init(&project, doc, &err), 0);
+		if (!cases[i].words) {
+			if (build_in(&project, bundle, &d, &err) < 0)
+				fail_msg("%s", err.message);
+			continue;
+		}
+		assert_int_equal(build_in(&project, bundle, &d, &err), -COX_PERMISSION_DENIED);
+		if (!strstr(err.message, cases[i].words) || !strstr(err.message, "narrow"))
+			fail_msg("%s", err.message);
+	}
 }
 
 static void test_stamped(void **state)
@@ -520,6 +579,7 @@ static void test_options(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_project),
 		cmocka_unit_test(test_stamped),
 		cmocka_unit_test(test_marks),
 		cmocka_unit_test(test_refused),

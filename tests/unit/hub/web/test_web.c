@@ -273,6 +273,9 @@ static void test_watch(void **state)
 	struct cox_http_call *call;
 
 	heard = COX_BUF_INIT;
+	/* What does not exist is not waited for; what has no rollout yet, is. */
+	ask(w, 404, "GET", "/api/v1/rollouts/-/a/watch", NULL);
+	ask(w, 200, "POST", "/api/v1/apply", APP("a"));
 	assert_int_equal(cox_http_send(w->client,
 				       &(struct cox_http_send){.method = "GET",
 							       .url = url,
@@ -285,7 +288,6 @@ static void test_watch(void **state)
 			 0);
 	site_wait(&w->site, heard_it, (void *)": still here\n\n");
 	ask(w, 200, "POST", "/api/v1/clusters", "{\"name\": \"dev\"}");
-	ask(w, 200, "POST", "/api/v1/apply", APP("a"));
 	site_wait(&w->site, heard_it, (void *)"event: rollout\ndata: {");
 	site_wait(&w->site, heard_it, (void *)"\"phase\":\"Progressing\"");
 	site_wait(&w->site, heard_it, (void *)"no agent has joined");
