@@ -505,6 +505,25 @@ static bool knows_namespace(struct agent_operation *op)
 	return false;
 }
 
+/* FailOnSharedResource=true: nothing is touched that another application applied. */
+static int check_shared(const struct agent_operation *op, struct cox_error *err)
+{
+	if (!(agent_app_options(op->app, op->spec) & AGENT_OPT_FAIL_ON_SHARED))
+		return 0;
+	COX_MAP_EACH (&op->app->entries, slot) {
+		const struct agent_entry *entry = slot->value;
+		COX_CLEANUP(cox_buf_fini) struct cox_buf subject = COX_BUF_INIT;
+
+		if (!entry->shared || !entry->wanted)
+			continue;
+		cox_object_key_describe(&subject, entry->key);
+		return cox_error(err, COX_FAILED_PRECONDITION,
+				 "%s belongs to another application too (FailOnSharedResource)",
+				 cox_buf_cstr(&subject));
+	}
+	return 0;
+}
+
 /* Bundle, discovery, observation: everything that a plan is made of. true when it is made. */
 static bool prepare(struct agent_operation *op)
 {
@@ -523,6 +542,10 @@ static bool prepare(struct agent_operation *op)
 	}
 	if (!agent_app_is_observed(app) || !knows_namespace(op))
 		return false;
+	if (check_shared(op, &err) < 0) {
+		failed(op, err.message);
+		return false;
+	}
 	if (make_plan(op, &err) < 0) {
 		agent_engine_rediscover(engine_of(op), 30000);
 		failed(op, err.message);

@@ -224,6 +224,7 @@ static void bundle(const char *yaml, uint8_t digest[COX_SHA256_BYTES])
 struct assign {
 	const char *uid, *name, *yaml;
 	bool manual, no_prune, no_heal, allow_empty, no_namespace;
+	bool not_shared;
 	const char *operation; /* id */
 	bool dry_run;
 	int64_t retry_limit;
@@ -237,7 +238,7 @@ static void assign(struct assign a)
 	Coxswain__Assignment__V1__Operation op = COXSWAIN__ASSIGNMENT__V1__OPERATION__INIT;
 	Coxswain__Assignment__V1__Retry retry = COXSWAIN__ASSIGNMENT__V1__RETRY__INIT;
 	Coxswain__Assignment__V1__Backoff backoff = COXSWAIN__ASSIGNMENT__V1__BACKOFF__INIT;
-	char *options[] = {(char *)"CreateNamespace=true"};
+	char *options[] = {(char *)"CreateNamespace=true", (char *)"FailOnSharedResource=true"};
 	uint8_t digest[COX_SHA256_BYTES];
 	const Coxswain__Assignment__V1__Change *list[] = {&change};
 	struct cox_error err;
@@ -253,7 +254,7 @@ static void assign(struct assign a)
 	policy.retry = &retry;
 	if (!a.no_namespace) {
 		policy.sync_options = options;
-		policy.n_sync_options = 1;
+		policy.n_sync_options = a.not_shared ? 2 : 1;
 	}
 	m.app_uid = (char *)a.uid;
 	m.app_name = (char *)a.name;
@@ -607,6 +608,23 @@ static void test_an_api_server_that_is_gone(void **state)
 	assert_string_equal(picture("u1")->conditions, "");
 }
 
+static void test_shared_objects_are_told_and_may_be_refused(void **state)
+{
+	static const char yaml[] =
+		"- {apiVersion: v1, kind: ConfigMap, metadata: {name: a}, data: {k: theirs}}\n";
+
+	(void)state;
+	assign((struct assign){.uid = "u1", .name = "first", .yaml = two_maps, .no_heal = true});
+	WAIT("the first application", is_settled("u1"));
+	assign((struct assign){.uid = "u2", .name = "second", .yaml = yaml, .not_shared = true});
+	WAIT("the refusal", strstr(picture("u2")->conditions, "FailOnSharedResource") != NULL);
+	assert_true(value_is(CM("a"), "k", "one"));
+	assign((struct assign){.uid = "u2", .name = "second", .yaml = yaml});
+	WAIT("the second application", is_settled("u2"));
+	WAIT("the warning", strstr(picture("u1")->conditions, "SharedResourceWarning") != NULL);
+	assert_true(value_is(CM("a"), "k", "theirs"));
+}
+
 static void test_guards_against_emptying(void **state)
 {
 	(void)state;
@@ -782,6 +800,7 @@ int main(void)
 		TEST(test_old_news_change_nothing),
 		TEST(test_fields_of_others_move_to_us),
 		TEST(test_an_api_server_that_is_gone),
+		TEST(test_shared_objects_are_told_and_may_be_refused),
 		TEST(test_guards_against_emptying),
 		TEST(test_only_what_is_ours_is_pruned),
 		TEST(test_kinds_that_come_with_the_bundle),
