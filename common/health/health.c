@@ -145,34 +145,43 @@ bool cox_health_has_rule(struct cox_str group, struct cox_str kind)
 	bool known;
 
 	find_row(group, kind, COX_STR(""), &known);
-	return known;
+	return known || cox_health_table_has(group, kind);
+}
+
+bool cox_health_is_going(const struct cox_node *object, struct cox_health *h)
+{
+	if (!object) {
+		h->status = COX_HEALTH_MISSING;
+		return true;
+	}
+	if (!cox_meta_is_deleting(object) || cox_meta_has_finalizer(object, HOOK_FINALIZER) ||
+	    cox_meta_has_finalizer(object, OUR_HOOK_FINALIZER))
+		return false;
+	cox_health_say(h, COX_HEALTH_PROGRESSING, "Pending deletion");
+	return true;
+}
+
+void cox_health_by_rules(const struct cox_node *object, struct cox_health *h)
+{
+	struct cox_str group = cox_meta_group(object), kind = cox_meta_kind(object);
+	bool known;
+	const struct row *row = find_row(group, kind, cox_meta_version(object), &known);
+
+	if (row)
+		row->rule(object, h);
+	else if (known)
+		cox_health_say(h, COX_HEALTH_UNKNOWN, "no health rule for %.*s %.*s",
+			       COX_STR_ARG(cox_meta_api_version(object)), COX_STR_ARG(kind));
+	else if (!cox_health_by_table(group, kind, object, h))
+		cox_health_guess(object, h);
 }
 
 void cox_health_assess(const struct cox_node *object, struct cox_health *ret_health)
 {
 	struct cox_health h = {.status = COX_HEALTH_NONE};
-	bool known;
 
-	if (!object) {
-		h.status = COX_HEALTH_MISSING;
-		*ret_health = h;
-		return;
-	}
-	if (cox_meta_is_deleting(object) && !cox_meta_has_finalizer(object, HOOK_FINALIZER) &&
-	    !cox_meta_has_finalizer(object, OUR_HOOK_FINALIZER)) {
-		cox_health_say(&h, COX_HEALTH_PROGRESSING, "Pending deletion");
-		*ret_health = h;
-		return;
-	}
-	const struct row *row = find_row(cox_meta_group(object), cox_meta_kind(object),
-					 cox_meta_version(object), &known);
-
-	if (row)
-		row->rule(object, &h);
-	else if (known)
-		cox_health_say(&h, COX_HEALTH_UNKNOWN, "no health rule for %.*s %.*s",
-			       COX_STR_ARG(cox_meta_api_version(object)),
-			       COX_STR_ARG(cox_meta_kind(object)));
+	if (!cox_health_is_going(object, &h))
+		cox_health_by_rules(object, &h);
 	*ret_health = h;
 }
 

@@ -2,12 +2,21 @@
  *
  * The rules are Argo CD's: Deployment, ReplicaSet, StatefulSet, DaemonSet, Pod, Job, CronJob,
  * Service, Ingress, PersistentVolumeClaim, HorizontalPodAutoscaler, PodDisruptionBudget,
- * APIService, CustomResourceDefinition, Argo Workflow, ApplicationSet. A kind without a rule has no
- * health (COX_HEALTH_NONE): it is neither good nor bad and is left out of every sum. A kind with a
- * rule in a version that the rule doesn't know is Unknown, with a message that says so.
+ * APIService, CustomResourceDefinition, Argo Workflow, ApplicationSet; and a table (table.c) for what
+ * people run: cert-manager, Argo Rollouts, Crossplane, Flux, Knative, CloudNativePG, Gateway API,
+ * External Secrets, Prometheus operator, KEDA, Sealed Secrets and more. A kind with a rule of
+ * Kubernetes itself in a version that the rule doesn't know is Unknown, with a message that says so.
+ * Scripts of the user come before all rules: custom.h.
  *
- * One deviation, on purpose: a Job that was suspended and resumed is Progressing until it is
- * complete (Argo CD calls it healthy while it runs).
+ * A kind without a rule has no health (COX_HEALTH_NONE): it is neither good nor bad, is left out of
+ * every sum, and no wave waits for it. What its status.conditions and observedGeneration seem to
+ * say is given beside it and never counts: `guess`, and a message that begins with "not judged: ".
+ * Who wants it to count writes a script. The same holds for two kinds that Argo CD leaves out on
+ * purpose: an Application inside an application (a sick child must not keep its parent from being
+ * mended), and Istio's configuration, where an analysis message often only means "not yet".
+ *
+ * Deviations, on purpose: a Job that was suspended and resumed is Progressing until it is complete
+ * (Argo CD calls it healthy while it runs).
  *
  * Pure: no clock, no I/O; any thread. Never fails: what is malformed reads as absent. */
 #ifndef COX_HEALTH_HEALTH_H
@@ -35,6 +44,8 @@ enum cox_health_status {
 struct cox_health {
 	enum cox_health_status status;
 	char message[COX_HEALTH_MESSAGE_MAX]; /* "" when there is nothing to say; UTF-8 */
+	/* With COX_HEALTH_NONE only: what the object's conditions seem to say (below). */
+	enum cox_health_status guess;
 };
 
 /* "Healthy", …; "" for COX_HEALTH_NONE. */

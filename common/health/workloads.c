@@ -278,7 +278,7 @@ void cox_health_cron_job(const struct cox_node *object, struct cox_health *ret)
 	struct cox_str succeeded = cox_health_text(status, "lastSuccessfulTime");
 
 	if (cox_node_bool(spec(object, "suspend"), false))
-		cox_health_say(ret, COX_HEALTH_SUSPENDED, "suspended");
+		cox_health_say(ret, COX_HEALTH_HEALTHY, "suspended");
 	else if (!cox_node_is(status, COX_MAP))
 		cox_health_say(ret, COX_HEALTH_PROGRESSING, "waiting for the controller");
 	else if (!scheduled.len)

@@ -30,7 +30,7 @@ struct cli_flags {
 	cox_strings resources;
 	char *revision, *cascade;
 	int64_t timeout_ms;
-	char *app;
+	char *app, *config;
 	cox_strings labels;
 	char *server, *ttl, *token_out;
 };

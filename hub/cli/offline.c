@@ -1,6 +1,7 @@
 /* Verbs that need no hub: what it would make of these files. */
+#include "common/base/clock.h"
 #include "common/doc/yaml.h"
-#include "common/health/health.h"
+#include "common/health/custom.h"
 #include "common/kube/schema.h"
 #include "hub/cli/cli.h"
 #include "hub/cli/output.h"
@@ -138,12 +139,13 @@ CLI_RUN(cli_render)
 
 /* ---- cox health ---- */
 
-static void print_health(const struct cox_node *object)
+static void print_health(const struct cox_health_custom *custom, const struct cox_node *object)
 {
+	struct cox_health_run run = {.wall_ms = cox_clock_wall_ms(), .now_ms = cox_clock_ms};
 	struct cox_health health;
 	const char *name;
 
-	cox_health_assess(object, &health);
+	cox_health_assess_custom(custom, object, &run, &health);
 	name = cox_health_name(health.status);
 	for (char *c = health.message; *c; c++)
 		if (*c == '\n' || *c == '\t' || *c == '\r')
@@ -152,17 +154,47 @@ static void print_health(const struct cox_node *object)
 	       COX_STR_ARG(cox_meta_name(object)), health.message);
 }
 
+/* The scripts of the one ConfigMap in the file. */
+static int read_health_config(const char *path, struct cox_health_custom **ret_custom,
+			      struct cox_error *err)
+{
+	_cleanup_docs_ cox_docs docs = {0};
+	const struct cox_node *found = NULL;
+	int r = cli_read_file(path, &docs, err);
+
+	if (r < 0)
+		return r;
+	cli_expand_lists(&docs);
+	for (size_t i = 0; i < docs.n; i++) {
+		const struct cox_node *root = cox_doc_root(docs.items[i]);
+
+		if (!cox_str_is(cox_meta_kind(root), "ConfigMap"))
+			continue;
+		if (found)
+			return cox_error(err, COX_INVALID_ARGUMENT,
+					 "'%s' has more than one ConfigMap", path);
+		found = root;
+	}
+	if (!found)
+		return cox_error(err, COX_INVALID_ARGUMENT, "no ConfigMap in '%s'", path);
+	r = cox_health_custom_new(found, ret_custom, err);
+	return r < 0 ? cox_error_wrap(err, "'%s'", path) : 0;
+}
+
 CLI_RUN(cli_health)
 {
+	_cleanup_health_custom_ struct cox_health_custom *custom = NULL;
 	_cleanup_docs_ cox_docs docs = {0};
 	int r = cli_read_files(&flags->files, false, &docs, err);
 
 	(void)args;
+	if (r == 0 && flags->config && *flags->config)
+		r = read_health_config(flags->config, &custom, err);
 	if (r != 0)
 		return r;
 	cli_expand_lists(&docs);
 	for (size_t i = 0; i < docs.n; i++)
-		print_health(cox_doc_root(docs.items[i]));
+		print_health(custom, cox_doc_root(docs.items[i]));
 	return 0;
 }
 

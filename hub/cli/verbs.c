@@ -62,6 +62,11 @@
 	}
 
 static const struct cox_option files_rows[] = {FILES_ROW, {0}};
+static const struct cox_option health_rows[] = {
+	FILES_ROW,
+	TEXT_ROW("config", config, "FILE",
+		 "a ConfigMap as argocd-cm, for the health scripts in it"),
+	{0}};
 static const struct cox_option generate_rows[] = {FILES_ROW, NAMESPACE_ROW, {0}};
 static const struct cox_option render_rows[] = {
 	TEXT_ROW("app", app, "FILE", "an Application: its source's settings, its namespace"),
@@ -188,7 +193,7 @@ const struct cox_verb cli_verbs[] = {
 	{"version", "", "the versions of this program and of the hub", hub_rows, 0, 0, cli_version},
 	{"render", "DIR", "what the hub would deploy from this directory, as a YAML stream",
 	 render_rows, 1, 1, cli_render},
-	{"health", "-f FILE", "the health of each object: STATUS, KIND/NAME, message", files_rows,
+	{"health", "-f FILE", "the health of each object: STATUS, KIND/NAME, message", health_rows,
 	 0, 0, cli_health},
 	{"lint", "-f FILE|DIR", "every problem of the files, as file:line:column: message",
 	 files_rows, 0, 0, cli_lint},

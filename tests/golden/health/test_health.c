@@ -1,8 +1,9 @@
 /* Each folder here is a test: objects.yaml in, wanted.txt out, "STATUS<tab>KIND/NAME<tab>message"
- * one object a line. COX_GOLDEN=write writes the wanted files instead of comparing. */
+ * one object a line; the object's name says what it proves. config.yaml, where there is one, is the
+ * ConfigMap with the scripts. COX_GOLDEN=write writes the wanted files instead of comparing. */
 #include "common/base/file.h"
 #include "common/doc/yaml.h"
-#include "common/health/health.h"
+#include "common/health/custom.h"
 
 #include <dirent.h>
 #include <setjmp.h>
@@ -14,10 +15,32 @@
 
 #define FOLDER "tests/golden/health"
 
+static struct cox_health_custom *read_config(const char *name)
+{
+	_cleanup_free_ char *path = cox_asprintf("%s/%s/config.yaml", FOLDER, name);
+	COX_CLEANUP(cox_buf_fini) struct cox_buf text = COX_BUF_INIT;
+	struct cox_health_custom *custom = NULL;
+	_cleanup_doc_ struct cox_doc *doc = NULL;
+	struct cox_error err;
+
+	if (access(path, F_OK) < 0)
+		return NULL;
+	if (cox_file_read(path, 1 << 20, &text, &err) < 0 ||
+	    cox_yaml_read(cox_buf_str(&text), path, NULL, &doc, &err) < 0 ||
+	    cox_health_custom_new(cox_doc_root(doc), &custom, &err) < 0)
+		fail_msg("%s", err.message);
+	assert_true(cox_health_custom_count(custom) > 0);
+	return custom;
+}
+
+/* 2026-01-02T03:04:05Z is now, for scripts */
+static const struct cox_health_run golden_run = {.wall_ms = 1767323045000};
+
 static void assess_all(const char *name, struct cox_buf *out)
 {
 	_cleanup_free_ char *path = cox_asprintf("%s/%s/objects.yaml", FOLDER, name);
 	COX_CLEANUP(cox_buf_fini) struct cox_buf text = COX_BUF_INIT;
+	_cleanup_health_custom_ struct cox_health_custom *custom = read_config(name);
 	_cleanup_docs_ cox_docs docs = {0};
 	struct cox_error err;
 
@@ -29,7 +52,7 @@ static void assess_all(const char *name, struct cox_buf *out)
 		const struct cox_node *o = cox_doc_root(*doc);
 		struct cox_health h;
 
-		cox_health_assess(o, &h);
+		cox_health_assess_custom(custom, o, &golden_run, &h);
 		cox_buf_printf(out, "%s\t%.*s/%.*s\t%s\n",
 			       h.status == COX_HEALTH_NONE ? "-" : cox_health_name(h.status),
 			       COX_STR_ARG(cox_meta_kind(o)), COX_STR_ARG(cox_meta_name(o)),
