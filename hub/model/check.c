@@ -242,11 +242,12 @@ static void check_unknown(struct hub_check *c, const struct cox_node *map, size_
 	struct hub_suggestion near = {0};
 	uint32_t line, column;
 
-	for (const struct hub_field *f = fields; f->name; f++) {
+	for (const struct hub_field *f = fields; f->name; f++)
 		if (cox_str_is(key, f->name))
 			return;
+	/* Distances are dear, and most fields are known. */
+	for (const struct hub_field *f = fields; f->name; f++)
 		hub_suggest(&near, key, f->name);
-	}
 	cox_node_key_position(map, i, &line, &column);
 	if (near.best)
 		warn_at(c, line, column, "unknown field '%.*s', did you mean '%s'?",

@@ -135,8 +135,9 @@ static void check_sync_option(struct hub_check *c, const struct cox_node *option
 						  COX_STR_ARG(name));
 			return;
 		}
-		hub_suggest(&near, name, sync_options[i]);
 	}
+	for (size_t i = 0; i < COX_ARRAY_LEN(sync_options); i++)
+		hub_suggest(&near, name, sync_options[i]);
 	hub_check_warning(c, option, "unknown sync option '%.*s'%s%s%s", COX_STR_ARG(name),
 			  near.best ? ", did you mean '" : "", near.best ? near.best : "",
 			  near.best ? "'?" : "");
