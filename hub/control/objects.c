@@ -102,10 +102,25 @@ const char *control_cluster_by_server(struct hub_control *c, const char *server)
 	return cox_map_get(&c->servers, wanted);
 }
 
-static void all_sets(struct hub_control *c)
+/* Every other generator may ask, by itself or inside. */
+static bool asks_for_clusters(const struct cox_node *set)
 {
-	COX_MAP_EACH (&c->objects[HUB_APPLICATION_SET], slot)
-		cox_queue_add(c->sets, slot->key);
+	const struct cox_node *generators = COX_GET(set, "spec", "generators");
+
+	for (size_t i = 0; i < cox_node_len(generators); i++)
+		if (!cox_node_get(cox_node_at(generators, i), "list"))
+			return true;
+	return false;
+}
+
+static void sets_by_cluster(struct hub_control *c)
+{
+	COX_MAP_EACH (&c->objects[HUB_APPLICATION_SET], slot) {
+		const struct control_object *o = slot->value;
+
+		if (asks_for_clusters(cox_doc_root(o->doc)))
+			cox_queue_add(c->sets, slot->key);
+	}
 }
 
 bool control_owned_by(const struct cox_node *object, const char *set_uid)
@@ -140,7 +155,7 @@ static void changed(struct hub_control *c, enum hub_kind kind, const char *key,
 		break;
 	case HUB_CLUSTER:
 		c->servers_known = false;
-		all_sets(c);
+		sets_by_cluster(c);
 		apps_of_cluster(c, key, object);
 		break;
 	case HUB_APP_PROJECT:
