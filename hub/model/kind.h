@@ -28,7 +28,7 @@ enum hub_kind {
 #define HUB_SECRET_TYPE_LABEL "argocd.argoproj.io/secret-type"
 
 /* What is shown in the place of a secret's value, and never taken for one. */
-#define HUB_SECRET_MASK "++++++++"
+#define HUB_SECRET_MASK	      "++++++++"
 #define HUB_POLICY_ANNOTATION "coxswain.dev/rollout-policy"
 #define HUB_FINALIZER	      "resources-finalizer.argocd.argoproj.io"
 
