@@ -143,8 +143,8 @@ static int verdict(bool host_known, bool type_known, const char *name, struct co
 
 	if (!host_known)
 		return cox_error(err, COX_PERMISSION_DENIED,
-				 "host key of '%s' is not known: add its %.*s key (%s) to the "
-				 "known hosts if it is the right one",
+				 "host key of '%s' is not known: if its %.*s key (%s) is the right "
+				 "one, add it to known_hosts in the hub's state directory",
 				 name, COX_STR_ARG(type), print);
 	if (!type_known)
 		return cox_error(err, COX_PERMISSION_DENIED,
