@@ -91,7 +91,7 @@ static void test_folders(void **state)
 		n++;
 	}
 	closedir(dir);
-	assert_true(n >= 8);
+	assert_true(n >= 19);
 }
 
 static struct cox_object_key key_of(const char *kind, const char *name)
