@@ -55,6 +55,7 @@ int cli_usage(struct cox_error *err, const char *format, ...) __attribute__((for
 
 /* offline.c, lint.c */
 CLI_RUN(cli_render);
+CLI_RUN(cli_kustomize_build);
 CLI_RUN(cli_health);
 CLI_RUN(cli_lint);
 CLI_RUN(cli_appset_generate);

@@ -1,5 +1,6 @@
 /* Verbs that need no hub: what it would make of these files. */
 #include "common/base/clock.h"
+#include "common/base/file.h"
 #include "common/doc/yaml.h"
 #include "common/health/custom.h"
 #include "common/kube/schema.h"
@@ -7,10 +8,13 @@
 #include "hub/cli/output.h"
 #include "hub/generate/generate.h"
 #include "hub/render/bundle.h"
+#include "hub/render/kustomize/kustomize.h"
 #include "hub/render/render.h"
 #include "hub/source/tree.h"
 
+#include <errno.h>
 #include <stdio.h>
+#include <unistd.h>
 
 static void print_stream(const cox_docs *docs)
 {
@@ -19,6 +23,19 @@ static void print_stream(const cox_docs *docs)
 	for (size_t i = 0; i < docs->n; i++) {
 		cox_buf_puts(&out, "---\n");
 		cox_yaml_write(&out, cox_doc_root(docs->items[i]));
+	}
+	fwrite(cox_buf_cstr(&out), 1, out.len, stdout);
+}
+
+/* As Kustomize prints: keys in order, "---" between documents. */
+static void print_sorted_stream(const cox_docs *docs)
+{
+	_cleanup_buf_ struct cox_buf out = COX_BUF_INIT;
+
+	for (size_t i = 0; i < docs->n; i++) {
+		if (i)
+			cox_buf_puts(&out, "---\n");
+		cox_yaml_write_sorted(&out, cox_doc_root(docs->items[i]));
 	}
 	fwrite(cox_buf_cstr(&out), 1, out.len, stdout);
 }
@@ -134,6 +151,58 @@ CLI_RUN(cli_render)
 	print_problems("warning", &out.warnings);
 	print_problems("warning", &duplicates);
 	print_stream(&sorted);
+	return 0;
+}
+
+/* ---- cox kustomize build ---- */
+
+/* The tree is the repository that the directory is in (the nearest directory above with a .git), so
+ * that bases beside it are found; without one, all files of this machine, as Kustomize has it. */
+static int open_around(const char *dir, struct hub_tree **ret_tree, char **ret_path,
+		       struct cox_error *err)
+{
+	_cleanup_free_ char *real = realpath(dir, NULL), *root = NULL;
+	const char *path;
+	int r;
+
+	if (!real)
+		return cox_error_sys(err, errno, "cannot open '%s'", dir);
+	root = cox_strdup(real);
+	for (;;) {
+		_cleanup_free_ char *git = cox_path_join(root, ".git");
+		char *slash = strrchr(root, '/');
+
+		if (access(git, F_OK) == 0)
+			break;
+		if (!slash || slash == root) {
+			root[1] = 0;
+			break;
+		}
+		*slash = 0;
+	}
+	path = real + strlen(root);
+	*ret_path = cox_strdup(path + strspn(path, "/"));
+	r = hub_tree_open_dir(root, ret_tree, err);
+	if (r == 0)
+		(*ret_tree)->follow_links = true;
+	return r;
+}
+
+CLI_RUN(cli_kustomize_build)
+{
+	_cleanup_tree_ struct hub_tree *tree = NULL;
+	_cleanup_free_ char *path = NULL;
+	_cleanup_docs_ cox_docs docs = {0};
+	struct hub_kustomize_input in = {0};
+	int r = open_around(args->n ? args->items[0] : ".", &tree, &path, err);
+
+	(void)flags;
+	in.path = path;
+	if (r == 0)
+		r = hub_kustomize_build(tree, &in, &docs, err);
+	if (r < 0)
+		return r;
+	print_sorted_stream(&docs);
 	return 0;
 }
 

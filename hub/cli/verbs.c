@@ -61,6 +61,7 @@
 		.arg = "DURATION", .help = "how long to wait", .def = "5m", .no_env = true         \
 	}
 
+static const struct cox_option no_rows[] = {{0}};
 static const struct cox_option files_rows[] = {FILES_ROW, {0}};
 static const struct cox_option health_rows[] = {
 	FILES_ROW,
@@ -193,6 +194,8 @@ const struct cox_verb cli_verbs[] = {
 	{"version", "", "the versions of this program and of the hub", hub_rows, 0, 0, cli_version},
 	{"render", "DIR", "what the hub would deploy from this directory, as a YAML stream",
 	 render_rows, 1, 1, cli_render},
+	{"kustomize build", "[DIR]", "what Kustomize would build from this directory", no_rows, 0,
+	 1, cli_kustomize_build},
 	{"health", "-f FILE", "the health of each object: STATUS, KIND/NAME, message", health_rows,
 	 0, 0, cli_health},
 	{"lint", "-f FILE|DIR", "every problem of the files, as file:line:column: message",

@@ -3,6 +3,7 @@
 #include "common/base/limits.h"
 #include "common/crypto/digest.h"
 #include "hub/render/internal.h"
+#include "hub/render/kustomize/kustomize.h"
 
 void hub_rendered_fini(struct hub_rendered *r)
 {
@@ -24,12 +25,6 @@ void hub_render_note_read(struct hub_render *r, const char *path, struct cox_str
 }
 
 /* ---- which kind of source it is (reference/argocd.md A2, "Discovery") ---- */
-
-static const char *const kustomizations[] = {
-	"kustomization.yaml",
-	"kustomization.yml",
-	"Kustomization",
-};
 
 static int refuse(const struct hub_render *r, const char *what, struct cox_error *err)
 {
@@ -58,8 +53,6 @@ static int check_explicit(const struct hub_render *r, struct cox_error *err)
 				 "plugin; keep one");
 	if (*s->chart || s->helm)
 		return refuse(r, "Helm", err);
-	if (s->kustomize)
-		return refuse(r, "Kustomize", err);
 	if (s->plugin)
 		return refuse(r, "plugin", err);
 	if (s->directory.jsonnet)
@@ -77,7 +70,8 @@ static void warn_overrides(struct hub_render *r, const struct hub_tree_list *lis
 					   list->items[i].name);
 }
 
-static int check_discovered(struct hub_render *r, struct cox_error *err)
+/* 1: a kustomization; 0: a directory. */
+static int discover(struct hub_render *r, struct cox_error *err)
 {
 	_cleanup_tree_list_ struct hub_tree_list list = HUB_TREE_LIST_INIT;
 	int e = hub_tree_list(r->tree, r->path, &list, err);
@@ -90,12 +84,37 @@ static int check_discovered(struct hub_render *r, struct cox_error *err)
 	warn_overrides(r, &list);
 	if (r->source->directory.given)
 		return 0;
+	if (r->source->kustomize)
+		return 1;
 	if (is_in_list(&list, "Chart.yaml"))
 		return refuse(r, "Helm", err);
-	for (size_t i = 0; i < COX_ARRAY_LEN(kustomizations); i++)
-		if (is_in_list(&list, kustomizations[i]))
-			return refuse(r, "Kustomize", err);
+	for (const char *const *name = hub_kustomize_names; *name; name++)
+		if (is_in_list(&list, *name))
+			return 1;
 	return 0;
+}
+
+static void note_read(void *ctx, const char *path, struct cox_str content)
+{
+	struct hub_render *r = ctx;
+
+	/* what is not there is part of what was read: it may come */
+	if (content.ptr)
+		hub_render_note_read(r, path, content);
+	else
+		cox_vec_push(&r->out->reads, (struct hub_read){cox_strdup(path), cox_strdup("")});
+}
+
+static int render_kustomization(struct hub_render *r, struct cox_error *err)
+{
+	struct hub_kustomize_input in = {.path = r->path,
+					 .source = r->source->kustomize,
+					 .max_bytes = r->max_bytes,
+					 .max_objects = r->max_objects,
+					 .note_read = note_read,
+					 .ctx = r};
+
+	return hub_kustomize_build(r->tree, &in, &r->out->objects, err);
 }
 
 int hub_render(struct hub_tree *tree, const struct hub_source *source,
@@ -125,10 +144,10 @@ int hub_render(struct hub_tree *tree, const struct hub_source *source,
 	r.path = path;
 	e = check_explicit(&r, err);
 	if (e == 0)
-		e = check_discovered(&r, err);
+		e = discover(&r, err);
 	if (e < 0)
 		return e;
-	e = hub_render_directory(&r, err);
+	e = e == 1 ? render_kustomization(&r, err) : hub_render_directory(&r, err);
 	if (e < 0)
 		return e;
 	*ret = out;

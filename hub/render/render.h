@@ -2,8 +2,8 @@
  *
  * This version renders directories (reference/argocd.md A2, B8): .yaml, .yml and .json files in
  * lexical order of their paths, `recurse`, `include` and `exclude` globs, several documents a file,
- * List kinds expanded. A path with a Chart.yaml or a kustomization is refused with a sentence that
- * says so, as are Jsonnet and plugins.
+ * List kinds expanded; and kustomizations (hub/render/kustomize). A path with a Chart.yaml is
+ * refused with a sentence that says so, as are Jsonnet and plugins.
  *
  * Errors name the file, line and column inside the repository. A failure gives no objects: an
  * incomplete rendering must not be mistaken for a small one. */
@@ -20,7 +20,7 @@ struct hub_tree; /* hub/source/tree.h */
 /* What was read: a change to nothing of this renders to the same. */
 struct hub_read {
 	char *path; /* in the repository */
-	char *id;   /* the blob's id, hexadecimal; a directory's is its tree id */
+	char *id;   /* of the content, hexadecimal; "": it was looked for and is not there */
 };
 
 struct hub_rendered {

@@ -503,6 +503,8 @@ static int build_root(struct kz *kz, struct kz_acc *acc, struct cox_error *err)
 	int e = kz_dir_load(&root, err);
 
 	if (e == 0)
+		e = kz_apply_source(&root, kz->in->source, err);
+	if (e == 0)
 		e = check_not_empty(&root, err);
 	if (e == 0)
 		e = load_openapi(&root, err);

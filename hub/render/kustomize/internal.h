@@ -255,6 +255,11 @@ int kz_plugins(const struct kz_dir *dir, struct kz_acc *acc, const char *field,
 int kz_strategic_merge(struct kz *kz, struct cox_doc *base, struct cox_doc *patch,
 		       const struct kz_gvk *gvk, struct cox_doc **ret, struct cox_error *err);
 
+/* ---- source.c ---- */
+
+/* The root's kustomization with an Application's fields in it. */
+int kz_apply_source(struct kz_dir *dir, const struct cox_node *source, struct cox_error *err);
+
 /* ---- build.c ---- */
 
 /* Adds what the kustomization of `dir` says; a component works on its user's acc. */
