@@ -125,6 +125,19 @@ int agent_operation_start(struct agent_app *app, const agent_operation_spec *spe
 	return 0;
 }
 
+/* Whether an operation that the last process did not end is still what shall be done: a newer
+ * assignment may have become durable before its end did. */
+static bool still_wanted(const struct agent_app *app, const agent_operation_spec *spec,
+			 const Coxswain__Report__V1__OperationState *state)
+{
+	const agent_operation_spec *asked = app->assignment ? app->assignment->operation : NULL;
+
+	if (!app->assignment || app->tombstone || state->digest.len != COX_SHA256_BYTES)
+		return false;
+	return memcmp(state->digest.data, app->digest, COX_SHA256_BYTES) == 0 ||
+	       (asked && cox_streq(asked->id, spec->id));
+}
+
 static int loaded(void *ctx, const struct agent_operation_row *row, struct cox_error *err)
 {
 	struct agent_app *app = ctx;
@@ -140,13 +153,13 @@ static int loaded(void *ctx, const struct agent_operation_row *row, struct cox_e
 			coxswain__assignment__v1__operation__free_unpacked(spec, NULL);
 		return cox_error(err, COX_DATA_LOSS, "stored operation '%s' is damaged", row->id);
 	}
-	bool partial = cox_streq(spec->initiated_by, "self-heal");
+	/* A heal goes on from what is there now: who waits for its end hears of one. */
+	if (row->running && still_wanted(app, spec, state)) {
+		bool partial = cox_streq(spec->initiated_by, "self-heal");
 
-	app->last_full = state->digest.len == COX_SHA256_BYTES && !spec->dry_run;
-	cox_stamp_set_digest(app->last_digest, state->digest.data, state->digest.len);
-	/* what was being healed is looked at anew, from what is there now */
-	if (row->running && !partial && app->assignment && !app->tombstone) {
-		app->operation = operation_new(app, spec, row->from_hub, false);
+		app->last_full = !spec->dry_run;
+		cox_stamp_set_digest(app->last_digest, state->digest.data, state->digest.len);
+		app->operation = operation_new(app, spec, row->from_hub, partial);
 		app->operation->started_ms = row->started_ms;
 		app->operation->retry_count = state->retry_count;
 		cox_stamp_set_digest(app->operation->digest, state->digest.data, state->digest.len);
@@ -155,8 +168,14 @@ static int loaded(void *ctx, const struct agent_operation_row *row, struct cox_e
 		coxswain__report__v1__operation_state__free_unpacked(state, NULL);
 		return 0;
 	}
-	app->last_failed =
-		!row->running && (state->phase == PHASE(FAILED) || state->phase == PHASE(ERROR));
+	if (row->running) { /* overtaken: it says nothing about what shall be now */
+		coxswain__report__v1__operation_state__free_unpacked(state, NULL);
+		coxswain__assignment__v1__operation__free_unpacked(spec, NULL);
+		return 0;
+	}
+	app->last_full = state->digest.len == COX_SHA256_BYTES && !spec->dry_run;
+	cox_stamp_set_digest(app->last_digest, state->digest.data, state->digest.len);
+	app->last_failed = state->phase == PHASE(FAILED) || state->phase == PHASE(ERROR);
 	coxswain__assignment__v1__operation__free_unpacked(spec, NULL);
 	app->last_state = state;
 	return 0;
