@@ -382,6 +382,18 @@ const hub_report *hub_fleet_report(const struct hub_fleet *f, const char *cluste
 
 /* ---- sessions ---- */
 
+static void notice_copy(struct fleet_member *m, const struct cox_rpc_peer *peer)
+{
+	if (cox_streq(m->boot, peer->boot_id))
+		return;
+	if (m->boot[0] && cox_streq(m->other_boot, peer->boot_id))
+		cox_log_warn("two agents take turns with this cluster's identity: one of them runs "
+			     "on a copy of the other's state; stop it",
+			     COX_KV("cluster", m->name), COX_KV("from", peer->address));
+	snprintf(m->other_boot, sizeof(m->other_boot), "%s", m->boot);
+	snprintf(m->boot, sizeof(m->boot), "%s", peer->boot_id);
+}
+
 static void on_up(void *ctx, struct cox_rpc_conn *conn)
 {
 	struct hub_fleet *f = ctx;
@@ -416,6 +428,7 @@ static void on_up(void *ctx, struct cox_rpc_conn *conn)
 			      COX_KV("cluster", m->name),
 			      COX_KV_INT("agent", (int64_t)peer->highest_epoch),
 			      COX_KV_INT("hub", (int64_t)hub_store_epoch(f->store)));
+	notice_copy(m, peer);
 	cox_log_info("agent connected", COX_KV("cluster", m->name), COX_KV("from", peer->address),
 		     COX_KV("version", peer->software_version));
 	f->events.on_cluster(f->ctx, m->name);

@@ -42,6 +42,9 @@ struct fleet_member {
 	struct cox_rpc_call *reports;
 	bool live;     /* the follower got its snapshot or its differences */
 	uint64_t sent; /* position */
+	/* of the process that connected last, and of the one before: who comes back after another
+	 * is a second agent with the same identity */
+	char boot[64], other_boot[64];
 };
 
 struct fleet_cached {
