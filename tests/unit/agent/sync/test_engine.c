@@ -487,22 +487,6 @@ static void test_goes_on_after_a_restart(void **state)
 	WAIT("the dropped object to be pruned", call("GET", CM("b"), NULL, "") == 404);
 }
 
-/* Somebody else puts the object right between two processes: the heal has an end all the same. */
-static void test_a_heal_ends_after_a_restart(void **state)
-{
-	(void)state;
-	assign((struct assign){.uid = "u1", .name = "shop", .yaml = two_maps});
-	WAIT("the first sync", is_settled("u1"));
-	assert_int_equal(call("PATCH", CM("a"), MERGE, "{\"data\":{\"k\":\"by hand\"}}"), 200);
-	WAIT("the heal to begin", picture("u1")->phase == 1);
-	close_engine();
-	assert_int_equal(call("PATCH", CM("a"), MERGE, "{\"data\":{\"k\":\"one\"}}"), 200);
-	open_engine();
-	WAIT("the restart to be told", picture("u1")->phase == 1);
-	WAIT("the heal's end", is_settled("u1") && picture("u1")->phase == 3);
-	assert_true(value_is(CM("a"), "k", "one"));
-}
-
 static void test_manual_operations_run_once(void **state)
 {
 	(void)state;
@@ -812,7 +796,6 @@ int main(void)
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 		TEST(test_syncs_heals_prunes_deletes),
 		TEST(test_goes_on_after_a_restart),
-		TEST(test_a_heal_ends_after_a_restart),
 		TEST(test_manual_operations_run_once),
 		TEST(test_old_news_change_nothing),
 		TEST(test_fields_of_others_move_to_us),
