@@ -232,9 +232,13 @@ static void discovered(void *arg, const struct cox_error *error)
 
 		app->changed_since |= changed;
 
-		/* an object's scope or kind may be known now */
-		if (app->build_error.code)
+		/* an object's scope or kind may be known now, and its project say no to it */
+		if (app->build_error.code ||
+		    (changed && app->assignment && app->assignment->project_rules)) {
 			app->built = false;
+			agent_holder_unref(app->cache);
+			app->cache = NULL;
+		}
 		COX_MAP_EACH (&app->entries, inner) {
 			struct agent_entry *entry = inner->value;
 
