@@ -23,6 +23,7 @@ struct cox_yaml_options {
 	enum cox_yaml_schema schema;
 	/* 0: the limit's default */
 	size_t max_depth, max_nodes, max_aliases, max_documents;
+	bool last_key_wins; /* a key that is there twice is no error */
 	bool keep_empty; /* an empty document is one with a null root, instead of being left out */
 };
 

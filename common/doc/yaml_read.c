@@ -535,7 +535,7 @@ static bool settle_merges(struct reader *r, size_t first)
 			continue;
 		}
 		there = &r->entries.items[place - 1];
-		if (e.column && there->column)
+		if (e.column && there->column && !r->max.last_key_wins)
 			return fail_duplicate(r, &e);
 		if (e.column)
 			*there = e;
@@ -550,7 +550,7 @@ static struct cox_node *close_map(struct reader *r, struct cox_node *map, size_t
 {
 	ptrdiff_t twice;
 
-	if (merged && !settle_merges(r, first))
+	if ((merged || r->max.last_key_wins) && !settle_merges(r, first))
 		return NULL;
 	twice = doc_map_fill(r->doc, map, r->entries.items + first, r->entries.n - first);
 	if (twice >= 0)

@@ -314,7 +314,7 @@ static int run_label(const struct kz_dir *dir, struct kz_acc *acc, const struct 
 	bool claims = cox_node_bool(COX_GET(label, "includeVolumeClaimTemplates"), false);
 	const kz_specs *lists = acc->config.lists;
 	kz_specs specs = {0};
-	int e = kz_specs_read(dir->kz, dir->doc, COX_GET(label, "fields"), &specs, err);
+	int e = kz_specs_read(dir->kz, COX_GET(label, "fields"), &specs, err);
 
 	if (e == 0)
 		e = add_specs(&specs, &lists[KZ_LABELS], err);

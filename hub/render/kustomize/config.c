@@ -88,14 +88,14 @@ static struct kz_gvk read_gvk(struct kz *kz, const struct cox_node *node)
 static const char *const spec_fields[] = {"group", "version", "kind", "path", "create", NULL};
 
 static int check_fields(const struct cox_doc *doc, const struct cox_node *map,
-			const char *const *known, const char *extra, struct cox_error *err)
+			const char *const *known, struct cox_error *err)
 {
 	for (size_t i = 0; i < cox_node_len(map); i++) {
 		const char *const *k = known;
 
 		while (*k && !cox_str_is(cox_node_key(map, i), *k))
 			k++;
-		if (!*k && !(extra && cox_str_is(cox_node_key(map, i), extra)))
+		if (!*k)
 			return cox_node_error(err, doc, cox_node_at(map, i),
 					      "unknown field '%.*s' of a field spec",
 					      COX_STR_ARG(cox_node_key(map, i)));
@@ -103,18 +103,15 @@ static int check_fields(const struct cox_doc *doc, const struct cox_node *map,
 	return 0;
 }
 
-int kz_specs_read(struct kz *kz, const struct cox_doc *doc, const struct cox_node *list,
-		  kz_specs *ret, struct cox_error *err)
+int kz_specs_read(struct kz *kz, const struct cox_node *list, kz_specs *ret, struct cox_error *err)
 {
 	for (size_t i = 0; i < cox_node_len(list); i++) {
 		const struct cox_node *item = cox_node_at(list, i);
 		struct kz_spec spec = {read_gvk(kz, item),
 				       kz_str(kz, cox_node_str(COX_GET(item, "path"))),
 				       cox_node_bool(COX_GET(item, "create"), false)};
-		int e = check_fields(doc, item, spec_fields, NULL, err);
+		int e = kz_specs_merge(ret, &spec, err);
 
-		if (e == 0)
-			e = kz_specs_merge(ret, &spec, err);
 		if (e < 0)
 			return e;
 	}
@@ -138,6 +135,15 @@ static const struct {
 	{"replicas", KZ_REPLICAS},
 };
 
+static int read_checked(struct kz *kz, const struct cox_doc *doc, const struct cox_node *list,
+			kz_specs *ret, struct cox_error *err)
+{
+	for (size_t i = 0; i < cox_node_len(list); i++)
+		if (check_fields(doc, cox_node_at(list, i), spec_fields, err) < 0)
+			return -COX_INVALID_ARGUMENT;
+	return kz_specs_read(kz, list, ret, err);
+}
+
 static int read_references(struct kz *kz, struct kz_config *config, const struct cox_doc *doc,
 			   const struct cox_node *list, struct cox_error *err)
 {
@@ -148,7 +154,7 @@ static int read_references(struct kz *kz, struct kz_config *config, const struct
 		struct kz_gvk gvk = read_gvk(kz, item);
 		kz_specs from = {0};
 
-		e = kz_specs_read(kz, doc, COX_GET(item, "fieldSpecs"), &from, err);
+		e = read_checked(kz, doc, COX_GET(item, "fieldSpecs"), &from, err);
 		if (e == 0)
 			e = merge_reference(config, &gvk, from.items, from.n, err);
 		cox_vec_fini(&from);
@@ -170,8 +176,8 @@ static int read_configuration(struct kz *kz, struct kz_config *config, const str
 		while (j < COX_ARRAY_LEN(config_fields) && !cox_str_is(key, config_fields[j].field))
 			j++;
 		if (j < COX_ARRAY_LEN(config_fields))
-			e = kz_specs_read(kz, doc, value, &config->lists[config_fields[j].list],
-					  err);
+			e = read_checked(kz, doc, value, &config->lists[config_fields[j].list],
+					 err);
 		else if (cox_str_is(key, "nameReference"))
 			e = read_references(kz, config, doc, value, err);
 		else if (!cox_str_is(key, "apiVersion") && !cox_str_is(key, "kind") &&

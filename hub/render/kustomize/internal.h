@@ -189,8 +189,7 @@ int kz_config_merge(struct kz_config *into, const struct kz_config *from, struct
 int kz_config_load(const struct kz_dir *dir, struct kz_config *config, struct cox_error *err);
 void kz_config_fini(struct kz_config *config);
 /* A list of field specs as it stands in a document. */
-int kz_specs_read(struct kz *kz, const struct cox_doc *doc, const struct cox_node *list,
-		  kz_specs *ret, struct cox_error *err);
+int kz_specs_read(struct kz *kz, const struct cox_node *list, kz_specs *ret, struct cox_error *err);
 
 /* ---- field.c ---- */
 

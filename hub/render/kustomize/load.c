@@ -320,13 +320,15 @@ static void fold(struct cox_doc *doc, struct cox_node *k, const char *old, const
 
 int kz_dir_load(struct kz_dir *dir, struct cox_error *err)
 {
+	/* the reference program reads this one file so; of a key that is there twice the last counts */
+	static const struct cox_yaml_options options = {.last_key_wins = true};
 	_cleanup_buf_ struct cox_buf content = COX_BUF_INIT;
 	struct cox_doc *doc = NULL, *normal;
 	struct cox_node *root;
 	int e = find_file(dir, &content, err);
 
 	if (e == 0)
-		e = cox_yaml_read(cox_buf_str(&content), dir->file, NULL, &doc, err);
+		e = cox_yaml_read(cox_buf_str(&content), dir->file, &options, &doc, err);
 	if (e < 0)
 		return e;
 	cox_vec_push(&dir->kz->docs, doc);

@@ -107,6 +107,9 @@ static struct type resolve(const struct merge *m, const struct cox_node *schema)
 			break;
 		ref = strncmp(ref, "#/definitions/", 14) == 0 ? ref + 14 : ref;
 		type.openapi = cox_node_get(m->definitions, ref);
+		/* what the file leaves to Kubernetes */
+		if (!type.openapi && strncmp(ref, "io.k8s.api.", 11) == 0)
+			type.known = cox_schema_named(ref + 11);
 	}
 	return type;
 }
@@ -115,7 +118,7 @@ static struct type child(const struct merge *m, const struct type *type, struct 
 {
 	const struct cox_node *extra;
 
-	if (!m->definitions) {
+	if (!m->definitions || type->known) {
 		if (!type->known)
 			return (struct type){NULL, NULL};
 		return (struct type){cox_schema_child(type->known, key), NULL};
@@ -126,7 +129,7 @@ static struct type child(const struct merge *m, const struct type *type, struct 
 
 static struct type item_of(const struct merge *m, const struct type *type)
 {
-	if (!m->definitions)
+	if (!m->definitions || type->known)
 		return (struct type){type->known && type->known->kind == COX_SCHEMA_LIST
 					     ? type->known->item
 					     : NULL,
@@ -156,7 +159,7 @@ static bool merges_items(const struct merge *m, const struct type *type, struct 
 		cox_node_cstr(COX_GET(type->openapi, "x-kubernetes-patch-merge-key"), NULL);
 
 	ret->n = 0;
-	if (!m->definitions)
+	if (!m->definitions || type->known)
 		return known_keys(type->known, ret);
 	if (strncmp(strategy, "merge", 5) != 0)
 		return false;

@@ -163,7 +163,7 @@ static int run_one(const struct kz_dir *dir, struct kz_acc *acc, struct kz_res *
 		if (strcmp(builtins[i].kind, id.gvk.kind) != 0 ||
 		    strcmp(id.gvk.version, "builtin") != 0)
 			continue;
-		e = kz_specs_read(dir->kz, p.doc, COX_GET(p.config, "fieldSpecs"), &p.specs, err);
+		e = kz_specs_read(dir->kz, COX_GET(p.config, "fieldSpecs"), &p.specs, err);
 		if (e == 0)
 			e = builtins[i].run(&p, err);
 		cox_vec_fini(&p.specs);
