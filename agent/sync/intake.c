@@ -30,6 +30,7 @@ void agent_app_free(struct agent_app *app)
 	if (app->last_state)
 		coxswain__report__v1__operation_state__free_unpacked(app->last_state, NULL);
 	cox_strings_fini(&app->warnings);
+	cox_strings_fini(&app->left_out);
 	cox_strings_fini(&app->removed);
 	free(app->refused);
 	free(app->ended_by_hub);

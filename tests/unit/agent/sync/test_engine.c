@@ -732,6 +732,26 @@ static void test_waves(void **state)
 	WAIT("peace", is_settled("u1"));
 }
 
+static void test_what_is_left_out_is_told(void **state)
+{
+	static const char yaml[] =
+		"- {apiVersion: v1, kind: ConfigMap, metadata: {name: a, annotations: "
+		"{argocd.argoproj.io/sync-options: Replace=true}}}\n"
+		"- {apiVersion: batch/v1, kind: Job, metadata: {name: mute, annotations: "
+		"{argocd.argoproj.io/hook: PreSync}}, spec: {template: {spec: {restartPolicy: "
+		"Never, "
+		"containers: [{name: c, image: i}]}}}}\n";
+
+	(void)state;
+	assign((struct assign){.uid = "u1", .name = "shop", .yaml = yaml});
+	WAIT("peace", is_settled("u1"));
+	WAIT("the warning",
+	     strstr(picture("u1")->conditions, "UnsupportedWarning: hooks are not run: ") != NULL);
+	assert_non_null(strstr(picture("u1")->conditions, "shop/mute"));
+	assert_non_null(strstr(picture("u1")->conditions, "Replace=true is not acted on"));
+	assert_int_equal(call("GET", "/apis/batch/v1/namespaces/shop/jobs/mute", NULL, ""), 404);
+}
+
 static struct {
 	bool done;
 	char live[4096], desired[4096];
@@ -806,6 +826,7 @@ int main(void)
 		TEST(test_kinds_that_come_with_the_bundle),
 		TEST(test_failures_are_sentences),
 		TEST(test_waves),
+		TEST(test_what_is_left_out_is_told),
 		TEST(test_secrets_are_masked),
 		TEST(test_a_lost_inventory_is_rebuilt),
 	};
