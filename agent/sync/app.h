@@ -112,7 +112,7 @@ struct agent_app {
 	struct cox_error build_error;  /* code 0: none */
 	struct cox_error bundle_error; /* why the bundle cannot be fetched */
 	cox_strings warnings;
-	cox_strings left_out; /* what the bundle asks for and this version does not do */
+	cox_strings left_out;	/* what the bundle asks for and this version does not do */
 	struct cox_map entries; /* key text to struct agent_entry * */
 	struct agent_holder *cache;
 	struct agent_operation *operation;
