@@ -261,7 +261,7 @@ int main(int argc, char **argv)
 	int r = cox_options_parse(&spec, argc, argv, &hub.config, &args, &err);
 
 	if (r > 0)
-		return 0;
+		goto out;
 	if (r == 0 && args.n > 0)
 		r = cox_error(&err, COX_INVALID_ARGUMENT, "'%s' is no flag", args.items[0]);
 	if (r == 0 && !hub.config.state)
@@ -270,14 +270,17 @@ int main(int argc, char **argv)
 		r = cox_log_level_parse(hub.config.log_level, &level, &err);
 	if (r == 0)
 		r = cox_log_format_parse(hub.config.log_format, &format, &err);
-	if (r < 0)
-		return cox_options_usage_error(spec.program, &err);
+	if (r < 0) {
+		hub.status = cox_options_usage_error(spec.program, &err);
+		goto out;
+	}
 	cox_log_init(spec.program, level, format);
 	r = run(&hub, &err);
 	if (r < 0) {
 		fprintf(stderr, "cox-hub: %s\n", err.message);
 		hub.status = 1;
 	}
+out:
 	cox_vec_fini(&args);
 	cox_options_fini(&spec, &hub.config);
 	return hub.status;

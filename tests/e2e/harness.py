@@ -31,8 +31,9 @@ REPORTS = ("ERROR: AddressSanitizer", "ERROR: LeakSanitizer", "WARNING: ThreadSa
 
 def sanitizer_environment():
     """Suppressions and the exit status of a report, which no program of ours uses itself."""
-    suppressions = os.path.join(ROOT, "tests", "tsan.supp")
-    names = {"TSAN_OPTIONS": f"suppressions={suppressions}:exitcode=66",
+    folder = os.path.join(ROOT, "tests")
+    names = {"TSAN_OPTIONS": f"suppressions={folder}/tsan.supp:exitcode=66",
+             "LSAN_OPTIONS": f"suppressions={folder}/lsan.supp:print_suppressions=0",
              "UBSAN_OPTIONS": "print_stacktrace=1"}
     return {name: value for name, value in names.items() if name not in os.environ}
 
