@@ -1,5 +1,6 @@
 #include "common/doc/bind.h"
 #include "common/base/clock.h"
+#include "common/base/suggest.h"
 #include "common/doc/internal.h"
 #include "common/doc/path.h"
 
@@ -317,48 +318,14 @@ static bool is_known(const struct binder *b, const struct cox_bind_table *table,
 	return false;
 }
 
-#define GUESS_LEN 40
-
-/* Edits (insert, delete, replace, without regard to case) from a to b; Wagner and Fischer, 1974. */
-static size_t distance(struct cox_str a, struct cox_str b)
-{
-	size_t row[GUESS_LEN + 1];
-
-	for (size_t j = 0; j <= b.len; j++)
-		row[j] = j;
-	for (size_t i = 1; i <= a.len; i++) {
-		size_t diagonal = row[0];
-
-		row[0] = i;
-		for (size_t j = 1; j <= b.len; j++) {
-			size_t cost = (a.ptr[i - 1] | 0x20) != (b.ptr[j - 1] | 0x20);
-			size_t best = diagonal + cost;
-
-			best = row[j] + 1 < best ? row[j] + 1 : best;
-			best = row[j - 1] + 1 < best ? row[j - 1] + 1 : best;
-			diagonal = row[j];
-			row[j] = best;
-		}
-	}
-	return row[b.len];
-}
-
 /* The field that was probably meant, or NULL. */
 static const char *guess(const struct cox_bind_table *table, struct cox_str key)
 {
-	const char *best = NULL;
-	size_t least = key.len < 4 ? 2 : 3;
+	struct cox_suggestion near = {0};
 
-	for (size_t i = 0; i < table->n_fields && key.len <= GUESS_LEN; i++) {
-		struct cox_str name = cox_str(table->fields[i].name);
-		size_t d = name.len <= GUESS_LEN ? distance(key, name) : least;
-
-		if (d < least) {
-			least = d;
-			best = table->fields[i].name;
-		}
-	}
-	return best;
+	for (size_t i = 0; i < table->n_fields; i++)
+		cox_suggest(&near, key, table->fields[i].name);
+	return near.best;
 }
 
 static int refuse_unknown(const struct binder *b, const struct doc_path *path,

@@ -1,10 +1,10 @@
 /* cox lint: every problem of every file. Plain YAML and JSON are read, objects of Kubernetes are held
  * against what is known of their kind, the hub's own kinds against their tables. */
+#include "common/base/suggest.h"
 #include "common/kube/meta.h"
 #include "common/kube/schema.h"
 #include "hub/cli/cli.h"
 #include "hub/model/check.h"
-#include "hub/model/suggest.h"
 
 #include <stdio.h>
 
@@ -66,12 +66,12 @@ static const struct {
 static void say_unknown(struct lint *l, const struct cox_node *map, size_t i,
 			const struct cox_schema_type *type)
 {
-	struct hub_suggestion near = {0};
+	struct cox_suggestion near = {0};
 	struct cox_str key = cox_node_key(map, i);
 	uint32_t line, column;
 
 	for (size_t k = 0; k < type->n_fields; k++)
-		hub_suggest(&near, key, type->fields[k].name);
+		cox_suggest(&near, key, type->fields[k].name);
 	cox_node_key_position(map, i, &line, &column);
 	hub_problem_add_at(l->out, HUB_ERROR, cox_doc_name(l->doc), line, column,
 			   "%s%sunknown field '%.*s'%s%s%s", cox_buf_cstr(&l->path),

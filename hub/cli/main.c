@@ -1,6 +1,6 @@
 /* cox: finds the verb, reads its flags, runs it, and turns the result into an exit status. */
+#include "common/base/suggest.h"
 #include "hub/cli/cli.h"
-#include "hub/model/suggest.h"
 
 #include <stdio.h>
 
@@ -67,7 +67,7 @@ static void print_help(FILE *to)
 static int unknown_verb(int argc, char *const argv[])
 {
 	_cleanup_buf_ struct cox_buf typed = COX_BUF_INIT;
-	struct hub_suggestion near = {0};
+	struct cox_suggestion near = {0};
 
 	if (strcmp(argv[0], "--help") == 0 || strcmp(argv[0], "-h") == 0 ||
 	    strcmp(argv[0], "help") == 0) {
@@ -88,9 +88,9 @@ static int unknown_verb(int argc, char *const argv[])
 			return asked ? 0 : CLI_USAGE;
 	}
 	for (const struct cox_verb *v = cli_verbs; v->name; v++) {
-		hub_suggest(&near, cox_buf_str(&typed), v->name);
+		cox_suggest(&near, cox_buf_str(&typed), v->name);
 		if (argc > 1)
-			hub_suggest(&near, cox_str(argv[0]), v->name);
+			cox_suggest(&near, cox_str(argv[0]), v->name);
 	}
 	fprintf(stderr, "cox: no verb '%s'%s%s%s (see cox --help)\n", cox_buf_cstr(&typed),
 		near.best ? ", did you mean '" : "", near.best ? near.best : "",

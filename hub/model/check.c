@@ -1,9 +1,9 @@
 #include "hub/model/check.h"
 
 #include "common/base/clock.h"
+#include "common/base/suggest.h"
 #include "hub/model/rules.h"
 #include "hub/model/schema.h"
-#include "hub/model/suggest.h"
 
 #include <stdarg.h>
 
@@ -239,7 +239,7 @@ static void check_unknown(struct hub_check *c, const struct cox_node *map, size_
 			  const struct hub_field *fields)
 {
 	struct cox_str key = cox_node_key(map, i);
-	struct hub_suggestion near = {0};
+	struct cox_suggestion near = {0};
 	uint32_t line, column;
 
 	for (const struct hub_field *f = fields; f->name; f++)
@@ -247,7 +247,7 @@ static void check_unknown(struct hub_check *c, const struct cox_node *map, size_
 			return;
 	/* Distances are dear, and most fields are known. */
 	for (const struct hub_field *f = fields; f->name; f++)
-		hub_suggest(&near, key, f->name);
+		cox_suggest(&near, key, f->name);
 	cox_node_key_position(map, i, &line, &column);
 	if (near.best)
 		warn_at(c, line, column, "unknown field '%.*s', did you mean '%s'?",

@@ -2,8 +2,8 @@
 
 #include "common/base/clock.h"
 #include "common/base/encode.h"
+#include "common/base/suggest.h"
 #include "hub/model/appset.h"
-#include "hub/model/suggest.h"
 
 #include <stdarg.h>
 #include <strings.h>
@@ -124,7 +124,7 @@ static void check_destination(struct hub_check *c, const struct cox_node *spec)
 static void check_sync_option(struct hub_check *c, const struct cox_node *option)
 {
 	struct cox_str rest = cox_node_str(option), name;
-	struct hub_suggestion near = {0};
+	struct cox_suggestion near = {0};
 
 	if (!cox_str_split(&rest, '=', &name))
 		return;
@@ -137,7 +137,7 @@ static void check_sync_option(struct hub_check *c, const struct cox_node *option
 		}
 	}
 	for (size_t i = 0; i < COX_ARRAY_LEN(sync_options); i++)
-		hub_suggest(&near, name, sync_options[i]);
+		cox_suggest(&near, name, sync_options[i]);
 	hub_check_warning(c, option, "unknown sync option '%.*s'%s%s%s", COX_STR_ARG(name),
 			  near.best ? ", did you mean '" : "", near.best ? near.best : "",
 			  near.best ? "'?" : "");

@@ -17,6 +17,7 @@
 #include "common/base/map.h"
 #include "common/base/mem.h"
 #include "common/base/rand.h"
+#include "common/base/suggest.h"
 #include "common/base/vec.h"
 
 #include <errno.h>
@@ -349,6 +350,31 @@ static void vectors_insert_and_remove(void **state)
 	cox_vec_fini(&v);
 }
 
+static void near_words_are_suggested(void **state)
+{
+	static const struct {
+		const char *word, *near;
+	} cases[] = {
+		{"prot", "port"},
+		{"repoUrl", "repoURL"},
+		{"destinatoin", "destination"},
+		{"sorce", "source"},
+		{"x", NULL},
+		{"", NULL},
+		{"somethingelse", NULL},
+	};
+	static const char *const known[] = {"port", "repoURL", "source", "destination"};
+
+	(void)state;
+	for (size_t i = 0; i < COX_ARRAY_LEN(cases); i++) {
+		struct cox_suggestion near = {0};
+
+		for (size_t k = 0; k < COX_ARRAY_LEN(known); k++)
+			cox_suggest(&near, cox_str(cases[i].word), known[k]);
+		assert_true(cox_streq(near.best, cases[i].near));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -367,6 +393,7 @@ int main(void)
 		cmocka_unit_test(split_gives_every_part),
 		cmocka_unit_test(rng_repeats_and_uuid_is_version_4),
 		cmocka_unit_test(vectors_insert_and_remove),
+		cmocka_unit_test(near_words_are_suggested),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

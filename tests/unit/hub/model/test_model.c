@@ -1,4 +1,5 @@
 /* hub/model beside its golden tests: kinds, views, selectors, counts, repositories. */
+#include "common/base/suggest.h"
 #include "common/doc/yaml.h"
 #include "hub/model/application.h"
 #include "hub/model/appset.h"
@@ -7,7 +8,6 @@
 #include "hub/model/policy.h"
 #include "hub/model/repository.h"
 #include "hub/model/selector.h"
-#include "hub/model/suggest.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -390,11 +390,11 @@ static void selectors_match(void **state)
 
 static const char *suggestion(const char *word)
 {
-	struct hub_suggestion near = {0};
+	struct cox_suggestion near = {0};
 
-	hub_suggest(&near, cox_str(word), "destination");
-	hub_suggest(&near, cox_str(word), "source");
-	hub_suggest(&near, cox_str(word), "sources");
+	cox_suggest(&near, cox_str(word), "destination");
+	cox_suggest(&near, cox_str(word), "source");
+	cox_suggest(&near, cox_str(word), "sources");
 	return near.best;
 }
 
