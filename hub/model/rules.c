@@ -3,6 +3,8 @@
 #include "common/base/clock.h"
 #include "common/base/encode.h"
 #include "common/base/suggest.h"
+#include "common/project/windows.h"
+#include "common/text/cron.h"
 #include "hub/model/appset.h"
 
 #include <stdarg.h>
@@ -378,7 +380,33 @@ static void check_secret(struct hub_check *c, const struct cox_node *root)
 	check_no_masks(c, root, "stringData");
 }
 
-/* ---- all ---- */
+/* ---- AppProject ---- */
+
+static void check_project(struct hub_check *c, const struct cox_node *root)
+{
+	const struct cox_node *spec = COX_GET(root, "spec"),
+			      *windows = COX_GET(spec, "syncWindows");
+	size_t in_spec = hub_path_push(c, COX_STR("spec"));
+	size_t in_list = hub_path_push(c, COX_STR("syncWindows"));
+	struct cox_error err;
+
+	if (cox_node_len(windows) > COX_LIMIT_SYNC_WINDOWS)
+		hub_check_error(c, windows, "at most %d sync windows", COX_LIMIT_SYNC_WINDOWS);
+	for (size_t i = 0; cox_node_is(windows, COX_LIST) && i < cox_node_len(windows); i++) {
+		const struct cox_node *w = cox_node_at(windows, i);
+		size_t at = hub_path_push_index(c, i);
+		struct cox_cron cron;
+
+		if (cox_node_is(w, COX_MAP) &&
+		    cox_cron_parse(cox_str(text_of(w, "schedule")), &cron, &err) < 0)
+			hub_check_error(c, w, "%s", err.message);
+		hub_path_pop(c, at);
+	}
+	hub_path_pop(c, in_list);
+	hub_path_pop(c, in_spec);
+}
+
+/* ---- all kinds ---- */
 
 static void check_name(struct hub_check *c, enum hub_kind kind, const struct cox_node *root)
 {
@@ -410,9 +438,8 @@ static void check_name(struct hub_check *c, enum hub_kind kind, const struct cox
 void hub_check_rules(struct hub_check *c, enum hub_kind kind, const struct cox_node *root)
 {
 	static void (*const rules[HUB_N_KINDS])(struct hub_check *, const struct cox_node *) = {
-		[HUB_APPLICATION] = check_application,
-		[HUB_APPLICATION_SET] = check_appset,
-		[HUB_ROLLOUT_POLICY] = check_policy,
+		[HUB_APPLICATION] = check_application, [HUB_APPLICATION_SET] = check_appset,
+		[HUB_APP_PROJECT] = check_project,     [HUB_ROLLOUT_POLICY] = check_policy,
 		[HUB_SECRET] = check_secret,
 	};
 
