@@ -15,17 +15,6 @@ struct maker {
 	bool secret;
 };
 
-static bool key_is_valid(struct cox_str key)
-{
-	if (!key.len || key.len > 253 || cox_str_is(key, ".") || cox_str_is(key, ".."))
-		return false;
-	for (size_t i = 0; i < key.len; i++)
-		if (!strchr("-._", key.ptr[i]) && !(key.ptr[i] >= '0' && key.ptr[i] <= '9') &&
-		    !((key.ptr[i] | 32) >= 'a' && (key.ptr[i] | 32) <= 'z'))
-			return false;
-	return true;
-}
-
 /* Lines of 70, each with its end, when there is more than one: it is part of the content, and of its
  * hash. */
 static void encode_lines(struct cox_buf *out, struct cox_str value)
@@ -50,11 +39,7 @@ static int put(struct maker *m, const struct cox_node *at, struct cox_str key, s
 	struct cox_node *into = m->secret || text ? m->data : m->binary;
 	_cleanup_buf_ struct cox_buf b = COX_BUF_INIT;
 
-	if (!key_is_valid(key))
-		return cox_node_error(err, m->doc, at,
-				      "'%.*s' cannot be a key: letters, digits, '-', '_' and '.' "
-				      "only",
-				      COX_STR_ARG(key));
+	/* which characters a key may have is the API server's to say, as with the reference program */
 	if (cox_node_get_str(m->data, key) || cox_node_get_str(m->binary, key))
 		return cox_node_error(err, m->doc, at, "key '%.*s' is given twice",
 				      COX_STR_ARG(key));
@@ -78,6 +63,8 @@ static int add_env_line(struct maker *m, const struct cox_node *at, struct cox_s
 {
 	const char *equals;
 
+	if (!cox_utf8_valid(line, NULL))
+		return cox_node_error(err, m->doc, at, "a line is not valid UTF-8");
 	while (line.len && (*line.ptr == ' ' || *line.ptr == '\t')) {
 		line.ptr++;
 		line.len--;
