@@ -5,6 +5,8 @@
 #include "common/kube/meta.h"
 
 #define LOCAL_CONFIG "config.kubernetes.io/local-config"
+/* Of the version whose meaning this is: who moves here must see no difference. */
+#define MANAGED_BY "kustomize-v5.8.1"
 
 /* ---- resources, components ---- */
 
@@ -58,41 +60,12 @@ static int load_openapi(const struct kz_dir *dir, struct cox_error *err)
 	return 0;
 }
 
-static const char *origin_below(const struct kz_dir *dir, const char *text)
-{
-	/* relative to the root kustomization, ".." resolved where that is possible */
-	_cleanup_free_ char *path = NULL;
-	const char *root = dir->kz->in->path;
-	size_t n = strlen(root), up = 0;
-	_cleanup_buf_ struct cox_buf b = COX_BUF_INIT;
-	const char *common;
-
-	if (hub_path_resolve(dir->path, cox_str(text), &path, NULL) < 0)
-		return text;
-	if (n == 0)
-		return kz_strdup(dir->kz, path);
-	if (strncmp(path, root, n) == 0 && (path[n] == '/' || !path[n]))
-		return kz_strdup(dir->kz, path[n] ? path + n + 1 : "");
-	/* climb until what is left of root holds path */
-	for (common = root + n;;) {
-		while (common > root && common[-1] != '/')
-			common--;
-		up++;
-		if (strncmp(path, root, (size_t)(common - root)) == 0)
-			break;
-		common--;
-	}
-	for (size_t i = 0; i < up; i++)
-		cox_buf_puts(&b, i ? "/.." : "..");
-	cox_buf_printf(&b, "/%s", path + (common - root));
-	return kz_str(dir->kz, cox_buf_str(&b));
-}
-
-static int accumulate_dir(const struct kz_dir *dir, struct kz_acc *acc, const char *path,
-			  bool component, struct cox_error *err)
+static int accumulate_dir(const struct kz_dir *dir, struct kz_acc *acc, const char *text,
+			  const char *path, bool component, struct cox_error *err)
 {
 	struct kz *kz = dir->kz;
-	struct kz_dir sub = {.kz = kz, .parent = dir, .path = path};
+	struct kz_dir sub = {
+		.kz = kz, .parent = dir, .path = path, .origin = *kz_origin_below(dir, text)};
 	COX_CLEANUP(kz_acc_fini) struct kz_acc inner = {0};
 	int e = check_cycle(dir, path, err);
 
@@ -126,9 +99,7 @@ static int accumulate_file(const struct kz_dir *dir, struct kz_acc *acc, const c
 	COX_VEC_EACH (&list, r) {
 		if (e < 0)
 			break;
-		if (dir->kz->origins)
-			kz_res_annotate(*r, "config.kubernetes.io/origin",
-					kz_printf(dir->kz, "path: %s\n", origin_below(dir, text)));
+		kz_note_file(dir, *r, text);
 		e = kz_acc_append(dir->kz, acc, *r, err);
 	}
 	cox_vec_fini(&list);
@@ -161,7 +132,7 @@ static int accumulate_path(const struct kz_dir *dir, struct kz_acc *acc, const c
 	if (e < 0)
 		return e;
 	if (kind == HUB_TREE_DIR)
-		return accumulate_dir(dir, acc, kz_strdup(dir->kz, path), component, err);
+		return accumulate_dir(dir, acc, text, kz_strdup(dir->kz, path), component, err);
 	if (component)
 		return cox_error(err, COX_INVALID_ARGUMENT,
 				 "'%s' is a file; a component is a directory", path);
@@ -199,16 +170,7 @@ static int generate_each(const struct kz_dir *dir, struct kz_acc *acc, const cha
 
 		if (e < 0)
 			return e;
-		if (dir->kz->origins)
-			kz_res_annotate(
-				r, "config.kubernetes.io/origin",
-				kz_printf(dir->kz,
-					  "configuredIn: %s\nconfiguredBy:\n  apiVersion: "
-					  "builtin\n  kind: %s\n",
-					  origin_below(dir, strrchr(dir->file, '/')
-								    ? strrchr(dir->file, '/') + 1
-								    : dir->file),
-					  secret ? "SecretGenerator" : "ConfigMapGenerator"));
+		kz_note_generator(dir, r, secret ? "SecretGenerator" : "ConfigMapGenerator");
 		e = kz_acc_absorb(dir->kz, acc, r, err);
 		if (e < 0)
 			return kz_locate(err, dir->file, args);
@@ -232,199 +194,14 @@ static int refuse_helm(const struct kz_dir *dir, struct cox_error *err)
 	return 0;
 }
 
-/* ---- transformers, in the order that the reference program has them ---- */
-
-struct step {
-	const char *field;
-	int (*run)(const struct kz_dir *dir, struct kz_acc *acc, const struct cox_node *value,
-		   struct cox_error *err);
-};
-
-static int run_strategic(const struct kz_dir *dir, struct kz_acc *acc, const struct cox_node *value,
-			 struct cox_error *err)
-{
-	return kz_patch_strategic(dir, acc, dir->doc, value, err);
-}
-
-static int run_patches(const struct kz_dir *dir, struct kz_acc *acc, const struct cox_node *value,
-		       struct cox_error *err)
-{
-	for (size_t i = 0; i < cox_node_len(value); i++) {
-		int e = kz_patch_entry(dir, acc, dir->doc, cox_node_at(value, i), false, err);
-
-		if (e < 0)
-			return e;
-		kz_acc_drop_deleted(acc);
-	}
-	return 0;
-}
-
-static int run_json(const struct kz_dir *dir, struct kz_acc *acc, const struct cox_node *value,
-		    struct cox_error *err)
-{
-	for (size_t i = 0; i < cox_node_len(value); i++) {
-		int e = kz_patch_entry(dir, acc, dir->doc, cox_node_at(value, i), true, err);
-
-		if (e < 0)
-			return e;
-	}
-	return 0;
-}
-
-static int run_namespace(const struct kz_dir *dir, struct kz_acc *acc, const struct cox_node *value,
-			 struct cox_error *err)
-{
-	if (!cox_node_str(value).len)
-		return 0;
-	return kz_namespace(dir->kz, acc, cox_node_cstr(value, ""),
-			    &acc->config.lists[KZ_NAMESPACE], "", false, err);
-}
-
-static int run_prefix(const struct kz_dir *dir, struct kz_acc *acc, const struct cox_node *value,
-		      struct cox_error *err)
-{
-	if (!cox_node_str(value).len)
-		return 0;
-	return kz_prefix(dir->kz, acc, cox_node_cstr(value, ""), false,
-			 &acc->config.lists[KZ_NAME_PREFIX], err);
-}
-
-static int run_suffix(const struct kz_dir *dir, struct kz_acc *acc, const struct cox_node *value,
-		      struct cox_error *err)
-{
-	if (!cox_node_str(value).len)
-		return 0;
-	return kz_prefix(dir->kz, acc, cox_node_cstr(value, ""), true,
-			 &acc->config.lists[KZ_NAME_SUFFIX], err);
-}
-
-static int add_specs(kz_specs *to, const kz_specs *from, struct cox_error *err)
-{
-	COX_VEC_EACH (from, spec)
-		if (kz_specs_merge(to, spec, err) < 0)
-			return -COX_INVALID_ARGUMENT;
-	return 0;
-}
-
-static int run_label(const struct kz_dir *dir, struct kz_acc *acc, const struct cox_node *label,
-		     struct cox_error *err)
-{
-	static const struct kz_spec meta = {{"", "", ""}, "metadata/labels", true};
-	bool templates = cox_node_bool(COX_GET(label, "includeTemplates"), false);
-	bool claims = cox_node_bool(COX_GET(label, "includeVolumeClaimTemplates"), false);
-	const kz_specs *lists = acc->config.lists;
-	kz_specs specs = {0};
-	int e = kz_specs_read(dir->kz, COX_GET(label, "fields"), &specs, err);
-
-	if (e == 0)
-		e = add_specs(&specs, &lists[KZ_LABELS], err);
-	if (cox_node_bool(COX_GET(label, "includeSelectors"), false)) {
-		e = e < 0 ? e : add_specs(&specs, &lists[KZ_COMMON_LABELS], err);
-	} else {
-		if (e == 0 && templates)
-			e = add_specs(&specs, &lists[KZ_TEMPLATE_LABELS], err);
-		if (e == 0 && claims)
-			e = add_specs(&specs, &lists[KZ_CLAIM_LABELS], err);
-		if (e == 0)
-			e = kz_specs_merge(&specs, &meta, err);
-	}
-	if (e == 0)
-		e = kz_put_labels(dir->kz, acc, COX_GET(label, "pairs"), &specs, err);
-	cox_vec_fini(&specs);
-	return e;
-}
-
-static int run_labels(const struct kz_dir *dir, struct kz_acc *acc, const struct cox_node *value,
-		      struct cox_error *err)
-{
-	int e = 0;
-
-	for (size_t i = 0; e == 0 && i < cox_node_len(value); i++)
-		e = run_label(dir, acc, cox_node_at(value, i), err);
-	return e;
-}
-
-static int run_common_labels(const struct kz_dir *dir, struct kz_acc *acc,
-			     const struct cox_node *value, struct cox_error *err)
-{
-	return kz_put_labels(dir->kz, acc, value, &acc->config.lists[KZ_COMMON_LABELS], err);
-}
-
-static int run_annotations(const struct kz_dir *dir, struct kz_acc *acc,
-			   const struct cox_node *value, struct cox_error *err)
-{
-	return kz_put_labels(dir->kz, acc, value, &acc->config.lists[KZ_COMMON_ANNOTATIONS], err);
-}
-
-static int run_replicas(const struct kz_dir *dir, struct kz_acc *acc, const struct cox_node *value,
-			struct cox_error *err)
-{
-	int e = 0;
-
-	for (size_t i = 0; e == 0 && i < cox_node_len(value); i++)
-		e = kz_replicas(dir->kz, acc, dir->doc, cox_node_at(value, i),
-				&acc->config.lists[KZ_REPLICAS], err);
-	return e;
-}
-
-static int run_images(const struct kz_dir *dir, struct kz_acc *acc, const struct cox_node *value,
-		      struct cox_error *err)
-{
-	int e = 0;
-
-	for (size_t i = 0; e == 0 && i < cox_node_len(value); i++)
-		e = kz_images(dir->kz, acc, dir->doc, cox_node_at(value, i),
-			      &acc->config.lists[KZ_IMAGES], err);
-	return e;
-}
-
-static int run_replacements(const struct kz_dir *dir, struct kz_acc *acc,
-			    const struct cox_node *value, struct cox_error *err)
-{
-	return kz_replacements(dir, acc, dir->doc, value, err);
-}
-
-static const struct step steps[] = {
-	{"patchesStrategicMerge", run_strategic},
-	{"patches", run_patches},
-	{"namespace", run_namespace},
-	{"namePrefix", run_prefix},
-	{"nameSuffix", run_suffix},
-	{"labels", run_labels},
-	{"commonLabels", run_common_labels},
-	{"commonAnnotations", run_annotations},
-	{"patchesJson6902", run_json},
-	{"replicas", run_replicas},
-	{"images", run_images},
-	{"replacements", run_replacements},
-};
-
-static int transform(const struct kz_dir *dir, struct kz_acc *acc, struct cox_error *err)
-{
-	for (size_t i = 0; i < COX_ARRAY_LEN(steps); i++) {
-		const struct cox_node *value = COX_GET(dir->k, steps[i].field);
-		int e = value ? steps[i].run(dir, acc, value, err) : 0;
-
-		if (e < 0)
-			return kz_locate(err, dir->file, value);
-		kz_acc_drop_deleted(acc);
-	}
-	return 0;
-}
-
 int kz_accumulate(const struct kz_dir *dir, struct kz_acc *acc, struct cox_error *err)
 {
-	COX_CLEANUP(kz_config_fini) struct kz_config config = {0};
 	int e = refuse_helm(dir, err);
 
 	if (e == 0)
 		e = kz_accumulate_list(dir, acc, COX_GET(dir->k, "resources"), false, err);
 	if (e == 0)
-		e = kz_config_default(&config, err);
-	if (e == 0)
-		e = kz_config_load(dir, &config, err);
-	if (e == 0)
-		e = kz_config_merge(&acc->config, &config, err);
+		e = kz_config_load(dir, acc, err);
 	if (e == 0)
 		e = generate_each(dir, acc, "configMapGenerator", false, err);
 	if (e == 0)
@@ -434,7 +211,7 @@ int kz_accumulate(const struct kz_dir *dir, struct kz_acc *acc, struct cox_error
 	if (e == 0)
 		e = kz_accumulate_list(dir, acc, COX_GET(dir->k, "components"), true, err);
 	if (e == 0)
-		e = transform(dir, acc, err);
+		e = kz_transform(dir, acc, err);
 	if (e == 0)
 		e = kz_plugins(dir, acc, "transformers", err);
 	if (e == 0)
@@ -446,7 +223,7 @@ int kz_accumulate(const struct kz_dir *dir, struct kz_acc *acc, struct cox_error
 
 /* ---- the root ---- */
 
-static void add_hashes(struct kz *kz, struct kz_acc *acc)
+void kz_add_hashes(struct kz *kz, struct kz_acc *acc)
 {
 	COX_VEC_EACH (&acc->res, r) {
 		struct kz_id id;
@@ -499,7 +276,7 @@ static int check_not_empty(const struct kz_dir *dir, struct cox_error *err)
 
 static int build_root(struct kz *kz, struct kz_acc *acc, struct cox_error *err)
 {
-	struct kz_dir root = {.kz = kz, .path = kz->in->path};
+	struct kz_dir root = {.kz = kz, .path = kz->in->path, .origin = {.path = ""}};
 	int e = kz_dir_load(&root, err);
 
 	if (e == 0)
@@ -516,7 +293,7 @@ static int build_root(struct kz *kz, struct kz_acc *acc, struct cox_error *err)
 	e = kz_accumulate(&root, acc, err);
 	if (e < 0)
 		return e;
-	add_hashes(kz, acc);
+	kz_add_hashes(kz, acc);
 	e = kz_fix_names(kz, acc, err);
 	if (e == 0)
 		e = kz_vars_resolve(kz, acc, err);
@@ -568,6 +345,7 @@ static void finish(struct kz *kz, struct kz_res *r)
 	struct cox_node *meta;
 
 	drop_build_marks(r);
+	kz_write_origin(kz, r);
 	old = COX_GET(kz_root(r), "metadata", "annotations");
 	for (size_t i = 0; i < cox_node_len(old); i++) {
 		if (!cox_node_is(cox_node_at(old, i), COX_BOOL) &&
@@ -581,7 +359,7 @@ static void finish(struct kz *kz, struct kz_res *r)
 		return;
 	meta = cox_map_edit_map(r->doc, cox_doc_root_edit(r->doc), "metadata");
 	cox_map_put_cstr(r->doc, cox_map_edit_map(r->doc, meta, "labels"),
-			 "app.kubernetes.io/managed-by", "coxswain");
+			 "app.kubernetes.io/managed-by", MANAGED_BY);
 }
 
 static void kz_fini(struct kz *kz)
@@ -592,10 +370,12 @@ static void kz_fini(struct kz *kz)
 		cox_vec_fini(&(*r)->prefixes);
 		cox_vec_fini(&(*r)->suffixes);
 		cox_vec_fini(&(*r)->vars);
+		cox_vec_fini(&(*r)->changes);
 	}
 	cox_vec_fini(&kz->all);
 	cox_docs_fini(&kz->docs);
 	cox_docs_fini(&kz->schema);
+	kz_config_fini(&kz->defaults);
 	cox_arena_fini(&kz->arena);
 }
 

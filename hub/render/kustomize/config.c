@@ -46,7 +46,37 @@ static int merge_reference(struct kz_config *into, const struct kz_gvk *gvk,
 	return e;
 }
 
-int kz_config_merge(struct kz_config *into, const struct kz_config *from, struct cox_error *err)
+/* Sorted after each merge, as the reference program sorts: what is said of a kind stands before what
+ * is said of all, so that a merge into an empty configuration keeps the former and drops the latter
+ * (a `namePrefix` for one kind is one for this kind only). */
+static void sort_specs(kz_specs *list)
+{
+	for (size_t i = 1; i < list->n; i++) {
+		struct kz_spec one = list->items[i];
+		size_t j = i;
+
+		for (; j > 0 && kz_gvk_compare(&one.gvk, &list->items[j - 1].gvk) < 0; j--)
+			list->items[j] = list->items[j - 1];
+		list->items[j] = one;
+	}
+}
+
+static void sort_config(struct kz_config *config)
+{
+	for (size_t i = 0; i < KZ_N_LISTS; i++)
+		sort_specs(&config->lists[i]);
+	for (size_t i = 1; i < config->references.n; i++) {
+		struct kz_reference one = config->references.items[i];
+		size_t j = i;
+
+		for (; j > 0 && kz_gvk_compare(&one.gvk, &config->references.items[j - 1].gvk) < 0;
+		     j--)
+			config->references.items[j] = config->references.items[j - 1];
+		config->references.items[j] = one;
+	}
+}
+
+static int merge_lists(struct kz_config *into, const struct kz_config *from, struct cox_error *err)
 {
 	for (size_t i = 0; i < KZ_N_LISTS; i++)
 		COX_VEC_EACH (&from->lists[i], spec)
@@ -58,22 +88,72 @@ int kz_config_merge(struct kz_config *into, const struct kz_config *from, struct
 	return 0;
 }
 
-int kz_config_default(struct kz_config *config, struct cox_error *err)
+static bool is_empty(const struct kz_config *config)
+{
+	size_t n = config->references.n;
+
+	for (size_t i = 0; i < KZ_N_LISTS; i++)
+		n += config->lists[i].n;
+	return n == 0;
+}
+
+static void copy_specs(kz_specs *to, const kz_specs *from)
+{
+	COX_VEC_EACH (from, spec)
+		cox_vec_push(to, *spec);
+}
+
+static void copy(struct kz_config *to, const struct kz_config *from)
 {
 	for (size_t i = 0; i < KZ_N_LISTS; i++)
+		copy_specs(&to->lists[i], &from->lists[i]);
+	COX_VEC_EACH (&from->references, ref) {
+		struct kz_reference one = {.gvk = ref->gvk};
+
+		copy_specs(&one.from, &ref->from);
+		cox_vec_push(&to->references, one);
+	}
+	to->plain = from->plain;
+}
+
+int kz_config_merge(struct kz_config *into, const struct kz_config *from, struct cox_error *err)
+{
+	int e;
+
+	/* nearly all are plain: nothing is compared then */
+	if (is_empty(from) || (into->plain && from->plain))
+		return 0;
+	if (from->plain && is_empty(into)) {
+		copy(into, from);
+		return 0;
+	}
+	into->plain = false;
+	e = merge_lists(into, from, err);
+	sort_config(into);
+	return e;
+}
+
+/* Made once a build. */
+static const struct kz_config *defaults(struct kz *kz)
+{
+	struct kz_config *config = &kz->defaults;
+
+	if (config->plain)
+		return config;
+	for (size_t i = 0; i < KZ_N_LISTS; i++)
 		for (const struct kz_spec *s = kz_default_specs[i]; s->path; s++)
-			if (kz_specs_merge(&config->lists[i], s, err) < 0)
-				return -COX_INVALID_ARGUMENT;
+			cox_vec_push(&config->lists[i], *s);
 	for (size_t i = 0; i < kz_n_default_references; i++) {
 		const struct kz_default_reference *ref = &kz_default_references[i];
-		size_t n = 0;
+		struct kz_reference one = {.gvk = ref->gvk};
 
-		while (ref->from[n].path)
-			n++;
-		if (merge_reference(config, &ref->gvk, ref->from, n, err) < 0)
-			return -COX_INVALID_ARGUMENT;
+		for (const struct kz_spec *s = ref->from; s->path; s++)
+			cox_vec_push(&one.from, *s);
+		cox_vec_push(&config->references, one);
 	}
-	return 0;
+	sort_config(config);
+	config->plain = true;
+	return config;
 }
 
 /* ---- configurations ---- */
@@ -259,28 +339,44 @@ static int read_crds(struct kz *kz, struct kz_config *config, const struct cox_d
 	return e;
 }
 
+typedef int (*reader)(struct kz *kz, struct kz_config *config, const struct cox_doc *doc,
+		      struct cox_error *err);
+
+/* The files of a field, together. */
 static int load_each(const struct kz_dir *dir, struct kz_config *config, const char *field,
-		     int (*read)(struct kz *, struct kz_config *, const struct cox_doc *,
-				 struct cox_error *),
-		     struct cox_error *err)
+		     reader read, struct cox_error *err)
 {
 	const struct cox_node *list = COX_GET(dir->k, field);
 	int e = 0;
 
 	for (size_t i = 0; e == 0 && i < cox_node_len(list); i++) {
+		COX_CLEANUP(kz_config_fini) struct kz_config one = {0};
 		struct cox_doc *doc = NULL;
 
 		e = kz_load_yaml(dir, cox_node_cstr(cox_node_at(list, i), ""), &doc, err);
 		if (e < 0)
 			return kz_locate(err, dir->file, cox_node_at(list, i));
-		e = read(dir->kz, config, doc, err);
+		e = read(dir->kz, &one, doc, err);
+		sort_config(&one);
+		if (e == 0)
+			e = kz_config_merge(config, &one, err);
+		if (e < 0)
+			return kz_locate(err, dir->file, cox_node_at(list, i));
 	}
 	return e;
 }
 
-int kz_config_load(const struct kz_dir *dir, struct kz_config *config, struct cox_error *err)
+int kz_config_load(const struct kz_dir *dir, struct kz_acc *acc, struct cox_error *err)
 {
-	int e = load_each(dir, config, "configurations", read_configuration, err);
+	COX_CLEANUP(kz_config_fini) struct kz_config config = {0}, own = {0}, crds = {0};
+	int e = load_each(dir, &own, "configurations", read_configuration, err);
 
-	return e < 0 ? e : load_each(dir, config, "crds", read_crds, err);
+	copy(&config, defaults(dir->kz));
+	if (e == 0)
+		e = kz_config_merge(&config, &own, err);
+	if (e == 0)
+		e = kz_config_merge(&acc->config, &config, err);
+	if (e == 0)
+		e = load_each(dir, &crds, "crds", read_crds, err);
+	return e < 0 ? e : kz_config_merge(&acc->config, &crds, err);
 }

@@ -30,11 +30,20 @@ bool kz_id_equal_name(const struct kz_id *a, const struct kz_id *b);
 
 enum kz_behavior { KZ_UNSPECIFIED = 0, KZ_CREATE, KZ_REPLACE, KZ_MERGE };
 
+/* Where an object came from, or what changed it (buildMetadata); texts in the arena, "" or NULL for
+ * none. */
+struct kz_origin {
+	const char *path, *repo, *ref;
+	const char *configured_in, *api_version, *kind, *name, *namespace;
+};
+
 /* One object on its way. doc is unsealed between steps; NULL: deleted by a patch. */
 struct kz_res {
 	struct cox_doc *doc;
 	COX_VEC(struct kz_id) previous; /* oldest first */
 	COX_VEC(const char *) prefixes, suffixes, vars;
+	const struct kz_origin *origin; /* NULL: nobody asked, or nobody knows */
+	COX_VEC(const struct kz_origin *) changes;
 	enum kz_behavior behavior;
 	bool hash; /* the name gets the hash of the content */
 	bool allow_name, allow_kind;
@@ -72,6 +81,7 @@ enum kz_config_list {
 };
 
 struct kz_config {
+	bool plain; /* the defaults, and nothing else */
 	kz_specs lists[KZ_N_LISTS];
 	COX_VEC(struct kz_reference) references;
 };
@@ -99,6 +109,7 @@ struct kz {
 	kz_list all;	 /* every resource that was made: who frees them */
 	cox_docs docs;	 /* files that nodes are borrowed from */
 	cox_docs schema; /* of `openapi.path`; at most one */
+	struct kz_config defaults;
 	size_t n_bytes, n_dirs;
 	bool origins, transformations, managed_by, schema_set;
 };
@@ -108,7 +119,7 @@ struct kz_dir {
 	struct kz *kz;
 	const struct kz_dir *parent; /* who reads it; NULL: the root */
 	const char *path, *file;     /* clean */
-	const char *origin; /* the path as the root's user would write it; "" at the root */
+	struct kz_origin origin;     /* path: as the root's user would write it; "" at the root */
 	struct cox_doc *doc;
 	const struct cox_node *k; /* its root, known fields only */
 	bool component;
@@ -183,10 +194,12 @@ struct kz_default_reference {
 extern const struct kz_default_reference kz_default_references[];
 extern const size_t kz_n_default_references;
 
+/* The order of kinds that the configuration and the output have. */
+int kz_gvk_compare(const struct kz_gvk *a, const struct kz_gvk *b);
 int kz_specs_merge(kz_specs *into, const struct kz_spec *spec, struct cox_error *err);
-int kz_config_default(struct kz_config *config, struct cox_error *err);
+/* The defaults, with what `configurations` and `crds` of the directory add, into acc's. */
+int kz_config_load(const struct kz_dir *dir, struct kz_acc *acc, struct cox_error *err);
 int kz_config_merge(struct kz_config *into, const struct kz_config *from, struct cox_error *err);
-int kz_config_load(const struct kz_dir *dir, struct kz_config *config, struct cox_error *err);
 void kz_config_fini(struct kz_config *config);
 /* A list of field specs as it stands in a document. */
 int kz_specs_read(struct kz *kz, const struct cox_node *list, kz_specs *ret, struct cox_error *err);
@@ -244,8 +257,15 @@ int kz_vars_merge(struct kz *kz, struct kz_acc *acc, const struct cox_doc *doc,
 int kz_vars_resolve(struct kz *kz, struct kz_acc *acc, struct cox_error *err);
 int kz_sort(struct kz *kz, struct kz_acc *acc, const struct cox_doc *doc,
 	    const struct cox_node *options, struct cox_error *err);
+/* The hash of its content at the end of each name that asks for one. */
+void kz_add_hashes(struct kz *kz, struct kz_acc *acc);
 int kz_plugins(const struct kz_dir *dir, struct kz_acc *acc, const char *field,
 	       struct cox_error *err);
+
+/* ---- steps.c ---- */
+
+/* What the kustomization's own fields say, in the order that the reference program has. */
+int kz_transform(const struct kz_dir *dir, struct kz_acc *acc, struct cox_error *err);
 
 /* ---- merge.c ---- */
 
@@ -258,6 +278,19 @@ int kz_strategic_merge(struct kz *kz, struct cox_doc *base, struct cox_doc *patc
 
 /* The root's kustomization with an Application's fields in it. */
 int kz_apply_source(struct kz_dir *dir, const struct cox_node *source, struct cox_error *err);
+
+/* ---- origin.c: notes do nothing unless buildMetadata asks for them ---- */
+
+const char *kz_join_text(struct kz *kz, const char *base, const char *text);
+struct kz_origin *kz_origin_below(const struct kz_dir *dir, const char *text);
+void kz_note_file(const struct kz_dir *dir, struct kz_res *r, const char *text);
+void kz_note_generator(const struct kz_dir *dir, struct kz_res *r, const char *kind);
+void kz_note_plugin_generator(struct kz *kz, struct kz_res *r, const struct kz_res *plugin);
+/* All of acc went through it. */
+void kz_note_transformer(const struct kz_dir *dir, struct kz_acc *acc, const char *kind);
+void kz_note_plugin_transformer(struct kz *kz, struct kz_acc *acc, const struct kz_res *plugin);
+/* The notes as annotations; what others wrote there without being asked is dropped. */
+void kz_write_origin(struct kz *kz, struct kz_res *r);
 
 /* ---- build.c ---- */
 

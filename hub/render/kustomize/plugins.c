@@ -5,6 +5,7 @@
 
 struct plugin {
 	const struct kz_dir *dir;
+	const struct kz_res *plugin;
 	struct kz_acc *acc;
 	const struct cox_doc *doc;
 	const struct cox_node *config;
@@ -119,7 +120,10 @@ static int generate(struct plugin *p, bool secret, struct cox_error *err)
 		cox_map_put(args, root, "namespace",
 			    cox_doc_string(args, cox_meta_namespace(p->config)));
 	e = kz_generate(p->dir, args, root, NULL, secret, &r, err);
-	return e < 0 ? e : kz_acc_absorb(kz, p->acc, r, err);
+	if (e < 0)
+		return e;
+	kz_note_plugin_generator(kz, r, p->plugin);
+	return kz_acc_absorb(kz, p->acc, r, err);
 }
 
 static int run_config_map(struct plugin *p, struct cox_error *err)
@@ -132,9 +136,50 @@ static int run_secret(struct plugin *p, struct cox_error *err)
 	return generate(p, true, err);
 }
 
+/* A service account of Kubernetes that stands for one of a cloud. */
+static int run_policy(struct plugin *p, struct cox_error *err)
+{
+	const struct cox_node *c = p->config, *service = COX_GET(c, "kubernetesService");
+	const struct cox_node *account = COX_GET(c, "serviceAccount");
+	struct kz *kz = p->dir->kz;
+	struct cox_doc *doc;
+	struct cox_node *root, *meta;
+	struct kz_res *r;
+
+	if (!cox_str_is(cox_node_str(COX_GET(c, "cloud")), "gke"))
+		return cox_node_error(err, p->doc, COX_GET(c, "cloud") ? COX_GET(c, "cloud") : c,
+				      "cloud: must be gke");
+	doc = cox_doc_new(cox_doc_name(p->doc));
+	root = cox_doc_map(doc);
+	cox_doc_set_root(doc, root);
+	cox_map_put_cstr(doc, root, "apiVersion", "v1");
+	cox_map_put_cstr(doc, root, "kind", "ServiceAccount");
+	meta = cox_map_edit_map(doc, root, "metadata");
+	cox_map_put(doc, cox_map_edit_map(doc, meta, "annotations"),
+		    "iam.gke.io/gcp-service-account",
+		    cox_doc_stringf(doc, "%s@%s.iam.gserviceaccount.com",
+				    cox_node_cstr(COX_GET(account, "name"), ""),
+				    cox_node_cstr(COX_GET(account, "projectId"), "")));
+	cox_map_put_cstr(doc, meta, "name", cox_node_cstr(COX_GET(service, "name"), ""));
+	if (cox_node_str(COX_GET(service, "namespace")).len)
+		cox_map_put_cstr(doc, meta, "namespace",
+				 cox_node_cstr(COX_GET(service, "namespace"), ""));
+	r = kz_res_new(kz, cox_doc_seal(doc));
+	kz_note_plugin_generator(kz, r, p->plugin);
+	return kz_acc_absorb(kz, p->acc, r, err);
+}
+
+static int run_hash(struct plugin *p, struct cox_error *err)
+{
+	(void)err;
+	kz_add_hashes(p->dir->kz, p->acc);
+	return 0;
+}
+
 static const struct {
 	const char *kind;
 	int (*run)(struct plugin *p, struct cox_error *err);
+	bool generates;
 } builtins[] = {
 	{"NamespaceTransformer", run_namespace},
 	{"PrefixTransformer", run_prefix},
@@ -148,14 +193,17 @@ static const struct {
 	{"PatchJson6902Transformer", run_json_patch},
 	{"PatchStrategicMergeTransformer", run_strategic},
 	{"ReplacementTransformer", run_replacements},
-	{"ConfigMapGenerator", run_config_map},
-	{"SecretGenerator", run_secret},
+	{"HashTransformer", run_hash},
+	{"ConfigMapGenerator", run_config_map, true},
+	{"SecretGenerator", run_secret, true},
+	{"IAMPolicyGenerator", run_policy, true},
 };
 
-static int run_one(const struct kz_dir *dir, struct kz_acc *acc, struct kz_res *r,
+static int run_one(const struct kz_dir *dir, struct kz_acc *acc, struct kz_res *r, bool generates,
 		   struct cox_error *err)
 {
-	struct plugin p = {.dir = dir, .acc = acc, .doc = r->doc, .config = kz_root(r)};
+	struct plugin p = {
+		.dir = dir, .plugin = r, .acc = acc, .doc = r->doc, .config = kz_root(r)};
 	struct kz_id id = kz_res_id(dir->kz, r);
 	int e;
 
@@ -163,11 +211,18 @@ static int run_one(const struct kz_dir *dir, struct kz_acc *acc, struct kz_res *
 		if (strcmp(builtins[i].kind, id.gvk.kind) != 0 ||
 		    strcmp(id.gvk.version, "builtin") != 0)
 			continue;
+		if (builtins[i].generates != generates)
+			return cox_node_error(err, r->doc, p.config,
+					      "%s: is a %s; list it under %s", id.gvk.kind,
+					      generates ? "transformer" : "generator",
+					      generates ? "transformers" : "generators");
 		e = kz_specs_read(dir->kz, COX_GET(p.config, "fieldSpecs"), &p.specs, err);
 		if (e == 0)
 			e = builtins[i].run(&p, err);
 		cox_vec_fini(&p.specs);
-		return e;
+		if (e == 0 && !builtins[i].generates)
+			kz_note_plugin_transformer(dir->kz, acc, r);
+		return e < 0 ? kz_locate(err, cox_doc_name(r->doc), p.config) : 0;
 	}
 	return cox_error(err, COX_UNIMPLEMENTED,
 			 "%s:%u: '%s' is not one of the built-in plugins; programs are not run",
@@ -184,7 +239,7 @@ static int gather(const struct kz_dir *dir, struct kz_acc *plugins, const struct
 	kz_list inline_list = {0};
 	int e = 0;
 
-	if (!strchr(text, '\n')) {
+	if (!strchr(text, '\n') && !strchr(text, '{')) {
 		one = cox_doc_new(dir->file);
 		list = cox_doc_list(one);
 		cox_vec_push(&dir->kz->docs, one);
@@ -194,9 +249,12 @@ static int gather(const struct kz_dir *dir, struct kz_acc *plugins, const struct
 	e = kz_resources(dir->kz, cox_node_str(item),
 			 kz_printf(dir->kz, "%s:%u (inline)", dir->file, cox_node_line(item)),
 			 &inline_list, err);
-	COX_VEC_EACH (&inline_list, r)
+	COX_VEC_EACH (&inline_list, r) {
+		kz_note_file(dir, *r,
+			     strrchr(dir->file, '/') ? strrchr(dir->file, '/') + 1 : dir->file);
 		if (e == 0)
 			e = kz_acc_append(dir->kz, plugins, *r, err);
+	}
 	cox_vec_fini(&inline_list);
 	return e;
 }
@@ -212,6 +270,6 @@ int kz_plugins(const struct kz_dir *dir, struct kz_acc *acc, const char *field,
 		e = gather(dir, &plugins, cox_node_at(list, i), err);
 	COX_VEC_EACH (&plugins.res, r)
 		if (e == 0)
-			e = run_one(dir, acc, *r, err);
+			e = run_one(dir, acc, *r, strcmp(field, "generators") == 0, err);
 	return e;
 }

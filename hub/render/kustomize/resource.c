@@ -287,14 +287,12 @@ static void take_over(struct kz *kz, struct kz_res *old, struct kz_res *new, boo
 	kz_res_put_meta(new, "name", id.name);
 	kz_res_put_meta(new, "namespace", id.namespace);
 	if (data) {
-		struct cox_str origin = cox_meta_annotation(root, "config.kubernetes.io/origin");
-
-		if (origin.ptr)
-			kz_res_annotate(new, "config.kubernetes.io/origin", kz_str(kz, origin));
 		merge_maps(new, root, NULL, "data");
 		merge_maps(new, root, NULL, "binaryData");
 	}
 	kz_res_replace(old, cox_doc_edit(cox_doc_seal(new->doc)));
+	if (!data || !old->origin)
+		old->origin = new->origin;
 	old->hash = old->hash && new->hash;
 }
 

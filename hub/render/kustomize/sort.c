@@ -56,6 +56,30 @@ static int rank_in_node(const struct cox_node *list, const char *kind, int base)
 	return 0;
 }
 
+static int default_rank(const char *kind)
+{
+	int rank = rank_in(last, COX_ARRAY_LEN(last), kind, 1);
+
+	return rank ? rank : rank_in(first, COX_ARRAY_LEN(first), kind, -(int)COX_ARRAY_LEN(first));
+}
+
+int kz_gvk_compare(const struct kz_gvk *a, const struct kz_gvk *b)
+{
+	const char *const words[][3] = {{a->group, b->group, "~G"},
+					{a->version, b->version, "~V"},
+					{a->kind, b->kind, "~K"}};
+	int rank = default_rank(a->kind) - default_rank(b->kind);
+
+	for (size_t i = 0; rank == 0 && i < COX_ARRAY_LEN(words); i++) {
+		/* as the texts "group_version_kind" compare: '_' ends a part */
+		_cleanup_free_ char *x = cox_asprintf("%s_", or_word(words[i][0], words[i][2]));
+		_cleanup_free_ char *y = cox_asprintf("%s_", or_word(words[i][1], words[i][2]));
+
+		rank = strcmp(x, y);
+	}
+	return rank;
+}
+
 static struct key make_key(struct kz *kz, struct kz_res *r, const struct cox_node *orders)
 {
 	struct kz_id id = kz_res_id(kz, r);
@@ -70,10 +94,7 @@ static struct key make_key(struct kz *kz, struct kz_res *r, const struct cox_nod
 		if (!key.rank)
 			key.rank = rank_in_node(a, kind, -(int)cox_node_len(a));
 	} else {
-		key.rank = rank_in(last, COX_ARRAY_LEN(last), kind, 1);
-		if (!key.rank)
-			key.rank = rank_in(first, COX_ARRAY_LEN(first), kind,
-					   -(int)COX_ARRAY_LEN(first));
+		key.rank = default_rank(kind);
 	}
 	key.namespace = strcmp(kind, "Namespace") == 0;
 	key.core_namespace = key.namespace && !*id.gvk.group;

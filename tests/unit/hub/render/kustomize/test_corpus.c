@@ -18,7 +18,7 @@
 #include <cmocka.h>
 
 #define MIN_CASES 142
-#define MIN_UNIT  284
+#define MIN_UNIT  295
 
 static const char *folder, *only;
 static size_t n_run, n_passed;
