@@ -297,12 +297,43 @@ static bool is_empty_map(const struct cox_node *node)
 	return cox_node_is(node, COX_MAP) && !cox_node_len(node);
 }
 
+/* How many of a list's keys any of its items has. */
+static size_t count_keys_used(const struct keys *keys, const struct cox_node *a,
+			      const struct cox_node *b)
+{
+	size_t n = 0;
+
+	for (size_t k = 0; k < keys->n; k++) {
+		bool used = false;
+
+		for (size_t i = 0; i < cox_node_len(a); i++)
+			used = used ||
+			       cox_node_text(COX_GET(cox_node_at(a, i), keys->names[k])).len;
+		for (size_t i = 0; i < cox_node_len(b); i++)
+			used = used ||
+			       cox_node_text(COX_GET(cox_node_at(b, i), keys->names[k])).len;
+		n += used;
+	}
+	return n;
+}
+
+static void push_item(struct merge *m, struct cox_node *out, const struct cox_node *value)
+{
+	if (value && !is_empty_map(value))
+		cox_list_push(m->out, out, value);
+}
+
+/* What the patch names comes first, in its order, then the rest; but with more than one key only
+ * what is new comes first, and what was there keeps its place. */
 static int merge_items(struct merge *m, const struct type *type, const struct keys *keys,
 		       const struct cox_node *base, const struct cox_node *patch, size_t skip,
 		       struct cox_node *out, struct cox_error *err)
 {
 	struct type item_type = item_of(m, type);
+	bool keep_places = keys->n > 1 && count_keys_used(keys, base, patch) > 1;
 	_cleanup_free_ bool *taken = cox_new_n(bool, cox_node_len(base) + 1);
+	_cleanup_free_ const struct cox_node **values =
+		cox_new_n(const struct cox_node *, cox_node_len(base) + 1);
 
 	for (size_t i = 0; i < cox_node_len(patch); i++) {
 		const struct cox_node *item = cox_node_at(patch, i), *value;
@@ -316,14 +347,18 @@ static int merge_items(struct merge *m, const struct type *type, const struct ke
 				&value, err);
 		if (e < 0)
 			return e;
-		if (at >= 0)
+		if (at >= 0) {
 			taken[at] = true;
-		if (value && !is_empty_map(value))
-			cox_list_push(m->out, out, value);
+			values[at] = value;
+		}
+		if (at < 0 || !keep_places)
+			push_item(m, out, value);
 	}
 	for (size_t i = 0; i < cox_node_len(base); i++)
 		if (!taken[i])
 			cox_list_push(m->out, out, cox_node_at(base, i));
+		else if (keep_places)
+			push_item(m, out, values[i]);
 	return 0;
 }
 
