@@ -303,7 +303,8 @@ static int build_root(struct kz *kz, struct kz_acc *acc, struct cox_error *err)
 	return kz_sort(kz, acc, root.doc, COX_GET(root.k, "sortOptions"), err);
 }
 
-/* Marks of the reference program's own way of working, in files that it wrote. */
+/* Marks of the reference program's own way of working, in files that it wrote. It takes them out of
+ * every object, and with them a map of annotations that is empty. */
 static bool is_build_mark(struct cox_str key)
 {
 	static const char *const marks[] = {
@@ -323,14 +324,14 @@ static void drop_build_marks(struct kz_res *r)
 {
 	const struct cox_node *old = COX_GET(kz_root(r), "metadata", "annotations");
 	struct cox_node *meta, *map;
-	bool any = false;
+	bool any = old && !cox_node_len(old);
 
 	for (size_t i = 0; i < cox_node_len(old); i++)
 		any = any || is_build_mark(cox_node_key(old, i));
 	if (!any)
 		return;
 	meta = cox_map_edit(r->doc, cox_doc_root_edit(r->doc), "metadata");
-	map = cox_map_edit(r->doc, meta, "annotations");
+	map = cox_map_edit_map(r->doc, meta, "annotations");
 	for (size_t i = cox_node_len(map); i-- > 0;)
 		if (is_build_mark(cox_node_key(map, i)))
 			cox_map_drop(r->doc, map, cox_node_key(map, i));
