@@ -6,7 +6,7 @@
 #include <stdio.h>
 
 #define HOOK_FINALIZER	   "argocd.argoproj.io/hook-finalizer"
-#define OUR_HOOK_FINALIZER "coxswain.dev/hook"
+#define OUR_HOOK_FINALIZER "coxswain.dev/hook-finalizer"
 #define IGNORE_HEALTHCHECK "argocd.argoproj.io/ignore-healthcheck"
 #define CAUSES_MAX	   3
 
