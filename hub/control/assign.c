@@ -68,6 +68,15 @@ Coxswain__Assignment__V1__Retry *control_retry_of(const struct hub_application *
 	return &storage->retry;
 }
 
+int64_t control_deletion_approved_ms(const struct cox_node *application)
+{
+	const char *text =
+		hub_object_annotation(application, "argocd.argoproj.io/deletion-approved");
+	int64_t wall_ms = 0;
+
+	return text && cox_time_parse(cox_str(text), &wall_ms, NULL) == 0 ? wall_ms : 0;
+}
+
 static void fill_policy(const struct hub_application *view, struct parts *p)
 {
 	const struct hub_sync_policy *from = &view->sync_policy;
@@ -95,6 +104,7 @@ static void fill_policy(const struct hub_application *view, struct parts *p)
 	if (cox_node_len(view->ignore_differences) > 0)
 		cox_json_write(&p->ignore, view->ignore_differences);
 	p->policy.ignore_differences = bytes(p->ignore.ptr, p->ignore.len);
+	p->policy.deletion_approved_ms = control_deletion_approved_ms(view->root);
 }
 
 /* What the project says of kinds and namespaces goes to the agent, who alone knows which kinds are
@@ -152,7 +162,7 @@ static void leave_elsewhere(struct hub_control *c, struct hub_batch *batch,
 
 	if (before && strcmp(before, a->cluster) != 0)
 		hub_fleet_bury(c->fleet, batch, before, a->uid, false,
-			       COXSWAIN__ASSIGNMENT__V1__PROPAGATION__ORPHAN);
+			       COXSWAIN__ASSIGNMENT__V1__PROPAGATION__ORPHAN, false);
 }
 
 int control_assign(struct hub_control *c, struct hub_batch *batch, struct control_app *a,

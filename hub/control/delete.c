@@ -40,6 +40,18 @@ static enum hub_cascade cascade_of(const struct control_app *a)
 	return declared;
 }
 
+/* A person's word for what asks for confirmation: not one from before the deletion was asked for. */
+static bool is_approved(const struct control_app *a)
+{
+	const struct cox_node *root =
+		cox_doc_root(control_object(a->control, HUB_APPLICATION, a->key)->doc);
+	struct cox_str since = cox_node_str(COX_GET(root, "metadata", "deletionTimestamp"));
+	int64_t asked_ms, approved_ms = control_deletion_approved_ms(root);
+
+	return approved_ms && cox_time_parse(since, &asked_ms, NULL) == 0 &&
+	       approved_ms >= asked_ms;
+}
+
 bool control_app_delete_step(struct hub_control *c, struct hub_batch *batch, struct control_app *a)
 {
 	enum hub_cascade cascade = cascade_of(a);
@@ -56,7 +68,8 @@ bool control_app_delete_step(struct hub_control *c, struct hub_batch *batch, str
 			       cascade == HUB_CASCADE_BACKGROUND
 				       ? COXSWAIN__ASSIGNMENT__V1__PROPAGATION__BACKGROUND
 			       : cascading ? COXSWAIN__ASSIGNMENT__V1__PROPAGATION__FOREGROUND
-					   : COXSWAIN__ASSIGNMENT__V1__PROPAGATION__ORPHAN);
+					   : COXSWAIN__ASSIGNMENT__V1__PROPAGATION__ORPHAN,
+			       is_approved(a));
 	COX_MAP_EACH (&c->objects[HUB_CLUSTER], slot) {
 		const hub_tombstone *t = hub_fleet_tombstone(c->fleet, slot->key, a->uid);
 

@@ -212,6 +212,8 @@ struct control_retry {
 };
 Coxswain__Assignment__V1__Retry *control_retry_of(const struct hub_application *view, int limit,
 						  struct control_retry *storage);
+/* When a person said that what asks for confirmation may be deleted; 0: never. */
+int64_t control_deletion_approved_ms(const struct cox_node *application);
 /* Writes the assignment as it shall be now. sync_digest NULL: none yet. operation NULL: what is there
  * stays while the sync digest stays. 1 when that changed anything. */
 int control_assign(struct hub_control *c, struct hub_batch *batch, struct control_app *a,

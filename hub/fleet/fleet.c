@@ -331,7 +331,7 @@ int hub_fleet_assign(struct hub_fleet *f, struct hub_batch *batch, const char *c
 
 int hub_fleet_bury(struct hub_fleet *f, struct hub_batch *batch, const char *cluster,
 		   const char *app_uid, bool cascade,
-		   Coxswain__Assignment__V1__Propagation propagation)
+		   Coxswain__Assignment__V1__Propagation propagation, bool approved)
 {
 	struct fleet_member *m = fleet_member(f, cluster);
 	struct fleet_entry *e = fleet_entry(m, app_uid);
@@ -342,7 +342,8 @@ int hub_fleet_bury(struct hub_fleet *f, struct hub_batch *batch, const char *clu
 
 	if (!a && !old)
 		return 0;
-	if (old && old->cascade == cascade && old->propagation == propagation)
+	if (old && old->cascade == cascade && old->propagation == propagation &&
+	    old->deletion_approved == approved)
 		return 1;
 	t.app_uid = (char *)app_uid;
 	t.app_name = a ? a->app_name : old->app_name;
@@ -351,10 +352,12 @@ int hub_fleet_bury(struct hub_fleet *f, struct hub_batch *batch, const char *clu
 	t.generation = (a ? a->generation : old->generation) + 1;
 	t.cascade = cascade;
 	t.propagation = propagation;
-	if (a)
-		t.hooks_digest = a->sync_digest;
-	else
-		t.hooks_digest = old->hooks_digest;
+	t.hooks_digest = a ? a->sync_digest : old->hooks_digest;
+	t.instance = a ? a->instance : old->instance;
+	t.destination_namespace = a ? a->destination_namespace : old->destination_namespace;
+	t.project_rules = a ? a->project_rules : old->project_rules;
+	t.sync_revision = a ? a->sync_revision : old->sync_revision;
+	t.deletion_approved = approved;
 	change.position = ++m->position;
 	change.body_case = COXSWAIN__ASSIGNMENT__V1__CHANGE__BODY_TOMBSTONE;
 	change.tombstone = &t;

@@ -103,10 +103,11 @@ const char *hub_fleet_cluster_of(const struct hub_fleet *f, const char *app_uid)
  * ones, 0 when it says the same. The cluster must exist. */
 int hub_fleet_assign(struct hub_fleet *f, struct hub_batch *batch, const char *cluster,
 		     const hub_assignment *want);
-/* In place of the assignment: the application shall go. 0 when there was nothing assigned. */
+/* In place of the assignment: the application shall go. approved: also what asks for confirmation
+ * (Delete=confirm). 0 when there was nothing assigned. */
 int hub_fleet_bury(struct hub_fleet *f, struct hub_batch *batch, const char *cluster,
 		   const char *app_uid, bool cascade,
-		   Coxswain__Assignment__V1__Propagation propagation);
+		   Coxswain__Assignment__V1__Propagation propagation, bool approved);
 /* The last report at the assigned generation with all resources; NULL: none yet. */
 const hub_report *hub_fleet_report(const struct hub_fleet *f, const char *cluster,
 				   const char *app_uid);
