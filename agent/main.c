@@ -16,6 +16,7 @@
 struct config {
 	char *cluster, *hub, *state, *kubeconfig, *context, *token_file, *ca_pin;
 	char *config, *log_level, *log_format;
+	int64_t wave_delay_ms;
 };
 
 #define AT(field) offsetof(struct config, field)
@@ -34,6 +35,8 @@ static const struct cox_option rows[] = {
 	 .help = "the one-time token, needed to join"},
 	{"ca-pin", 0, COX_OPT_STRING, AT(ca_pin), .arg = "SHA256",
 	 .help = "fingerprint of the hub's CA key, needed to join"},
+	{"wave-delay", 0, COX_OPT_DURATION, AT(wave_delay_ms), .arg = "D", .def = "2s",
+	 .help = "between sync waves, so that controllers see what a wave changed"},
 	{"config", 0, COX_OPT_STRING, AT(config), .arg = "FILE",
 	 .help = "YAML file with these flags as keys"},
 	{"log-level", 0, COX_OPT_STRING, AT(log_level), .arg = "L", .def = "info",
@@ -96,6 +99,8 @@ static int check(const struct config *c, struct cox_error *err)
 		if (!needed[i].value || !*needed[i].value)
 			return cox_error(err, COX_INVALID_ARGUMENT, "--%s is needed",
 					 needed[i].name);
+	if (c->wave_delay_ms < 0)
+		return cox_error(err, COX_INVALID_ARGUMENT, "--wave-delay is below zero");
 	if (!cox_name_is_safe(c->cluster))
 		return cox_error(err, COX_INVALID_ARGUMENT,
 				 "--cluster '%s': expected lower-case letters, digits, '-' and '.'",
@@ -186,13 +191,15 @@ static int start(struct agent *a, const struct config *c, struct cox_error *err)
 								   .ca_pin = c->ca_pin},
 				      &a->link, err);
 	if (code == 0)
-		code = agent_engine_new(&(struct agent_engine_options){.loop = a->loop,
-								       .store = a->store,
-								       .kube = a->kube,
-								       .want_bundle = want_bundle,
-								       .changed = changed,
-								       .ctx = a},
-					&a->engine, err);
+		code = agent_engine_new(
+			&(struct agent_engine_options){.loop = a->loop,
+						       .store = a->store,
+						       .kube = a->kube,
+						       .wave_delay_ms = c->wave_delay_ms,
+						       .want_bundle = want_bundle,
+						       .changed = changed,
+						       .ctx = a},
+			&a->engine, err);
 	if (code == 0)
 		code = cox_signal_start(&a->signals[0], a->loop, SIGTERM, on_signal, a, err);
 	if (code == 0)

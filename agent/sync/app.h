@@ -95,6 +95,7 @@ struct agent_operation {
 	int64_t started_ms; /* wall */
 	uint32_t retry_count, pauses;
 	struct cox_timer pause;
+	struct cox_timer wave; /* until the next one may begin */
 	char *message;
 };
 

@@ -71,7 +71,9 @@ bool agent_is_marked(const struct cox_node *live, const char *app_uid)
 {
 	struct cox_str instance;
 
+	/* hooks belong to operations, not to the application's state: nobody prunes them */
 	return cox_str_is(cox_meta_annotation(live, AGENT_APP_UID), app_uid) &&
+	       !cox_meta_annotation(live, AGENT_HOOK_PHASE).ptr &&
 	       names_itself(cox_meta_annotation(live, AGENT_TRACKING_ID), cox_object_key_of(live),
 			    &instance);
 }
@@ -80,7 +82,7 @@ bool agent_is_adoptable(const struct cox_node *live, const char *instance)
 {
 	struct cox_str found;
 
-	return !cox_meta_annotation(live, AGENT_APP_UID).ptr &&
+	return !cox_meta_annotation(live, AGENT_APP_UID).ptr && !agent_is_hook(live) &&
 	       names_itself(cox_meta_annotation(live, AGENT_TRACKING_ID), cox_object_key_of(live),
 			    &found) &&
 	       cox_str_is(found, instance);
@@ -344,9 +346,14 @@ static int build_one(const cox_docs *bundle, size_t i, const struct agent_desire
 	const struct cox_node *node = cox_doc_root(bundle->items[i]);
 	_cleanup_doc_ struct cox_doc *canonical = NULL, *edit = NULL;
 	struct agent_object o = {0};
-	int code;
+	int code = agent_hook_parse(node, &o, err);
 
-	agent_hook_parse(node, &o);
+	if (code < 0) {
+		COX_CLEANUP(cox_buf_fini) struct cox_buf subject = COX_BUF_INIT;
+
+		cox_object_key_describe(&subject, cox_object_key_of(node));
+		return cox_error_wrap(err, "%s", cox_buf_cstr(&subject));
+	}
 	code = identify(bundle, node, i, input, &o, err);
 	if (code == 0)
 		code = check_project(&o, input, err);

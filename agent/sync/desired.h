@@ -23,6 +23,13 @@
 #define AGENT_TRACKING_ID "argocd.argoproj.io/tracking-id"
 #define AGENT_APP_UID	  "coxswain.dev/app-uid"
 #define AGENT_MANAGER	  "coxswain"
+/* What a hook's object says of the run that it was made for; it has all three or none. */
+#define AGENT_HOOK_OPERATION "coxswain.dev/operation"
+#define AGENT_HOOK_ATTEMPT   "coxswain.dev/attempt"
+#define AGENT_HOOK_PHASE     "coxswain.dev/hook-phase"
+/* Holds a hook's object until its outcome is durable. */
+#define AGENT_HOOK_FINALIZER "coxswain.dev/hook-finalizer"
+#define AGENT_HOOK_TIMEOUT   "coxswain.dev/hook-timeout"
 
 /* Sync options, of an application (syncPolicy.syncOptions) or of one object (annotation
  * argocd.argoproj.io/sync-options); A3 of the reference. */
@@ -72,14 +79,29 @@ struct agent_object {
 	int64_t wave;
 	uint32_t options; /* enum agent_option */
 	bool namespaced;
-	bool is_hook;	      /* never an ordinary object, even with no phase left */
-	bool is_skipped;      /* hook: Skip alone */
-	uint32_t hook_phases; /* 1 << enum agent_phase */
-	uint32_t hook_delete; /* enum agent_hook_delete */
+	bool is_hook;		 /* never an ordinary object, even with no phase left */
+	bool is_skipped;	 /* hook: Skip alone */
+	uint32_t hook_phases;	 /* 1 << enum agent_phase */
+	uint32_t hook_delete;	 /* enum agent_hook_delete */
+	int64_t hook_timeout_ms; /* 0: none */
 };
 
-/* Fills in what the hook annotations of Argo CD and Helm say; the rest of *o stays. */
-void agent_hook_parse(const struct cox_node *object, struct agent_object *o);
+/* Fills in what the hook annotations of Argo CD and Helm say; the rest of *o stays. Fails when the
+ * hook's timeout is no duration. */
+int agent_hook_parse(const struct cox_node *object, struct agent_object *o, struct cox_error *err);
+/* Whether a live object says of itself that it is a hook: by Argo CD's, Helm's or our annotation. */
+bool agent_is_hook(const struct cox_node *object);
+
+enum agent_hook_outcome {
+	AGENT_OUTCOME_RUNNING,
+	AGENT_OUTCOME_SUCCEEDED,
+	AGENT_OUTCOME_FAILED,
+};
+/* How far a live hook is. A Job counts by its conditions Complete and Failed, a resumed one too; a
+ * Pod and an Argo Workflow by their phase; other kinds by their health, Degraded and Unknown being
+ * failures; a kind without health is done by being there. What is being deleted and has not
+ * completed has failed: nobody works on it any more. ret_message: COX_HEALTH_MESSAGE_MAX. */
+enum agent_hook_outcome agent_hook_judge(const struct cox_node *live, char *ret_message);
 
 struct agent_desired {
 	COX_VEC(struct agent_object) objects; /* ordinary ones and hooks, in the bundle's order */

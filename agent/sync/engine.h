@@ -27,6 +27,7 @@ struct agent_engine_options {
 	struct cox_loop *loop;
 	struct agent_store *store;
 	struct cox_kube *kube;
+	int64_t wave_delay_ms; /* between the last apply of a wave and the next wave */
 	/* A bundle is needed that is not in the store; asked once, and again by
 	 * agent_engine_each_missing. */
 	void (*want_bundle)(void *ctx, const uint8_t digest[COX_SHA256_BYTES]);

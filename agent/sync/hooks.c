@@ -1,6 +1,11 @@
 /* Sync options and hook annotations, as words in tables; B2 of the reference. */
 #include "agent/sync/desired.h"
 
+#include "common/base/clock.h"
+#include "common/health/health.h"
+
+#include <stdio.h>
+
 static const struct {
 	const char *text;
 	uint32_t bit;
@@ -140,7 +145,22 @@ static void parse_helm(struct cox_str value, struct agent_object *o)
 	o->is_hook = o->hook_phases || !ordinary;
 }
 
-void agent_hook_parse(const struct cox_node *object, struct agent_object *o)
+static int parse_timeout(const struct cox_node *object, struct agent_object *o,
+			 struct cox_error *err)
+{
+	struct cox_str text = cox_meta_annotation(object, AGENT_HOOK_TIMEOUT);
+
+	if (!text.ptr)
+		return 0;
+	if (cox_duration_parse(cox_str_trim(text), &o->hook_timeout_ms, NULL) < 0 ||
+	    o->hook_timeout_ms <= 0)
+		return cox_error(err, COX_INVALID_ARGUMENT,
+				 "annotation %s is '%.*s', expected a duration such as 5m",
+				 AGENT_HOOK_TIMEOUT, COX_STR_ARG(text));
+	return 0;
+}
+
+int agent_hook_parse(const struct cox_node *object, struct agent_object *o, struct cox_error *err)
 {
 	struct cox_str argo = cox_meta_annotation(object, "argocd.argoproj.io/hook");
 	struct cox_str helm = cox_meta_annotation(object, "helm.sh/hook");
@@ -149,6 +169,86 @@ void agent_hook_parse(const struct cox_node *object, struct agent_object *o)
 		o->is_hook = false;
 	if (!o->is_hook && !o->is_skipped && helm.ptr)
 		parse_helm(helm, o);
-	if (o->is_hook)
-		parse_delete_policy(object, o);
+	if (!o->is_hook)
+		return 0;
+	parse_delete_policy(object, o);
+	return parse_timeout(object, o, err);
+}
+
+bool agent_is_hook(const struct cox_node *object)
+{
+	return cox_meta_annotation(object, "argocd.argoproj.io/hook").ptr ||
+	       cox_meta_annotation(object, "helm.sh/hook").ptr ||
+	       cox_meta_annotation(object, AGENT_HOOK_PHASE).ptr;
+}
+
+/* ---- how far it is ---- */
+
+static bool job_condition(const struct cox_node *job, const char *type, struct cox_str *ret_message)
+{
+	const struct cox_node *list = COX_GET(job, "status", "conditions");
+
+	for (size_t i = 0; i < cox_node_len(list); i++) {
+		const struct cox_node *c = cox_node_at(list, i);
+
+		if (!cox_str_is(cox_node_str(cox_node_get(c, "type")), type) ||
+		    !cox_str_is(cox_node_str(cox_node_get(c, "status")), "True"))
+			continue;
+		*ret_message = cox_node_str(cox_node_get(c, "message"));
+		return true;
+	}
+	return false;
+}
+
+static enum agent_hook_outcome judge_job(const struct cox_node *job, char *ret_message)
+{
+	static const struct {
+		const char *condition;
+		enum agent_hook_outcome outcome;
+	} ends[] = {{"Failed", AGENT_OUTCOME_FAILED}, {"Complete", AGENT_OUTCOME_SUCCEEDED}};
+	struct cox_str message;
+
+	for (size_t i = 0; i < COX_ARRAY_LEN(ends); i++) {
+		if (!job_condition(job, ends[i].condition, &message))
+			continue;
+		snprintf(ret_message, COX_HEALTH_MESSAGE_MAX, "%.*s", COX_STR_ARG(message));
+		return ends[i].outcome;
+	}
+	return AGENT_OUTCOME_RUNNING;
+}
+
+static enum agent_hook_outcome judge_health(const struct cox_node *live, char *ret_message)
+{
+	struct cox_health health;
+
+	cox_health_assess(live, &health);
+	switch (health.status) {
+	case COX_HEALTH_NONE:
+	case COX_HEALTH_HEALTHY:
+		snprintf(ret_message, COX_HEALTH_MESSAGE_MAX, "%s",
+			 health.status == COX_HEALTH_NONE ? "" : health.message);
+		return AGENT_OUTCOME_SUCCEEDED;
+	case COX_HEALTH_DEGRADED:
+	case COX_HEALTH_UNKNOWN:
+		snprintf(ret_message, COX_HEALTH_MESSAGE_MAX, "%s",
+			 health.message[0] ? health.message : cox_health_name(health.status));
+		return AGENT_OUTCOME_FAILED;
+	default:
+		return AGENT_OUTCOME_RUNNING;
+	}
+}
+
+enum agent_hook_outcome agent_hook_judge(const struct cox_node *live, char *ret_message)
+{
+	bool job =
+		cox_str_is(cox_meta_group(live), "batch") && cox_str_is(cox_meta_kind(live), "Job");
+
+	ret_message[0] = '\0';
+	enum agent_hook_outcome outcome =
+		job ? judge_job(live, ret_message) : judge_health(live, ret_message);
+
+	if (outcome != AGENT_OUTCOME_RUNNING || !cox_meta_is_deleting(live))
+		return outcome;
+	snprintf(ret_message, COX_HEALTH_MESSAGE_MAX, "is being deleted and had not completed");
+	return AGENT_OUTCOME_FAILED;
 }

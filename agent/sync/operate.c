@@ -65,6 +65,11 @@ static agent_operation_spec *copy_spec(const agent_operation_spec *spec)
 							   (const uint8_t *)bytes.ptr);
 }
 
+static void wave_is_due(void *arg)
+{
+	agent_engine_queue(((struct agent_operation *)arg)->app);
+}
+
 static void resume(void *arg)
 {
 	struct agent_operation *op = arg;
@@ -88,6 +93,7 @@ static struct agent_operation *operation_new(struct agent_app *app, agent_operat
 	if (!agent_digest_is_set(op->digest))
 		memcpy(op->digest, app->digest, COX_SHA256_BYTES);
 	cox_timer_init(&op->pause, app->engine->o.loop, resume, op);
+	cox_timer_init(&op->wave, app->engine->o.loop, wave_is_due, op);
 	return op;
 }
 
@@ -96,6 +102,7 @@ void agent_operation_free(struct agent_operation *op)
 	if (!op)
 		return;
 	cox_timer_stop(&op->pause);
+	cox_timer_stop(&op->wave);
 	agent_plan_fini(&op->plan);
 	agent_holder_unref(op->holder);
 	coxswain__assignment__v1__operation__free_unpacked(op->spec, NULL);
@@ -286,6 +293,7 @@ static void pause_for(struct agent_operation *op, int64_t delay_ms)
 /* Everything that was begun anew: what failed, and whatever was not done. */
 static void again(struct agent_operation *op)
 {
+	cox_timer_stop(&op->wave);
 	agent_plan_fini(&op->plan);
 	op->planned = false;
 	op->namespace_known = false;
@@ -392,7 +400,7 @@ static int make_plan(struct agent_operation *op, struct cox_error *err)
 		.n_extras = extras.n,
 		.options = agent_app_options(app, op->spec),
 		.prune = op->spec->prune,
-		.hooks = !op->partial && !op->spec->skip_hooks && op->spec->n_resources == 0,
+		.wave_delay_ms = engine_of(op)->o.wave_delay_ms,
 		.namespace = app->assignment->destination_namespace,
 		.sets_namespace =
 			policy && (policy->n_namespace_labels || policy->n_namespace_annotations),
@@ -446,22 +454,36 @@ static bool needs_unknown_kind(const struct agent_operation *op)
 	for (size_t i = op->plan.wave_begin; i < op->plan.wave_end; i++) {
 		const struct agent_task *t = &op->plan.tasks.items[i];
 
-		if (t->state == AGENT_TASK_PENDING && t->action == AGENT_ACTION_APPLY &&
+		if (t->state == AGENT_TASK_PENDING && t->action != AGENT_ACTION_PRUNE &&
 		    !agent_engine_resource_of(engine_of(op), t->key, t->version))
 			return true;
 	}
 	return false;
 }
 
+/* What asks for confirmation has it when a person gave it in the second that the operation began,
+ * or later. */
+static bool is_approved(const struct agent_operation *op)
+{
+	const agent_assignment *a = op->app->assignment;
+
+	return a && a->policy &&
+	       a->policy->deletion_approved_ms >= op->started_ms - op->started_ms % 1000;
+}
+
 static void run(struct agent_operation *op)
 {
 	size_t begin = 0, finish_at = 0;
+
+	if (is_approved(op))
+		agent_plan_approve(&op->plan);
 
 	agent_tasks_check_definitions(op);
 	for (;;) {
 		if (op->n_in_flight == 0 && needs_unknown_kind(op) && kinds_are_pending(op))
 			return; /* discovery wakes us */
-		switch (agent_plan_next(&op->plan, &begin, &finish_at)) {
+		switch (agent_plan_next(&op->plan, agent_engine_now(engine_of(op)), &begin,
+					&finish_at)) {
 		case AGENT_PLAN_RUN:
 			agent_tasks_start(op, begin, finish_at);
 			if (op->n_in_flight)
@@ -469,11 +491,17 @@ static void run(struct agent_operation *op)
 			continue;
 		case AGENT_PLAN_WAIT:
 			return;
+		case AGENT_PLAN_PAUSE:
+			if (!cox_timer_is_running(&op->wave))
+				cox_timer_start(&op->wave,
+						op->plan.due_ms - agent_engine_now(engine_of(op)));
+			return;
 		case AGENT_PLAN_SUCCEEDED:
 			end(op, PHASE(SUCCEEDED),
 			    op->partial ? "successfully healed"
 					: "successfully synced (all tasks run)");
 			return;
+		case AGENT_PLAN_FAILING:
 		case AGENT_PLAN_FAILED: {
 			COX_CLEANUP(cox_buf_fini) struct cox_buf why = COX_BUF_INIT;
 

@@ -57,7 +57,8 @@ void agent_plan_fini(struct agent_plan *plan)
 		free(t->message);
 	}
 	cox_vec_fini(&plan->tasks);
-	plan->wave_begin = plan->wave_end = 0;
+	free(plan->reason);
+	*plan = (struct agent_plan){0};
 }
 
 /* ---- building ---- */
@@ -129,12 +130,101 @@ static void add_ordinary(struct agent_plan *plan, const struct agent_plan_input 
 	}
 }
 
+/* ---- hooks ---- */
+
+#define GENERATED_NAME_MAX 63 /* bytes: a Job's name becomes a label of its pods */
+
+/* generateName, then "<revision, 7 bytes>-<phase>-<start, seconds>", and from the second attempt on
+ * its number. */
+static struct cox_str generated_name(struct cox_buf *out, const struct agent_object *o,
+				     enum agent_phase phase, const struct agent_plan_input *in)
+{
+	COX_CLEANUP(cox_buf_fini) struct cox_buf tail = COX_BUF_INIT;
+	struct cox_str base = cox_meta_generate_name(cox_doc_root(o->doc));
+
+	cox_buf_printf(&tail, "%.7s-%s-%lld", in->revision ? in->revision : "",
+		       agent_phase_name(phase), (long long)(in->started_ms / 1000));
+	if (in->attempt > 1)
+		cox_buf_printf(&tail, "-%u", in->attempt);
+	for (size_t i = 0; i < tail.len; i++)
+		if (tail.ptr[i] >= 'A' && tail.ptr[i] <= 'Z')
+			tail.ptr[i] += 'a' - 'A';
+	if (base.len + tail.len > GENERATED_NAME_MAX)
+		base.len = GENERATED_NAME_MAX - tail.len;
+	cox_buf_puts_str(out, base);
+	cox_buf_puts_str(out, cox_buf_str(&tail));
+	return cox_buf_str(out);
+}
+
+static bool has_hook(const struct agent_plan *plan, enum agent_phase phase, const char *key_text)
+{
+	COX_VEC_EACH (&plan->tasks, t)
+		if (t->action == AGENT_ACTION_HOOK && (int)phase == (int)t->phase &&
+		    cox_streq(t->key_text, key_text))
+			return true;
+	return false;
+}
+
+static void add_hook(struct agent_plan *plan, const struct agent_plan_input *in, size_t i,
+		     enum agent_phase phase)
+{
+	const struct agent_object *o = &in->desired->objects.items[i];
+	COX_CLEANUP(cox_buf_fini) struct cox_buf name = COX_BUF_INIT;
+	struct cox_object_key key = o->key;
+
+	if (!key.name.len)
+		key.name = generated_name(&name, o, phase, in);
+	_cleanup_free_ char *key_text = cox_object_key_text(key);
+
+	/* two with one generateName; in the bundle's order, so that it comes out the same again */
+	for (int n = 2; !o->key.name.len && has_hook(plan, phase, key_text); n++) {
+		cox_buf_clear(&name);
+		generated_name(&name, o, phase, in);
+		cox_buf_printf(&name, "-%d", n);
+		key.name = cox_buf_str(&name);
+		free(key_text);
+		key_text = cox_object_key_text(key);
+	}
+	if (has_hook(plan, phase, key_text))
+		return; /* the same name twice: one object */
+	struct agent_task *t =
+		add_task(plan, AGENT_ACTION_HOOK, cox_str(key_text), cox_str(o->version));
+
+	t->object = i;
+	t->wave = o->wave;
+	t->phase = phase;
+}
+
+static void add_hooks(struct agent_plan *plan, const struct agent_plan_input *in,
+		      enum agent_phase first, enum agent_phase last)
+{
+	for (size_t i = 0; i < in->desired->objects.n; i++) {
+		const struct agent_object *o = &in->desired->objects.items[i];
+
+		for (int phase = (int)first; phase <= (int)last; phase++)
+			if (o->is_hook && (o->hook_phases & 1u << phase))
+				add_hook(plan, in, i, (enum agent_phase)phase);
+	}
+}
+
+/* An object that has become a hook is none that is missing from the bundle. */
+static bool is_hook_now(const struct agent_plan_input *in, const char *key_text)
+{
+	COX_VEC_EACH (&in->desired->objects, o)
+		if (o->is_hook && o->key.name.len && cox_streq(o->key_text, key_text))
+			return true;
+	return false;
+}
+
+/* ---- pruning ---- */
+
 static void add_prunes(struct agent_plan *plan, const struct agent_plan_input *in)
 {
 	for (size_t i = 0; i < in->n_extras; i++) {
 		const struct agent_extra *x = &in->extras[i];
 
-		if (in->is_selected && !in->is_selected(in->ctx, x->key_text))
+		if ((in->is_selected && !in->is_selected(in->ctx, x->key_text)) ||
+		    is_hook_now(in, x->key_text))
 			continue;
 		struct agent_task *t = add_task(plan, AGENT_ACTION_PRUNE, cox_str(x->key_text),
 						cox_str(x->version));
@@ -147,9 +237,8 @@ static void add_prunes(struct agent_plan *plan, const struct agent_plan_input *i
 		} else if (!in->prune) {
 			t->state = AGENT_TASK_SKIPPED;
 			t->message = cox_strdup("ignored (requires pruning)");
-		} else if (options & AGENT_OPT_CONFIRM_PRUNE) {
-			t->state = AGENT_TASK_SKIPPED;
-			t->message = cox_strdup("ignored (pruning must be confirmed)");
+		} else {
+			t->needs_confirmation = options & AGENT_OPT_CONFIRM_PRUNE;
 		}
 	}
 }
@@ -192,8 +281,7 @@ static void put_prunes_last(struct agent_plan *plan, const struct agent_plan_inp
 	int64_t last = 0;
 
 	COX_VEC_EACH (&plan->tasks, t)
-		if (t->action == AGENT_ACTION_APPLY && t->phase == AGENT_PHASE_SYNC &&
-		    t->wave > last)
+		if (t->phase == AGENT_PHASE_SYNC && t->wave > last)
 			last = t->wave;
 	for (size_t i = 0; i < in->n_extras; i++) {
 		if (!((in->options | in->extras[i].options) & AGENT_OPT_PRUNE_LAST))
@@ -226,7 +314,7 @@ static int check_kinds(struct agent_plan *plan, const struct agent_plan_input *i
 	COX_VEC_EACH (&plan->tasks, t) {
 		struct cox_str version = cox_str(t->version);
 
-		if (t->action != AGENT_ACTION_APPLY || !in->is_known ||
+		if (t->action == AGENT_ACTION_PRUNE || !in->is_known ||
 		    in->is_known(in->ctx, t->key.group, version, t->key.kind))
 			continue;
 		const struct agent_object *o =
@@ -307,235 +395,60 @@ static int in_order(const void *a, const void *b)
 	return order;
 }
 
+static void find_landmarks(struct agent_plan *plan)
+{
+	size_t i = 0;
+
+	while (i < plan->tasks.n && plan->tasks.items[i].phase != AGENT_PHASE_SYNC_FAIL)
+		i++;
+	plan->fail_begin = i;
+	while (i-- > 0) {
+		const struct agent_task *t = &plan->tasks.items[i];
+		const struct agent_task *last = &plan->tasks.items[plan->fail_begin - 1];
+
+		if (t->phase != last->phase || t->wave != last->wave)
+			break;
+		plan->last_has_hooks |= t->action == AGENT_ACTION_HOOK;
+	}
+}
+
+static int complete(struct agent_plan *plan, const struct agent_plan_input *in,
+		    struct agent_plan *ret_plan, struct cox_error *err)
+{
+	int code = check_kinds(plan, in, err);
+
+	if (code < 0) {
+		agent_plan_fini(plan);
+		return code;
+	}
+	pull_ahead(plan, in);
+	cox_vec_sort(&plan->tasks, in_order);
+	plan->wave_delay_ms = in->wave_delay_ms;
+	find_landmarks(plan);
+	*ret_plan = *plan;
+	return 0;
+}
+
 int agent_plan_build(const struct agent_plan_input *in, struct agent_plan *ret_plan,
 		     struct cox_error *err)
 {
 	struct agent_plan plan = {0};
 
 	add_ordinary(&plan, in);
+	if (in->hooks)
+		add_hooks(&plan, in, AGENT_PHASE_PRE_SYNC, AGENT_PHASE_SYNC_FAIL);
 	add_prunes(&plan, in);
 	mirror_prune_waves(&plan);
 	put_prunes_last(&plan, in);
 	add_namespace(&plan, in);
-	int code = check_kinds(&plan, in, err);
-
-	if (code < 0) {
-		agent_plan_fini(&plan);
-		return code;
-	}
-	pull_ahead(&plan, in);
-	cox_vec_sort(&plan.tasks, in_order);
-	*ret_plan = plan;
-	return 0;
+	return complete(&plan, in, ret_plan, err);
 }
 
-/* ---- running ---- */
-
-static bool same_wave(const struct agent_task *a, const struct agent_task *b)
+int agent_plan_build_deletion(const struct agent_plan_input *in, enum agent_phase phase,
+			      struct agent_plan *ret_plan, struct cox_error *err)
 {
-	return a->phase == b->phase && a->wave == b->wave;
-}
+	struct agent_plan plan = {0};
 
-static bool is_over(const struct agent_task *t)
-{
-	return t->state == AGENT_TASK_DONE || t->state == AGENT_TASK_SKIPPED ||
-	       t->state == AGENT_TASK_FAILED;
-}
-
-/* Runs of the same action and kind go together; pruning all at once. */
-static bool same_run(const struct agent_task *a, const struct agent_task *b)
-{
-	if (a->action != b->action)
-		return false;
-	return a->action == AGENT_ACTION_PRUNE ||
-	       (cox_str_eq(a->key.kind, b->key.kind) && cox_str_eq(a->key.group, b->key.group));
-}
-
-static void find_wave(struct agent_plan *plan, size_t begin)
-{
-	size_t end = begin;
-
-	while (end < plan->tasks.n && same_wave(&plan->tasks.items[begin], &plan->tasks.items[end]))
-		end++;
-	plan->wave_begin = begin;
-	plan->wave_end = end;
-}
-
-struct wave_state {
-	bool running, waiting, failed, prune_failed;
-	size_t first_pending;
-};
-
-static struct wave_state look(const struct agent_plan *plan)
-{
-	struct wave_state s = {.first_pending = SIZE_MAX};
-
-	for (size_t i = plan->wave_begin; i < plan->wave_end; i++) {
-		const struct agent_task *t = &plan->tasks.items[i];
-
-		s.running |= t->state == AGENT_TASK_RUNNING;
-		s.waiting |= t->state == AGENT_TASK_WAITING;
-		s.failed |= t->state == AGENT_TASK_FAILED;
-		s.prune_failed |= t->state == AGENT_TASK_FAILED && t->action == AGENT_ACTION_PRUNE;
-		if (t->state == AGENT_TASK_PENDING && s.first_pending == SIZE_MAX)
-			s.first_pending = i;
-	}
-	return s;
-}
-
-enum agent_plan_step agent_plan_next(struct agent_plan *plan, size_t *ret_begin, size_t *ret_end)
-{
-	for (;;) {
-		if (plan->wave_end == plan->wave_begin) {
-			if (plan->wave_end == plan->tasks.n)
-				return AGENT_PLAN_SUCCEEDED;
-			find_wave(plan, plan->wave_end);
-		}
-		struct wave_state s = look(plan);
-
-		if (s.running)
-			return AGENT_PLAN_WAIT;
-		if (s.first_pending != SIZE_MAX && !s.prune_failed) {
-			size_t end = s.first_pending;
-			const struct agent_task *first = &plan->tasks.items[s.first_pending];
-
-			while (end < plan->wave_end &&
-			       plan->tasks.items[end].state == AGENT_TASK_PENDING &&
-			       same_run(first, &plan->tasks.items[end]))
-				plan->tasks.items[end++].state = AGENT_TASK_RUNNING;
-			*ret_begin = s.first_pending;
-			*ret_end = end;
-			return AGENT_PLAN_RUN;
-		}
-		if (s.failed)
-			return AGENT_PLAN_FAILED;
-		/* the last wave is not waited for */
-		if (plan->wave_end == plan->tasks.n)
-			return AGENT_PLAN_SUCCEEDED;
-		if (s.waiting)
-			return AGENT_PLAN_WAIT;
-		find_wave(plan, plan->wave_end);
-	}
-}
-
-static void say(struct agent_task *t, const char *message)
-{
-	free(t->message);
-	t->message = message && *message ? cox_strdup(message) : NULL;
-}
-
-static void judge(struct agent_task *t, const struct cox_health *health)
-{
-	switch (health->status) {
-	case COX_HEALTH_NONE:
-	case COX_HEALTH_HEALTHY:
-		t->state = AGENT_TASK_DONE;
-		break;
-	case COX_HEALTH_DEGRADED:
-		t->state = AGENT_TASK_FAILED;
-		say(t, health->message[0] ? health->message : "degraded");
-		break;
-	default:
-		t->state = AGENT_TASK_WAITING;
-		break;
-	}
-}
-
-/* Of the last wave nothing is waited for, so that what is degraded there doesn't fail the sync
- * either: its health says it. */
-static bool is_last_wave(const struct agent_plan *plan, size_t i)
-{
-	return same_wave(&plan->tasks.items[i], &plan->tasks.items[plan->tasks.n - 1]);
-}
-
-void agent_plan_applied(struct agent_plan *plan, size_t i, const struct cox_health *health)
-{
-	struct agent_task *t = &plan->tasks.items[i];
-
-	if (is_last_wave(plan, i))
-		t->state = AGENT_TASK_DONE;
-	else
-		judge(t, health);
-}
-
-void agent_plan_deleting(struct agent_plan *plan, size_t i)
-{
-	plan->tasks.items[i].state = AGENT_TASK_WAITING;
-}
-
-void agent_plan_failed(struct agent_plan *plan, size_t i, const char *message)
-{
-	plan->tasks.items[i].state = AGENT_TASK_FAILED;
-	say(&plan->tasks.items[i], message);
-}
-
-void agent_plan_observed(struct agent_plan *plan, const char *key_text,
-			 const struct cox_health *health)
-{
-	for (size_t i = plan->wave_begin; i < plan->wave_end; i++) {
-		struct agent_task *t = &plan->tasks.items[i];
-
-		if (t->state != AGENT_TASK_WAITING || !cox_streq(t->key_text, key_text))
-			continue;
-		if (t->action == AGENT_ACTION_PRUNE) {
-			if (!health)
-				t->state = AGENT_TASK_DONE;
-		} else if (!health) {
-			agent_plan_failed(plan, i, "is missing, it might have been deleted");
-		} else {
-			judge(t, health);
-		}
-	}
-}
-
-void agent_plan_reset(struct agent_plan *plan)
-{
-	COX_VEC_EACH (&plan->tasks, t) {
-		if (is_over(t) && t->state != AGENT_TASK_FAILED)
-			continue;
-		t->state = AGENT_TASK_PENDING;
-		say(t, NULL);
-	}
-	plan->wave_begin = plan->wave_end = 0;
-}
-
-size_t agent_plan_count(const struct agent_plan *plan, enum agent_task_state state)
-{
-	size_t n = 0;
-
-	COX_VEC_EACH (&plan->tasks, t)
-		n += t->state == state;
-	return n;
-}
-
-static void describe_key(struct cox_buf *out, struct cox_object_key key)
-{
-	if (key.group.len)
-		cox_buf_printf(out, "%.*s/", COX_STR_ARG(key.group));
-	cox_buf_printf(out, "%.*s/%.*s", COX_STR_ARG(key.kind), COX_STR_ARG(key.name));
-}
-
-void agent_plan_describe(const struct agent_plan *plan, struct cox_buf *out)
-{
-	size_t failed = agent_plan_count(plan, AGENT_TASK_FAILED);
-	enum agent_task_state wanted = failed ? AGENT_TASK_FAILED : AGENT_TASK_WAITING;
-	size_t n = agent_plan_count(plan, wanted);
-
-	COX_VEC_EACH (&plan->tasks, t) {
-		if (t->state != wanted)
-			continue;
-		if (!failed)
-			cox_buf_puts(out, t->action == AGENT_ACTION_PRUNE
-						  ? "waiting for deletion of "
-						  : "waiting for healthy state of ");
-		describe_key(out, t->key);
-		if (failed && t->message)
-			cox_buf_printf(out, ": %s", t->message);
-		break;
-	}
-	if (n > 1)
-		cox_buf_printf(out, " and %zu more %s", n - 1,
-			       failed	? "failures"
-			       : n == 2 ? "resource"
-					: "resources");
+	add_hooks(&plan, in, phase, phase);
+	return complete(&plan, in, ret_plan, err);
 }

@@ -32,12 +32,16 @@ static void run(struct agent_plan *plan)
 	size_t begin, end, n = 0;
 	struct cox_health healthy = {.status = COX_HEALTH_HEALTHY};
 
-	while (agent_plan_next(plan, &begin, &end) == AGENT_PLAN_RUN) {
-		for (size_t i = begin; i < end; i++)
-			agent_plan_applied(plan, i, &healthy);
+	while (agent_plan_next(plan, 0, &begin, &end) == AGENT_PLAN_RUN) {
+		for (size_t i = begin; i < end; i++) {
+			if (plan->tasks.items[i].action == AGENT_ACTION_HOOK)
+				agent_plan_hook(plan, i, AGENT_OUTCOME_SUCCEEDED, NULL);
+			else
+				agent_plan_applied(plan, i, &healthy);
+		}
 		n += end - begin;
 	}
-	COX_ASSERT(n == plan->tasks.n);
+	COX_ASSERT(n == plan->fail_begin);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -57,8 +61,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		COX_ASSERT(err.message[0]);
 		return 0;
 	}
-	struct agent_plan_input in = {
-		.desired = &desired, .options = AGENT_OPT_CREATE_NAMESPACE, .namespace = "default"};
+	struct agent_plan_input in = {.desired = &desired,
+				      .options = AGENT_OPT_CREATE_NAMESPACE,
+				      .namespace = "default",
+				      .hooks = true};
 
 	COX_ASSERT(agent_plan_build(&in, &plan, &err) == 0);
 	run(&plan);

@@ -265,7 +265,7 @@ static void test_hooks_are_parsed(void **state)
 		struct agent_object o = {0};
 
 		assert_int_equal(cox_yaml_read(cox_str(yaml), "t", NULL, &doc, NULL), 0);
-		agent_hook_parse(cox_doc_root(doc), &o);
+		assert_int_equal(agent_hook_parse(cox_doc_root(doc), &o, NULL), 0);
 		if (o.is_hook != rows[i].hook || o.is_skipped != rows[i].skipped ||
 		    o.hook_phases != rows[i].phases || o.hook_delete != rows[i].policy)
 			fail_msg("%s", rows[i].annotations);
@@ -422,29 +422,29 @@ static void test_waves_wait_for_health(void **state)
 	(void)state;
 	plan_of(two_waves, NULL, 0, &d, &plan);
 	/* equal kinds at once, kinds one after the other */
-	assert_int_equal(agent_plan_next(&plan, &begin, &end), AGENT_PLAN_RUN);
+	assert_int_equal(agent_plan_next(&plan, 0, &begin, &end), AGENT_PLAN_RUN);
 	assert_int_equal(end - begin, 2);
-	assert_int_equal(agent_plan_next(&plan, &begin, &end), AGENT_PLAN_WAIT);
+	assert_int_equal(agent_plan_next(&plan, 0, &begin, &end), AGENT_PLAN_WAIT);
 	agent_plan_applied(&plan, 0, &(struct cox_health){.status = COX_HEALTH_NONE});
-	assert_int_equal(agent_plan_next(&plan, &begin, &end), AGENT_PLAN_WAIT);
+	assert_int_equal(agent_plan_next(&plan, 0, &begin, &end), AGENT_PLAN_WAIT);
 	agent_plan_applied(&plan, 1, &(struct cox_health){.status = COX_HEALTH_NONE});
-	assert_int_equal(agent_plan_next(&plan, &begin, &end), AGENT_PLAN_RUN);
+	assert_int_equal(agent_plan_next(&plan, 0, &begin, &end), AGENT_PLAN_RUN);
 	assert_int_equal(begin, 2);
 	assert_int_equal(end, 3);
 	agent_plan_applied(&plan, 2, &progressing);
-	assert_int_equal(agent_plan_next(&plan, &begin, &end), AGENT_PLAN_WAIT);
+	assert_int_equal(agent_plan_next(&plan, 0, &begin, &end), AGENT_PLAN_WAIT);
 	agent_plan_describe(&plan, &said);
 	assert_string_equal(cox_buf_cstr(&said), "waiting for healthy state of apps/Deployment/d");
 	/* somebody else's health doesn't count */
 	agent_plan_observed(&plan, "apps/Deployment/web/other", &healthy);
-	assert_int_equal(agent_plan_next(&plan, &begin, &end), AGENT_PLAN_WAIT);
+	assert_int_equal(agent_plan_next(&plan, 0, &begin, &end), AGENT_PLAN_WAIT);
 	agent_plan_observed(&plan, "apps/Deployment/web/d", &healthy);
-	assert_int_equal(agent_plan_next(&plan, &begin, &end), AGENT_PLAN_RUN);
+	assert_int_equal(agent_plan_next(&plan, 0, &begin, &end), AGENT_PLAN_RUN);
 	assert_int_equal(begin, 3);
 	/* the last wave is not waited for */
 	agent_plan_applied(&plan, 3, &progressing);
-	assert_int_equal(agent_plan_next(&plan, &begin, &end), AGENT_PLAN_SUCCEEDED);
-	assert_int_equal(agent_plan_next(&plan, &begin, &end), AGENT_PLAN_SUCCEEDED);
+	assert_int_equal(agent_plan_next(&plan, 0, &begin, &end), AGENT_PLAN_SUCCEEDED);
+	assert_int_equal(agent_plan_next(&plan, 0, &begin, &end), AGENT_PLAN_SUCCEEDED);
 	agent_plan_fini(&plan);
 }
 
@@ -457,26 +457,29 @@ static void test_failures(void **state)
 
 	(void)state;
 	plan_of(two_waves, NULL, 0, &d, &plan);
-	assert_int_equal(agent_plan_next(&plan, &begin, &end), AGENT_PLAN_RUN);
+	assert_int_equal(agent_plan_next(&plan, 0, &begin, &end), AGENT_PLAN_RUN);
 	agent_plan_failed(&plan, 0, "denied");
 	agent_plan_applied(&plan, 1, &healthy);
 	/* later kinds of the wave are still tried, later waves are not */
-	assert_int_equal(agent_plan_next(&plan, &begin, &end), AGENT_PLAN_RUN);
+	assert_int_equal(agent_plan_next(&plan, 0, &begin, &end), AGENT_PLAN_RUN);
 	assert_int_equal(begin, 2);
 	agent_plan_applied(&plan, 2, &degraded);
-	assert_int_equal(agent_plan_next(&plan, &begin, &end), AGENT_PLAN_FAILED);
+	assert_int_equal(agent_plan_next(&plan, 0, &begin, &end), AGENT_PLAN_FAILED);
 	agent_plan_describe(&plan, &said);
-	assert_string_equal(cox_buf_cstr(&said), "ConfigMap/a: denied and 1 more failures");
-	/* a retry does again what failed, not what is done */
-	agent_plan_reset(&plan);
-	assert_int_equal(agent_plan_next(&plan, &begin, &end), AGENT_PLAN_RUN);
-	assert_int_equal(begin, 0);
-	assert_int_equal(end, 1);
-	agent_plan_applied(&plan, 0, &healthy);
-	assert_int_equal(agent_plan_next(&plan, &begin, &end), AGENT_PLAN_RUN);
-	agent_plan_applied(&plan, 2, &progressing);
+	assert_string_equal(cox_buf_cstr(&said), "ConfigMap/a: denied and 1 more failure");
+	agent_plan_fini(&plan);
+	agent_desired_fini(&d);
+	d = (struct agent_desired){0};
+	/* what was applied and vanishes */
+	plan_of(two_waves, NULL, 0, &d, &plan);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(agent_plan_next(&plan, 0, &begin, &end), AGENT_PLAN_RUN);
+		for (size_t k = begin; k < end; k++)
+			agent_plan_applied(&plan, k, k == 2 ? &progressing : &healthy);
+	}
+	assert_int_equal(agent_plan_next(&plan, 0, &begin, &end), AGENT_PLAN_WAIT);
 	agent_plan_observed(&plan, "apps/Deployment/web/d", NULL);
-	assert_int_equal(agent_plan_next(&plan, &begin, &end), AGENT_PLAN_FAILED);
+	assert_int_equal(agent_plan_next(&plan, 0, &begin, &end), AGENT_PLAN_FAILED);
 	agent_plan_fini(&plan);
 }
 
@@ -490,25 +493,28 @@ static void test_prune_runs_first(void **state)
 
 	(void)state;
 	plan_of(two_waves, extras, 2, &d, &plan);
-	assert_int_equal(agent_plan_next(&plan, &begin, &end), AGENT_PLAN_RUN);
+	assert_int_equal(agent_plan_next(&plan, 0, &begin, &end), AGENT_PLAN_RUN);
 	assert_int_equal(end - begin, 2); /* whatever their kinds */
 	agent_plan_deleting(&plan, 0);
 	agent_plan_failed(&plan, 1, "forbidden");
-	assert_int_equal(agent_plan_next(&plan, &begin, &end), AGENT_PLAN_FAILED);
-	agent_plan_reset(&plan);
-	assert_int_equal(agent_plan_next(&plan, &begin, &end), AGENT_PLAN_RUN);
+	assert_int_equal(agent_plan_next(&plan, 0, &begin, &end), AGENT_PLAN_FAILED);
+	agent_plan_fini(&plan);
+	agent_desired_fini(&d);
+	d = (struct agent_desired){0};
+	plan_of(two_waves, extras, 2, &d, &plan);
+	assert_int_equal(agent_plan_next(&plan, 0, &begin, &end), AGENT_PLAN_RUN);
 	agent_plan_deleting(&plan, 0);
 	agent_plan_deleting(&plan, 1);
 	/* what is being deleted does not keep the wave's applies, but the next wave */
 	for (int i = 0; i < 2; i++) {
-		assert_int_equal(agent_plan_next(&plan, &begin, &end), AGENT_PLAN_RUN);
+		assert_int_equal(agent_plan_next(&plan, 0, &begin, &end), AGENT_PLAN_RUN);
 		for (size_t k = begin; k < end; k++)
 			agent_plan_applied(&plan, k, &healthy);
 	}
-	assert_int_equal(agent_plan_next(&plan, &begin, &end), AGENT_PLAN_WAIT);
+	assert_int_equal(agent_plan_next(&plan, 0, &begin, &end), AGENT_PLAN_WAIT);
 	agent_plan_observed(&plan, "/ConfigMap/web/x", NULL);
 	agent_plan_observed(&plan, "/Secret/web/y", NULL);
-	assert_int_equal(agent_plan_next(&plan, &begin, &end), AGENT_PLAN_RUN);
+	assert_int_equal(agent_plan_next(&plan, 0, &begin, &end), AGENT_PLAN_RUN);
 	agent_plan_fini(&plan);
 }
 
@@ -520,7 +526,7 @@ static void test_empty(void **state)
 
 	(void)state;
 	plan_of("[]", NULL, 0, &d, &plan);
-	assert_int_equal(agent_plan_next(&plan, &begin, &end), AGENT_PLAN_SUCCEEDED);
+	assert_int_equal(agent_plan_next(&plan, 0, &begin, &end), AGENT_PLAN_SUCCEEDED);
 	agent_plan_fini(&plan);
 }
 
