@@ -18,10 +18,17 @@ static int check_cycle(const struct kz_dir *dir, const char *path, struct cox_er
 		size_t n = strlen(path);
 
 		/* a directory that holds one that is being read leads back to it */
-		if (strncmp(d->path, path, n) == 0 && (n == 0 || d->path[n] == '/' || !d->path[n]))
+		if (strncmp(d->path, path, n) != 0 || (n && d->path[n] && d->path[n] != '/'))
+			continue;
+		if (n == strlen(d->path))
 			return cox_error(err, COX_INVALID_ARGUMENT,
-					 "a cycle: '%s' holds or is '%s', which is being read",
-					 *path ? path : ".", *d->path ? d->path : ".");
+					 "a cycle: '%s' is being read already; take it out of this "
+					 "list",
+					 *path ? path : ".");
+		return cox_error(err, COX_INVALID_ARGUMENT,
+				 "a cycle: '%s' holds '%s', which is being read; take it out of "
+				 "this list",
+				 *path ? path : ".", d->path);
 	}
 	if (depth > HUB_LIMIT_KUSTOMIZE_DEPTH)
 		return cox_error(err, COX_RESOURCE_EXHAUSTED,
@@ -60,6 +67,17 @@ static int load_openapi(const struct kz_dir *dir, struct cox_error *err)
 	return 0;
 }
 
+/* What says nothing counts as not being there. */
+static int check_not_empty(const struct kz_dir *dir, struct cox_error *err)
+{
+	COX_DOC_MAP_EACH (dir->k, i, key, value)
+		if (!cox_str_is(key, "apiVersion") && !cox_str_is(key, "kind") &&
+		    !(cox_node_is(value, COX_STRING) && !cox_node_str(value).len))
+			return 0;
+	return cox_error(err, COX_INVALID_ARGUMENT,
+			 "%s: is empty; list what it is made of under `resources`", dir->file);
+}
+
 static int accumulate_dir(const struct kz_dir *dir, struct kz_acc *acc, const char *text,
 			  const char *path, bool component, struct cox_error *err)
 {
@@ -71,6 +89,8 @@ static int accumulate_dir(const struct kz_dir *dir, struct kz_acc *acc, const ch
 
 	if (e == 0)
 		e = kz_dir_load(&sub, err);
+	if (e == 0)
+		e = check_not_empty(&sub, err);
 	if (e == 0)
 		e = load_openapi(&sub, err);
 	if (e < 0)
@@ -106,8 +126,8 @@ static int accumulate_file(const struct kz_dir *dir, struct kz_acc *acc, const c
 	return e;
 }
 
-static int accumulate_path(const struct kz_dir *dir, struct kz_acc *acc, const char *text,
-			   bool component, struct cox_error *err)
+int kz_accumulate_path(const struct kz_dir *dir, struct kz_acc *acc, const char *text,
+		       bool component, struct cox_error *err)
 {
 	_cleanup_free_ char *path = NULL;
 	enum hub_tree_kind kind;
@@ -148,7 +168,7 @@ int kz_accumulate_list(const struct kz_dir *dir, struct kz_acc *acc, const struc
 
 		if (!cox_node_is(item, COX_STRING) || !cox_node_str(item).len)
 			return cox_node_error(err, dir->doc, item, "expected a path");
-		e = accumulate_path(dir, acc, cox_node_cstr(item, ""), components, err);
+		e = kz_accumulate_path(dir, acc, cox_node_cstr(item, ""), components, err);
 		if (e < 0)
 			return kz_locate(err, dir->file, item);
 	}
@@ -257,21 +277,6 @@ static bool has_text(const struct cox_node *list, const char *text)
 		if (cox_str_is(cox_node_str(cox_node_at(list, i)), text))
 			return true;
 	return false;
-}
-
-static int check_not_empty(const struct kz_dir *dir, struct cox_error *err)
-{
-	static const char *const idle[] = {"apiVersion",      "kind",	     "metadata",
-					   "buildMetadata",   "sortOptions", "openapi",
-					   "generatorOptions"};
-	size_t n = cox_node_len(dir->k);
-
-	for (size_t i = 0; i < COX_ARRAY_LEN(idle); i++)
-		n -= COX_GET(dir->k, idle[i]) != NULL;
-	if (n == 0)
-		return cox_error(err, COX_INVALID_ARGUMENT, "%s: names nothing to build",
-				 dir->file);
-	return 0;
 }
 
 static int build_root(struct kz *kz, struct kz_acc *acc, struct cox_error *err)

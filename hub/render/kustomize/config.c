@@ -376,6 +376,8 @@ int kz_config_load(const struct kz_dir *dir, struct kz_acc *acc, struct cox_erro
 		e = kz_config_merge(&config, &own, err);
 	if (e == 0)
 		e = kz_config_merge(&acc->config, &config, err);
+	if (e < 0)
+		return kz_locate(err, dir->file, COX_GET(dir->k, "configurations"));
 	if (e == 0)
 		e = load_each(dir, &crds, "crds", read_crds, err);
 	return e < 0 ? e : kz_config_merge(&acc->config, &crds, err);

@@ -87,7 +87,9 @@ struct kz_config {
 };
 
 struct kz_var {
-	const char *name, *path; /* of the field */
+	const struct cox_doc *doc;
+	const struct cox_node *node; /* where it is defined */
+	const char *name, *path;     /* of the field */
 	struct kz_id id;
 };
 
@@ -151,6 +153,12 @@ int kz_load_yaml(const struct kz_dir *dir, const char *text, struct cox_doc **re
 		 struct cox_error *err);
 bool kz_is_remote(const char *text);
 
+/* ---- shape.c ---- */
+
+/* Refuses what no kustomization has. *doc becomes one with the fields' right names and without null,
+ * kept by the build, where it has others. */
+int kz_check_shape(struct kz *kz, struct cox_doc **doc, struct cox_error *err);
+
 /* ---- resource.c ---- */
 
 struct kz_res *kz_res_new(struct kz *kz, struct cox_doc *doc /* sealed, one reference */);
@@ -166,7 +174,9 @@ void kz_res_put_meta(struct kz_res *r, const char *key, const char *value);
 void kz_res_annotate(struct kz_res *r, const char *key, const char *value);
 bool kz_res_has_any_id(struct kz *kz, const struct kz_res *r, const struct kz_id *id,
 		       bool (*equal)(const struct kz_id *, const struct kz_id *));
-/* "Deployment.apps/v1 'web' in namespace 'x'", in the arena. */
+/* "apps/web.yaml:7" where that is known, in the arena. */
+const char *kz_place(struct kz *kz, const struct kz_res *r);
+/* "Deployment 'web' (apps/v1, namespace x)", in the arena. */
 const char *kz_id_text(struct kz *kz, const struct kz_id *id);
 
 int kz_acc_append(struct kz *kz, struct kz_acc *acc, struct kz_res *r, struct cox_error *err);
@@ -296,6 +306,8 @@ void kz_write_origin(struct kz *kz, struct kz_res *r);
 
 /* Adds what the kustomization of `dir` says; a component works on its user's acc. */
 int kz_accumulate(const struct kz_dir *dir, struct kz_acc *acc, struct cox_error *err);
+int kz_accumulate_path(const struct kz_dir *dir, struct kz_acc *acc, const char *text,
+		       bool component, struct cox_error *err);
 int kz_accumulate_list(const struct kz_dir *dir, struct kz_acc *acc, const struct cox_node *paths,
 		       bool components, struct cox_error *err);
 

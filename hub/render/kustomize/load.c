@@ -19,7 +19,7 @@ int kz_locate(struct cox_error *err, const char *file, const struct cox_node *no
 	colon = memchr(err->message, ':', (size_t)(end - err->message));
 	if (colon && colon[1] >= '0' && colon[1] <= '9')
 		return -err->code;
-	return cox_error_wrap(err, "%s:%u", file, cox_node_line(node));
+	return cox_error_wrap(err, "%s:%u:%u", file, cox_node_line(node), cox_node_column(node));
 }
 
 bool kz_is_remote(const char *text)
@@ -165,99 +165,6 @@ int kz_load_yaml(const struct kz_dir *dir, const char *text, struct cox_doc **re
 
 /* ---- kustomization.yaml ---- */
 
-static const struct {
-	const char *name;
-	enum cox_kind kind;
-} fields[] = {
-	{"apiVersion", COX_STRING},
-	{"kind", COX_STRING},
-	{"metadata", COX_MAP},
-	{"openapi", COX_MAP},
-	{"namePrefix", COX_STRING},
-	{"nameSuffix", COX_STRING},
-	{"namespace", COX_STRING},
-	{"commonLabels", COX_MAP},
-	{"labels", COX_LIST},
-	{"commonAnnotations", COX_MAP},
-	{"patchesStrategicMerge", COX_LIST},
-	{"patchesJson6902", COX_LIST},
-	{"patches", COX_LIST},
-	{"images", COX_LIST},
-	{"imageTags", COX_LIST},
-	{"replacements", COX_LIST},
-	{"replicas", COX_LIST},
-	{"vars", COX_LIST},
-	{"sortOptions", COX_MAP},
-	{"resources", COX_LIST},
-	{"components", COX_LIST},
-	{"crds", COX_LIST},
-	{"bases", COX_LIST},
-	{"configMapGenerator", COX_LIST},
-	{"secretGenerator", COX_LIST},
-	{"helmGlobals", COX_MAP},
-	{"helmCharts", COX_LIST},
-	{"helmChartInflationGenerator", COX_LIST},
-	{"generatorOptions", COX_MAP},
-	{"configurations", COX_LIST},
-	{"generators", COX_LIST},
-	{"transformers", COX_LIST},
-	{"validators", COX_LIST},
-	{"buildMetadata", COX_LIST},
-};
-
-static const char *known_field(struct cox_str key, enum cox_kind *ret_kind)
-{
-	for (size_t i = 0; i < COX_ARRAY_LEN(fields); i++)
-		if (strlen(fields[i].name) == key.len &&
-		    strncasecmp(fields[i].name, key.ptr, key.len) == 0) {
-			*ret_kind = fields[i].kind;
-			return fields[i].name;
-		}
-	return NULL;
-}
-
-/* Fields by their right names; what is null is left out. */
-static int normalise(struct kz_dir *dir, struct cox_doc *doc, struct cox_node *to,
-		     struct cox_error *err)
-{
-	const struct cox_node *from = cox_doc_root(dir->doc);
-
-	for (size_t i = 0; i < cox_node_len(from); i++) {
-		const struct cox_node *value = cox_node_at(from, i);
-		struct cox_str key = cox_node_key(from, i);
-		enum cox_kind kind = COX_ABSENT;
-		const char *name = known_field(key, &kind);
-
-		if (!name)
-			return cox_node_error(err, dir->doc, value,
-					      "unknown field '%.*s' in a kustomization",
-					      COX_STR_ARG(key));
-		if (cox_node_is(value, COX_NULL))
-			continue;
-		if (!cox_node_is(value, kind))
-			return cox_node_error(err, dir->doc, value, "%s: expected a %s, got %s",
-					      name, cox_kind_name(kind),
-					      cox_kind_name(cox_node_kind(value)));
-		cox_map_put(doc, to, name, value);
-	}
-	return 0;
-}
-
-static int check_texts(const struct kz_dir *dir, const char *field, struct cox_error *err)
-{
-	const struct cox_node *map = COX_GET(dir->k, field);
-
-	for (size_t i = 0; i < cox_node_len(map); i++)
-		if (!cox_node_is(cox_node_at(map, i), COX_STRING) &&
-		    !cox_node_is(cox_node_at(map, i), COX_NULL))
-			return cox_node_error(
-				err, dir->doc, cox_node_at(map, i),
-				"%s.%.*s: expected a string, got %s (put it in quotes)", field,
-				COX_STR_ARG(cox_node_key(map, i)),
-				cox_kind_name(cox_node_kind(cox_node_at(map, i))));
-	return 0;
-}
-
 static int check_kind(struct kz_dir *dir, struct cox_error *err)
 {
 	const struct cox_node *kind = COX_GET(dir->k, "kind");
@@ -318,13 +225,22 @@ static void fold(struct cox_doc *doc, struct cox_node *k, const char *old, const
 		cox_list_push(doc, list, cox_node_at(from, i));
 }
 
+static void fold_old(struct kz_dir *dir)
+{
+	struct cox_doc *doc = cox_doc_edit(dir->doc);
+
+	fold(doc, cox_doc_root_edit(doc), "bases", "resources");
+	fold(doc, cox_doc_root_edit(doc), "imageTags", "images");
+	cox_vec_push(&dir->kz->docs, doc);
+	dir->doc = cox_doc_seal(doc);
+}
+
 int kz_dir_load(struct kz_dir *dir, struct cox_error *err)
 {
 	/* the reference program reads this one file so; of a key that is there twice the last counts */
 	static const struct cox_yaml_options options = {.last_key_wins = true};
 	_cleanup_buf_ struct cox_buf content = COX_BUF_INIT;
-	struct cox_doc *doc = NULL, *normal;
-	struct cox_node *root;
+	struct cox_doc *doc = NULL;
 	int e = find_file(dir, &content, err);
 
 	if (e == 0)
@@ -332,24 +248,17 @@ int kz_dir_load(struct kz_dir *dir, struct cox_error *err)
 	if (e < 0)
 		return e;
 	cox_vec_push(&dir->kz->docs, doc);
-	dir->doc = doc;
-	if (!cox_node_is(cox_doc_root(doc), COX_MAP) || !cox_node_len(cox_doc_root(doc)))
-		return cox_error(err, COX_INVALID_ARGUMENT, "%s: is empty", dir->file);
-	normal = cox_doc_new(dir->file);
-	cox_doc_use(normal, doc);
-	root = cox_doc_map(normal);
-	cox_doc_set_root(normal, root);
-	cox_vec_push(&dir->kz->docs, normal);
-	e = normalise(dir, normal, root, err);
+	if (!cox_node_is(cox_doc_root(doc), COX_MAP))
+		return cox_node_error(err, doc, cox_doc_root(doc),
+				      "expected a map, got %s: a kustomization is a map with "
+				      "`resources`",
+				      cox_kind_name(cox_node_kind(cox_doc_root(doc))));
+	e = kz_check_shape(dir->kz, &doc, err);
 	if (e < 0)
 		return e;
-	fold(normal, root, "bases", "resources");
-	fold(normal, root, "imageTags", "images");
-	cox_doc_seal(normal);
-	dir->doc = normal;
-	dir->k = root;
-	e = check_kind(dir, err);
-	if (e == 0)
-		e = check_texts(dir, "commonLabels", err);
-	return e < 0 ? e : check_texts(dir, "commonAnnotations", err);
+	dir->doc = doc;
+	if (COX_GET(cox_doc_root(doc), "bases") || COX_GET(cox_doc_root(doc), "imageTags"))
+		fold_old(dir);
+	dir->k = cox_doc_root(dir->doc);
+	return check_kind(dir, err);
 }

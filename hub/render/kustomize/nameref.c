@@ -201,9 +201,10 @@ static int choose(const struct fix *f, const char *name, const char *namespace, 
 			     b = kz_res_id(f->kz, list.items[1]);
 
 		e = cox_error(err, COX_FAILED_PRECONDITION,
-			      "'%s' at %s of %s can mean %s and %s; name the namespace, or give "
-			      "them different names",
-			      name, f->path, kz_id_text(f->kz, &f->from_id), kz_id_text(f->kz, &a),
+			      "%s: '%s' at %s of %s can mean %s and %s; name the namespace, or "
+			      "give them different names",
+			      kz_place(f->kz, f->from), name, f->path,
+			      kz_id_text(f->kz, &f->from_id), kz_id_text(f->kz, &a),
 			      kz_id_text(f->kz, &b));
 	}
 	if (e == 0 && list.n)

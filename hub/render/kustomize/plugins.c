@@ -234,17 +234,12 @@ static int gather(const struct kz_dir *dir, struct kz_acc *plugins, const struct
 		  struct cox_error *err)
 {
 	const char *text = cox_node_cstr(item, "");
-	struct cox_doc *one;
-	struct cox_node *list;
 	kz_list inline_list = {0};
 	int e = 0;
 
 	if (!strchr(text, '\n') && !strchr(text, '{')) {
-		one = cox_doc_new(dir->file);
-		list = cox_doc_list(one);
-		cox_vec_push(&dir->kz->docs, one);
-		cox_list_push(one, list, cox_doc_cstring(one, text));
-		return kz_accumulate_list(dir, plugins, list, false, err);
+		e = kz_accumulate_path(dir, plugins, text, false, err);
+		return e < 0 ? kz_locate(err, dir->file, item) : 0;
 	}
 	e = kz_resources(dir->kz, cox_node_str(item),
 			 kz_printf(dir->kz, "%s:%u (inline)", dir->file, cox_node_line(item)),

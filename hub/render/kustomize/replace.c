@@ -361,7 +361,9 @@ static int find_source(struct kz *kz, const struct kz_acc *acc, const struct cox
 			*ret = *r;
 	}
 	if (!*ret)
-		return cox_node_error(err, doc, source, "replacements: no object is the source");
+		return cox_node_error(err, doc, source,
+				      "replacements: no object is the source; correct "
+				      "its kind, name or namespace");
 	return 0;
 }
 
@@ -530,7 +532,7 @@ int kz_replacements(const struct kz_dir *dir, struct kz_acc *acc, const struct c
 				e = replace_one(dir->kz, acc, file, cox_doc_root(file), err);
 		}
 		if (e < 0)
-			return e;
+			return path ? kz_locate(err, cox_doc_name(doc), path) : e;
 	}
 	return 0;
 }

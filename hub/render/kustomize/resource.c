@@ -123,6 +123,14 @@ const char *kz_id_text(struct kz *kz, const struct kz_id *id)
 			 *id->namespace ? ", namespace " : "", id->namespace);
 }
 
+const char *kz_place(struct kz *kz, const struct kz_res *r)
+{
+	uint32_t line = cox_node_line(kz_root(r));
+
+	return line ? kz_printf(kz, "%s:%u", cox_doc_name(r->doc), line)
+		    : kz_strdup(kz, cox_doc_name(r->doc));
+}
+
 /* ---- resources ---- */
 
 struct kz_res *kz_res_new(struct kz *kz, struct cox_doc *doc)
@@ -249,8 +257,8 @@ int kz_acc_append(struct kz *kz, struct kz_acc *acc, struct kz_res *r, struct co
 			return cox_error(err, COX_ALREADY_EXISTS,
 					 "%s is there twice; remove one, or give one another name "
 					 "(first in %s, again in %s)",
-					 kz_id_text(kz, &id), cox_doc_name((*other)->doc),
-					 cox_doc_name(r->doc));
+					 kz_id_text(kz, &id), kz_place(kz, *other),
+					 kz_place(kz, r));
 	}
 	if (acc->res.n >= max)
 		return cox_error(err, COX_RESOURCE_EXHAUSTED, "more than %zu objects", max);

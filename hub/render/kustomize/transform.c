@@ -5,6 +5,8 @@
 #include "common/kube/meta.h"
 #include "common/text/regex.h"
 
+#include <ctype.h>
+
 static bool is_scalar(const struct cox_node *node)
 {
 	return !cox_node_is(node, COX_MAP) && !cox_node_is(node, COX_LIST);
@@ -255,6 +257,47 @@ static void split_image(struct cox_str image, struct cox_str *name, struct cox_s
 	*name = cox_str_n(image.ptr, (size_t)((colon ? colon : at ? at : end) - image.ptr));
 }
 
+/* Whether s is nothing but "(:tag)?(@digest)?". */
+static bool is_image_end(struct cox_str s)
+{
+	const char *c = s.ptr, *end = s.ptr + s.len;
+
+	if (c < end && *c == ':')
+		for (c++; c < end && (isalnum((unsigned char)*c) || strchr("_.{}-", *c));)
+			c++;
+	if (c < end && *c == '@') {
+		/* letters and digits, in parts between single separators */
+		do {
+			const char *part = ++c;
+
+			while (c < end && isalnum((unsigned char)*c))
+				c++;
+			if (c == part)
+				return false;
+		} while (c < end && strchr(".+_-", *c));
+		if (c == end || *c++ != ':')
+			return false;
+		while (c < end && (isalnum((unsigned char)*c) || strchr("_.{}-", *c)))
+			c++;
+	}
+	return c == end;
+}
+
+/* The name is a regular expression, for all that stands before a tag and a digest. */
+static int image_matches(const struct cox_regex *name, struct cox_str image, struct cox_error *err)
+{
+	for (size_t i = 0; i <= image.len; i++) {
+		int e;
+
+		if (!is_image_end(cox_str_n(image.ptr + i, image.len - i)))
+			continue;
+		e = cox_regex_match(name, cox_str_n(image.ptr, i), NULL, 0, err);
+		if (e != 0)
+			return e;
+	}
+	return 0;
+}
+
 static int set_image(void *ctx, const struct kz_slot *slot, struct cox_error *err)
 {
 	const struct image *im = ctx;
@@ -264,7 +307,7 @@ static int set_image(void *ctx, const struct kz_slot *slot, struct cox_error *er
 
 	if (!cox_node_is(kz_slot_get(slot), COX_STRING))
 		return 0;
-	e = cox_regex_match(im->name, value, NULL, 0, err);
+	e = image_matches(im->name, value, err);
 	if (e <= 0)
 		return e;
 	split_image(value, &name, &tag, &digest);
@@ -339,15 +382,11 @@ int kz_images(struct kz *kz, struct kz_acc *acc, const struct cox_doc *doc,
 			   cox_node_cstr(COX_GET(image, "digest"), ""),
 			   cox_node_cstr(COX_GET(image, "tagSuffix"), "")};
 	const char *name = cox_node_cstr(COX_GET(image, "name"), "");
-	const char *pattern = kz_printf(kz,
-					"%s(:[a-zA-Z0-9_.{}-]*)?"
-					"(@[a-zA-Z0-9]+([.+_-][a-zA-Z0-9]+)*:[a-zA-Z0-9_.{}-]*)?",
-					name);
-	int e = cox_regex_compile(cox_str(pattern), COX_REGEX_ANCHORED, &im.name, err);
+	int e = cox_regex_compile(cox_str(name), COX_REGEX_ANCHORED, &im.name, err);
 
 	if (e < 0)
-		return cox_error_wrap(err, "%s:%u: images: name '%s'", cox_doc_name(doc),
-				      cox_node_line(image), name);
+		return cox_error_wrap(err, "%s:%u:%u: images: name", cox_doc_name(doc),
+				      cox_node_line(image), cox_node_column(image));
 	COX_VEC_EACH (&acc->res, r) {
 		if (e < 0)
 			break;

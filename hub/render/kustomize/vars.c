@@ -21,17 +21,13 @@ static int merge_one(struct kz *kz, struct kz_acc *acc, const struct cox_doc *do
 {
 	const struct cox_node *ref = COX_GET(node, "objref");
 	struct kz_var v = {
+		.doc = doc,
+		.node = node,
 		.name = kz_str(kz, cox_node_str(COX_GET(node, "name"))),
-		.path = kz_str(kz, cox_node_str(COX_GET(node, "fieldref", "fieldpath")))};
+		.path = kz_str(kz, cox_node_str(COX_GET(node, "fieldref", "fieldPath")))};
 	struct kz_res *found = NULL;
 	bool by_namespace;
 
-	if (!ref)
-		ref = COX_GET(node, "objRef");
-	if (!*v.path)
-		v.path = kz_str(kz, cox_node_str(COX_GET(node, "fieldref", "fieldPath")));
-	if (!*v.path)
-		v.path = kz_str(kz, cox_node_str(COX_GET(node, "fieldRef", "fieldPath")));
 	if (!*v.path)
 		v.path = "metadata.name";
 	gvk_of(kz, ref, &v.id.gvk);
@@ -109,13 +105,13 @@ static int find_value(struct kz *kz, const struct kz_acc *acc, const struct kz_v
 				continue;
 			*ret = look_up(kz, kz_root(*r), v->path);
 			if (!*ret)
-				return cox_error(err, COX_NOT_FOUND,
-						 "var '%s': %s has no field '%s'", v->name,
-						 kz_id_text(kz, &v->id), v->path);
+				return cox_node_error(err, v->doc, v->node,
+						      "var '%s': %s has no field '%s'", v->name,
+						      kz_id_text(kz, &v->id), v->path);
 			return 0;
 		}
-	return cox_error(err, COX_NOT_FOUND, "var '%s': there is no %s", v->name,
-			 kz_id_text(kz, &v->id));
+	return cox_node_error(err, v->doc, v->node, "var '%s': there is no %s; correct its objref",
+			      v->name, kz_id_text(kz, &v->id));
 }
 
 static const struct value *find(const struct values *values, struct cox_str name)
