@@ -90,8 +90,6 @@ static int accumulate_dir(const struct kz_dir *dir, struct kz_acc *acc, const ch
 	if (e == 0)
 		e = kz_dir_load(&sub, err);
 	if (e == 0)
-		e = check_not_empty(&sub, err);
-	if (e == 0)
 		e = load_openapi(&sub, err);
 	if (e < 0)
 		return e;
@@ -100,9 +98,11 @@ static int accumulate_dir(const struct kz_dir *dir, struct kz_acc *acc, const ch
 				 component ? "'%s' is no Component; list it under resources"
 					   : "'%s' is a Component; list it under components",
 				 sub.file);
-	if (component)
+	e = check_not_empty(&sub, err);
+	if (e == 0 && component)
 		return kz_accumulate(&sub, acc, err);
-	e = kz_accumulate(&sub, &inner, err);
+	if (e == 0)
+		e = kz_accumulate(&sub, &inner, err);
 	return e < 0 ? e : kz_acc_merge(kz, acc, &inner, err);
 }
 

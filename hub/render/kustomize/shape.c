@@ -165,6 +165,14 @@ static int expect(const struct cox_doc *doc, const char *name, const struct cox_
 			      quote ? "; put it in quotes" : "");
 }
 
+static int expect_text(const struct cox_doc *doc, const char *name, struct cox_str key,
+		       const struct cox_node *value, struct cox_error *err)
+{
+	_cleanup_free_ char *path = cox_asprintf("%s.%.*s", name, COX_STR_ARG(key));
+
+	return expect(doc, path, value, COX_STRING, err);
+}
+
 /* ---- checking: 1 when something is written otherwise than it is called ---- */
 
 static int check_object(const struct cox_doc *doc, const struct shape *shape,
@@ -182,7 +190,8 @@ static int check_items(const struct cox_doc *doc, const struct shape_field *f,
 
 		if (is_map && cox_node_is(item, COX_NULL))
 			continue; /* an empty text */
-		e = expect(doc, f->name, item, f->of ? COX_MAP : COX_STRING, err);
+		e = f->of || !is_map ? expect(doc, f->name, item, f->of ? COX_MAP : COX_STRING, err)
+				     : expect_text(doc, f->name, cox_node_key(value, i), item, err);
 		if (e == 0 && f->of)
 			e = check_object(doc, f->of, item, err);
 		if (e < 0)
