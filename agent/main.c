@@ -196,6 +196,7 @@ static int start(struct agent *a, const struct config *c, struct cox_error *err)
 						       .store = a->store,
 						       .kube = a->kube,
 						       .wave_delay_ms = c->wave_delay_ms,
+						       .script_threads = 1,
 						       .want_bundle = want_bundle,
 						       .changed = changed,
 						       .ctx = a},

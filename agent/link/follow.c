@@ -66,6 +66,7 @@ static void commit(void *arg)
 	}
 	if (position)
 		ack(link, position);
+	agent_reports_configured(link);
 }
 
 static void follow_message(struct cox_rpc_call *call, const ProtobufCMessage *msg)
@@ -81,6 +82,7 @@ static void follow_message(struct cox_rpc_call *call, const ProtobufCMessage *ms
 		link->in_snapshot = false;
 		link->snapshot_position = c->snapshot_end->position;
 		break;
+	case COXSWAIN__ASSIGNMENT__V1__CHANGE__BODY_CONFIGURATION:
 	case COXSWAIN__ASSIGNMENT__V1__CHANGE__BODY_ASSIGNMENT:
 	case COXSWAIN__ASSIGNMENT__V1__CHANGE__BODY_TOMBSTONE:
 		cox_vec_push(&link->changes, cox_rpc_call_take_message(call));
@@ -126,6 +128,11 @@ int agent_follow_start(struct agent_link *link, struct cox_error *err)
 	resume.position = agent_engine_position(link->engine);
 	resume.digest.data = link->digest;
 	resume.digest.len = sizeof(link->digest);
+	struct agent_configuration configuration;
+
+	agent_engine_configuration(link->engine, &configuration);
+	resume.configuration_digest.data = (uint8_t *)configuration.kept;
+	resume.configuration_digest.len = COX_SHA256_BYTES;
 	resume.highest_epoch = agent_engine_highest_epoch(link->engine);
 	request.body_case = COXSWAIN__ASSIGNMENT__V1__FOLLOW_REQUEST__BODY_RESUME;
 	request.resume = &resume;

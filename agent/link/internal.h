@@ -54,7 +54,8 @@ struct agent_link {
 	struct cox_map full;  /* uids that the hub wants in full */
 	struct cox_task pump;
 	struct cox_timer pulse;
-	char *told_error; /* api_error of the last ClusterReport */
+	char *told_error;			      /* api_error of the last ClusterReport */
+	uint8_t told_configuration[COX_SHA256_BYTES]; /* of the last ClusterReport: in force */
 	void (*stopped)(void *arg);
 	void *stopped_arg;
 };
@@ -80,6 +81,8 @@ void agent_fetches_fini(struct agent_link *link);
 int agent_reports_start(struct agent_link *link, struct cox_error *err);
 void agent_reports_down(struct agent_link *link);
 void agent_reports_pump(void *arg);
+/* Tells the hub what configuration is in force, if that is news. */
+void agent_reports_configured(struct agent_link *link);
 
 /* ---- serve.c ---- */
 void agent_serve_init(struct agent_link *link);

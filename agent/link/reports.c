@@ -36,11 +36,14 @@ static void send_cluster(struct agent_link *link)
 {
 	request_msg request = COXSWAIN__REPORT__V1__REPORT_REQUEST__INIT;
 	Coxswain__Report__V1__ClusterReport body = COXSWAIN__REPORT__V1__CLUSTER_REPORT__INIT;
+	struct agent_configuration configuration;
 	struct utsname name;
 	char platform[160] = "linux";
 
 	if (uname(&name) == 0)
 		snprintf(platform, sizeof(platform), "linux/%s", name.machine);
+	agent_engine_configuration(link->engine, &configuration);
+	memcpy(link->told_configuration, configuration.in_force, COX_SHA256_BYTES);
 	free(link->told_error);
 	link->told_error = cox_strdup(agent_engine_api_error(link->engine));
 	body.kubernetes_version = (char *)agent_engine_api_version(link->engine);
@@ -48,9 +51,24 @@ static void send_cluster(struct agent_link *link)
 	body.platform = platform;
 	body.memory_bytes = private_bytes();
 	body.api_error = link->told_error;
+	body.configuration_digest.data = link->told_configuration;
+	body.configuration_digest.len = COX_SHA256_BYTES;
+	body.configuration_error = (char *)configuration.error;
 	request.body_case = COXSWAIN__REPORT__V1__REPORT_REQUEST__BODY_CLUSTER;
 	request.cluster = &body;
 	cox_rpc_call_send(link->reports, &request.base, NULL);
+}
+
+void agent_reports_configured(struct agent_link *link)
+{
+	struct agent_configuration configuration;
+
+	if (!link->reports || !link->up)
+		return;
+	agent_engine_configuration(link->engine, &configuration);
+	if (*configuration.error ||
+	    memcmp(link->told_configuration, configuration.in_force, COX_SHA256_BYTES) != 0)
+		send_cluster(link);
 }
 
 /* false: the call takes no more now. */

@@ -9,6 +9,7 @@
 #include "common/health/health.h"
 #include "common/kube/discovery.h"
 #include "common/kube/watch.h"
+#include "common/run/pool.h"
 
 typedef Coxswain__Assignment__V1__Assignment agent_assignment;
 typedef Coxswain__Assignment__V1__Tombstone agent_tombstone;
@@ -48,13 +49,15 @@ struct agent_entry {
 	bool fetching;
 	bool deleting; /* its deletion was asked for, for a tombstone */
 	bool report;   /* changed since the last report */
-	uint64_t hash; /* of the desired object */
+	bool rejudge;  /* its health was judged by scripts that are not in force any more */
+	struct agent_judgement *judging; /* what was seen last is in the pool; NULL: it is not */
+	uint64_t hash;			 /* of the desired object */
 	uint64_t resource_version;
 	char *object_uid; /* of the live object; NULL */
 	int64_t wave;
 	uint32_t options;
 	enum agent_sync_status sync;
-	enum cox_health_status health;
+	enum cox_health_status health, health_guess;
 	char *health_message;
 	cox_strings differing;
 };
@@ -150,6 +153,11 @@ struct agent_engine {
 	bool discovering;
 	unsigned n_discovery_failures;
 	uint64_t position, highest_epoch;
+	/* judge.c */
+	struct agent_scripts *scripts;
+	struct cox_pool *judges; /* NULL: no script ran yet */
+	uint8_t configuration_kept[COX_SHA256_BYTES], configuration_digest[COX_SHA256_BYTES];
+	char *configuration_error; /* why what is kept is not in force; NULL: it is */
 	char *api_error, *api_version;
 	struct cox_kube_call *version_call; /* NULL: answered */
 	struct cox_kube_call *probe_call;
@@ -221,7 +229,13 @@ struct agent_entry *agent_entry_get(struct agent_app *app, const char *key_text,
 void agent_entry_free(struct agent_entry *entry);
 /* What is live now; NULL: nothing. Newer than what was told before, by resourceVersion. */
 void agent_entry_evaluate(struct agent_entry *entry, struct cox_doc *live);
+/* What agent_entry_evaluate does when the health is known. current: it was judged by the scripts that
+ * are in force. */
+void agent_entry_settle(struct agent_entry *entry, struct cox_doc *live,
+			const struct cox_health *health, bool current);
 void agent_entry_health(const struct agent_entry *entry, struct cox_health *ret);
+/* resourceVersion as a number; 0: it is none. */
+uint64_t agent_version_number(const struct cox_node *object);
 /* Asks the server; agent_entry_evaluate follows. */
 void agent_entry_fetch(struct agent_entry *entry);
 /* Asks for what is not evaluated: of kinds that are being listed the list will tell. */

@@ -1,4 +1,5 @@
 #include "agent/sync/app.h"
+#include "agent/sync/judge.h"
 
 #include "common/base/clock.h"
 #include "common/base/log.h"
@@ -495,6 +496,7 @@ static int load(struct agent_engine *e, struct cox_error *err)
 
 	if (code >= 0)
 		code = agent_store_get_int(e->o.store, "highest_epoch", &e->highest_epoch, err);
+	agent_configuration_load(e);
 	if (code >= 0)
 		code = agent_store_each_app(e->o.store, load_app, e, err);
 	COX_MAP_EACH (&e->apps, slot) {
@@ -556,6 +558,7 @@ void agent_engine_free(struct agent_engine *e)
 		agent_kind_free(slot->value);
 	cox_map_fini(&e->kinds);
 	cox_map_fini(&e->keys);
+	agent_configuration_free(e);
 	cox_discovery_free(e->discovery);
 	cox_doc_unref(e->blank);
 	cox_vec_fini(&e->calls);

@@ -27,7 +27,8 @@ struct agent_engine_options {
 	struct cox_loop *loop;
 	struct agent_store *store;
 	struct cox_kube *kube;
-	int64_t wave_delay_ms; /* between the last apply of a wave and the next wave */
+	int64_t wave_delay_ms;	 /* between the last apply of a wave and the next wave */
+	unsigned script_threads; /* that health scripts run on; 0: they run on the loop */
 	/* A bundle is needed that is not in the store; asked once, and again by
 	 * agent_engine_each_missing. */
 	void (*want_bundle)(void *ctx, const uint8_t digest[COX_SHA256_BYTES]);
@@ -53,6 +54,14 @@ uint64_t agent_engine_position(const struct agent_engine *engine);
 uint64_t agent_engine_highest_epoch(const struct agent_engine *engine);
 /* common/ctl/stamp.h */
 void agent_engine_digest(struct agent_engine *engine, uint8_t ret_digest[COX_SHA256_BYTES]);
+/* The hub's Configuration: the SHA-256 of the body that is durable here, and of the one that is in
+ * force; they differ while the durable one cannot be used, error says why. Borrowed. */
+struct agent_configuration {
+	const uint8_t *kept, *in_force;
+	const char *error; /* "": none */
+};
+void agent_engine_configuration(const struct agent_engine *engine,
+				struct agent_configuration *ret_configuration);
 /* The bundle is in the store. */
 void agent_engine_bundle_arrived(struct agent_engine *engine,
 				 const uint8_t digest[COX_SHA256_BYTES]);

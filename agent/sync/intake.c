@@ -1,5 +1,6 @@
 /* Desired state in: what is assigned and buried, made durable, then put in force. */
 #include "agent/sync/app.h"
+#include "agent/sync/judge.h"
 
 #include "common/base/log.h"
 #include "common/ctl/stamp.h"
@@ -304,11 +305,22 @@ static int collect_bundles(struct agent_engine *e, struct cox_error *err)
 	return code;
 }
 
+/* The last one of them; NULL: none. */
+static const Coxswain__Assignment__V1__Configuration *find_configuration(
+	const Coxswain__Assignment__V1__Change *const *changes, size_t n)
+{
+	while (n-- > 0)
+		if (changes[n]->body_case == COXSWAIN__ASSIGNMENT__V1__CHANGE__BODY_CONFIGURATION)
+			return changes[n]->configuration;
+	return NULL;
+}
+
 int agent_engine_accept(struct agent_engine *e,
 			const Coxswain__Assignment__V1__Change *const *changes, size_t n,
 			uint64_t position, struct cox_error *err)
 {
 	_cleanup_tx_ struct cox_tx tx = COX_TX_INIT;
+	const Coxswain__Assignment__V1__Configuration *conf = find_configuration(changes, n);
 	uint64_t epoch = e->highest_epoch;
 	size_t n_news = 0;
 	struct incoming in;
@@ -330,11 +342,16 @@ int agent_engine_accept(struct agent_engine *e,
 		code = agent_store_put_int(e->o.store, "highest_epoch", epoch, err);
 	if (code >= 0 && position)
 		code = agent_store_put_int(e->o.store, "position", position, err);
+	if (code >= 0 && conf)
+		code = agent_configuration_store(
+			e, cox_str_n((const char *)conf->body.data, conf->body.len), err);
 	if (code >= 0)
 		code = cox_tx_commit(&tx, err);
 	if (code < 0)
 		return code;
 	/* durable: in force from here on */
+	if (conf)
+		agent_configuration_load(e);
 	e->highest_epoch = epoch;
 	e->position = position ? position : e->position;
 	for (size_t i = 0; i < n; i++) {

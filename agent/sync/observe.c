@@ -1,5 +1,6 @@
 /* Watches, and what they mean for the objects of applications. */
 #include "agent/sync/app.h"
+#include "agent/sync/judge.h"
 #include "agent/sync/migrate.h"
 
 #include "agent/compare/compare.h"
@@ -160,6 +161,7 @@ void agent_entry_free(struct agent_entry *entry)
 {
 	struct agent_app *app = entry->app;
 
+	agent_judge_drop(entry);
 	if (app->removed.n >= REMOVED_MAX) { /* nobody listens: everything anew, later */
 		cox_strings_fini(&app->removed);
 		app->want_full = true;
@@ -179,17 +181,18 @@ void agent_entry_free(struct agent_entry *entry)
 
 void agent_entry_health(const struct agent_entry *entry, struct cox_health *ret)
 {
-	*ret = (struct cox_health){.status = entry->health};
+	*ret = (struct cox_health){.status = entry->health, .guess = entry->health_guess};
 	if (entry->health_message)
 		snprintf(ret->message, sizeof(ret->message), "%s", entry->health_message);
 }
 
 static void set_health(struct agent_entry *entry, const struct cox_health *health)
 {
-	if (entry->health == health->status &&
+	if (entry->health == health->status && entry->health_guess == health->guess &&
 	    strcmp(entry->health_message ? entry->health_message : "", health->message) == 0)
 		return;
 	entry->health = health->status;
+	entry->health_guess = health->guess;
 	free(entry->health_message);
 	entry->health_message = health->message[0] ? cox_strdup(health->message) : NULL;
 	entry->report = true;
@@ -268,6 +271,8 @@ static void evaluate_gone(struct agent_entry *entry)
 {
 	struct agent_difference none = AGENT_DIFFERENCE_INIT;
 
+	agent_judge_drop(entry);
+	entry->rejudge = false;
 	free(entry->object_uid);
 	entry->object_uid = NULL;
 	entry->resource_version = 0;
@@ -286,11 +291,11 @@ static bool is_shared(const struct agent_entry *entry, const struct cox_node *li
 	       cox_map_get_str(&entry->app->engine->apps, uid) != NULL;
 }
 
-static void evaluate_live(struct agent_entry *entry, struct cox_doc *live)
+static void evaluate_live(struct agent_entry *entry, struct cox_doc *live,
+			  const struct cox_health *health)
 {
 	const struct cox_node *root = cox_doc_root(live);
 	_cleanup_difference_ struct agent_difference d = AGENT_DIFFERENCE_INIT;
-	struct cox_health health;
 
 	free(entry->object_uid);
 	entry->object_uid = cox_str_dup(cox_meta_uid(root));
@@ -301,8 +306,7 @@ static void evaluate_live(struct agent_entry *entry, struct cox_doc *live)
 	entry->foreign = agent_migrate_is_needed(root);
 	entry->ignore_health = cox_str_is(
 		cox_meta_annotation(root, "argocd.argoproj.io/ignore-healthcheck"), "true");
-	cox_health_assess(root, &health);
-	set_health(entry, &health);
+	set_health(entry, health);
 	if (entry->wanted)
 		set_sync(entry, compare_wanted(entry, live, &d));
 	else
@@ -311,7 +315,7 @@ static void evaluate_live(struct agent_entry *entry, struct cox_doc *live)
 	entry->evaluated = entry->sync != AGENT_SYNC_UNKNOWN;
 }
 
-static uint64_t version_number(const struct cox_node *object)
+uint64_t agent_version_number(const struct cox_node *object)
 {
 	struct cox_str text = cox_meta_resource_version(object);
 	uint64_t value = 0;
@@ -324,24 +328,11 @@ static uint64_t version_number(const struct cox_node *object)
 	return value;
 }
 
-void agent_entry_evaluate(struct agent_entry *entry, struct cox_doc *live)
+/* What is known of the object is known anew. */
+static void evaluated(struct agent_entry *entry, enum agent_sync_status before)
 {
 	struct agent_app *app = entry->app;
-	enum agent_sync_status before = entry->sync;
 
-	if (live) {
-		uint64_t version = version_number(cox_doc_root(live));
-
-		if (version && version < entry->resource_version)
-			return;
-		bool same = version && version == entry->resource_version && entry->evaluated;
-
-		entry->resource_version = version;
-		if (!same)
-			evaluate_live(entry, live);
-	} else {
-		evaluate_gone(entry);
-	}
 	agent_operation_observed(entry);
 	/* prune only what still is ours: the others leave the inventory untouched in the cluster */
 	app->changed_since |= entry->sync != before;
@@ -349,6 +340,41 @@ void agent_entry_evaluate(struct agent_entry *entry, struct cox_doc *live)
 	    (!entry->live || !entry->marked))
 		forget_object(entry);
 	agent_engine_queue(app);
+}
+
+void agent_entry_settle(struct agent_entry *entry, struct cox_doc *live,
+			const struct cox_health *health, bool current)
+{
+	enum agent_sync_status before = entry->sync;
+
+	entry->resource_version = agent_version_number(cox_doc_root(live));
+	entry->rejudge &= !current;
+	evaluate_live(entry, live, health);
+	evaluated(entry, before);
+}
+
+void agent_entry_evaluate(struct agent_entry *entry, struct cox_doc *live)
+{
+	enum agent_sync_status before = entry->sync;
+	struct cox_health health;
+
+	if (!live) {
+		evaluate_gone(entry);
+		evaluated(entry, before);
+		return;
+	}
+	uint64_t version = agent_version_number(cox_doc_root(live));
+
+	if (version && version < entry->resource_version)
+		return;
+	if (version && version == entry->resource_version && entry->evaluated && !entry->rejudge) {
+		evaluated(entry, before);
+		return;
+	}
+	if (agent_judge_begin(entry, live))
+		return;
+	agent_judge_now(entry->app->engine, live, &health);
+	agent_entry_settle(entry, live, &health, true);
 }
 
 /* ---- what watches tell ---- */
@@ -443,7 +469,7 @@ static void kind_synced(void *arg)
 	COX_MAP_EACH (&e->keys, slot)
 		for (struct agent_entry *entry = slot->value; entry; entry = entry->next)
 			if (entry->kind == kind && !entry->evaluated && !entry->fetching &&
-			    entry->app->built)
+			    !entry->judging && entry->app->built)
 				cox_vec_push(&missing, entry);
 	COX_VEC_EACH (&missing, entry) {
 		struct agent_app *app = (*entry)->app;
@@ -515,7 +541,7 @@ static void fetched(struct agent_call *call, const struct cox_kube_answer *answe
 		refused(entry, answer);
 	/* neither comparable nor an error: the bundle is away; not again and again */
 	entry = cox_map_get(&call->app->entries, call->key_text);
-	if (entry && !entry->evaluated)
+	if (entry && !entry->evaluated && !entry->judging)
 		ask_later(entry);
 }
 
@@ -531,6 +557,12 @@ void agent_entry_fetch(struct agent_entry *entry)
 				  agent_call_done, call);
 }
 
+/* Nothing is known of it, or no health by the scripts in force, and nothing is on its way. */
+static bool has_to_be_asked_for(const struct agent_entry *entry)
+{
+	return (!entry->evaluated || entry->rejudge) && !entry->fetching && !entry->judging;
+}
+
 void agent_app_observe(struct agent_app *app)
 {
 	_cleanup_map_ struct cox_map counts = COX_MAP_INIT;
@@ -542,7 +574,7 @@ void agent_app_observe(struct agent_app *app)
 		struct agent_entry *entry = slot->value;
 		struct agent_kind *kind = entry->kind;
 
-		if (entry->evaluated || entry->fetching)
+		if (!has_to_be_asked_for(entry))
 			continue;
 		if (!kind->resource)
 			cox_vec_push(&unknown, entry);
@@ -556,8 +588,8 @@ void agent_app_observe(struct agent_app *app)
 	COX_MAP_EACH (&app->entries, slot) {
 		struct agent_entry *entry = slot->value;
 
-		if (!entry->evaluated && !entry->fetching && entry->kind->resource &&
-		    entry->kind->synced && entry->ask_at_ms <= agent_engine_now(app->engine))
+		if (has_to_be_asked_for(entry) && entry->kind->resource && entry->kind->synced &&
+		    entry->ask_at_ms <= agent_engine_now(app->engine))
 			agent_entry_fetch(entry);
 	}
 	/* of a kind that the cluster hasn't got there is no object */

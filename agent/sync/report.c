@@ -172,6 +172,7 @@ static status_msg *status_of(struct cox_arena *arena, const struct agent_entry *
 	if (m->sync == COXSWAIN__REPORT__V1__SYNC_STATUS__SYNCED && entry->target_differs)
 		m->sync = COXSWAIN__REPORT__V1__SYNC_STATUS__OUT_OF_SYNC;
 	m->health = (Coxswain__Report__V1__Health)entry->health;
+	m->health_guess = (Coxswain__Report__V1__Health)entry->health_guess;
 	m->health_message = entry->health_message ? entry->health_message : (char *)"";
 	m->requires_pruning = !entry->wanted;
 	m->sync_wave = entry->wave;

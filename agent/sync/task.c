@@ -1,5 +1,6 @@
 /* The requests of an operation's tasks: trying, taking over ownership, applying, pruning. */
 #include "agent/sync/app.h"
+#include "agent/sync/judge.h"
 #include "agent/sync/migrate.h"
 
 #include "common/base/log.h"
@@ -294,11 +295,11 @@ static void applied(struct agent_call *call, const struct cox_kube_answer *answe
 	bool new_object = !entry || !entry->live;
 	struct cox_health health;
 
-	cox_health_assess(cox_doc_root(answer->doc), &health);
 	if (entry) {
 		agent_entry_evaluate(entry, answer->doc);
 		entry = cox_map_get(&call->app->entries, call->key_text);
 	}
+	agent_judge_applied(call->engine, entry, answer->doc, &health);
 	if (new_object)
 		note_object_uid(op, t, entry);
 	if (is_definition(t) && health.status != COX_HEALTH_HEALTHY)

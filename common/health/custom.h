@@ -77,6 +77,8 @@ struct cox_health_run {
 /* As cox_health_assess, with the scripts. custom and run may be NULL. */
 void cox_health_assess_custom(const struct cox_health_custom *custom, const struct cox_node *object,
 			      const struct cox_health_run *run, struct cox_health *ret_health);
+/* Whether it is Lua at all; COX_INVALID_ARGUMENT with the line. Nothing of it runs. */
+int cox_health_script_check(struct cox_str script, struct cox_error *err);
 /* One script, by itself. */
 void cox_health_run_script(struct cox_str script, const struct cox_node *object,
 			   const struct cox_health_run *run, struct cox_health *ret_health);

@@ -278,3 +278,25 @@ void cox_health_run_script(struct cox_str script, const struct cox_node *object,
 	lua_close(L);
 	*ret_health = h;
 }
+
+/* ---- a look at a script ---- */
+
+int cox_health_script_check(struct cox_str script, struct cox_error *err)
+{
+	struct lua_run run = {.steps = COX_LIMIT_HEALTH_STEPS, .memory = COX_LIMIT_HEALTH_MEMORY};
+	lua_State *L;
+	int r = 0;
+
+	if (script.len > COX_LIMIT_HEALTH_SCRIPT_BYTES)
+		return cox_error(err, COX_INVALID_ARGUMENT, "longer than %d bytes",
+				 COX_LIMIT_HEALTH_SCRIPT_BYTES);
+	L = lua_newstate(allocate, &run);
+	if (!L)
+		return cox_error(err, COX_RESOURCE_EXHAUSTED, "too much memory");
+	if (luaL_loadbufferx(L, script.ptr, script.len, "=script", "t") != LUA_OK)
+		r = cox_error(err, COX_INVALID_ARGUMENT, "%s",
+			      lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1)
+							     : "not a script");
+	lua_close(L);
+	return r;
+}

@@ -75,7 +75,9 @@ static void print_resources(const struct cox_node *items, bool wide)
 		if (cox_node_bool(COX_GET(r, "requiresPruning"), false))
 			cli_cell(&t, "is no longer in Git: to be pruned");
 		else
-			cli_cell(&t, text_at(r, "health", "message"));
+			cli_cell(&t,
+				 text_at(r, COX_GET(r, "healthGuess") ? "healthGuess" : "health",
+					 "message"));
 	}
 	cli_table_print(&t);
 }

@@ -373,10 +373,18 @@ static const struct column secret_columns[] = {
 	{0},
 };
 
+static const struct column config_map_columns[] = {
+	{"NAME", name_cell, false},
+	{"KEYS", keys_cell, false},
+	{"AGE", age_cell, false},
+	{0},
+};
+
 static const struct column *const columns[HUB_N_KINDS] = {
 	[HUB_APPLICATION] = application_columns, [HUB_APPLICATION_SET] = appset_columns,
 	[HUB_APP_PROJECT] = project_columns,	 [HUB_CLUSTER] = cluster_columns,
 	[HUB_ROLLOUT_POLICY] = policy_columns,	 [HUB_SECRET] = secret_columns,
+	[HUB_CONFIG_MAP] = config_map_columns,
 };
 
 /* ---- printing ---- */

@@ -77,7 +77,8 @@ int64_t control_deletion_approved_ms(const struct cox_node *application)
 	return text && cox_time_parse(cox_str(text), &wall_ms, NULL) == 0 ? wall_ms : 0;
 }
 
-static void fill_policy(const struct hub_application *view, struct parts *p)
+static void fill_policy(const struct hub_control *c, const struct hub_application *view,
+			struct parts *p)
 {
 	const struct hub_sync_policy *from = &view->sync_policy;
 
@@ -101,8 +102,7 @@ static void fill_policy(const struct hub_application *view, struct parts *p)
 	p->policy.n_namespace_labels = p->labels.n;
 	p->policy.namespace_annotations = p->annotations.items;
 	p->policy.n_namespace_annotations = p->annotations.n;
-	if (cox_node_len(view->ignore_differences) > 0)
-		cox_json_write(&p->ignore, view->ignore_differences);
+	control_settings_ignored(c, view->ignore_differences, &p->ignore);
 	p->policy.ignore_differences = bytes(p->ignore.ptr, p->ignore.len);
 	p->policy.deletion_approved_ms = control_deletion_approved_ms(view->root);
 }
@@ -178,7 +178,7 @@ int control_assign(struct hub_control *c, struct hub_batch *batch, struct contro
 	COX_ASSERT(a->has_view && a->cluster);
 	leave_elsewhere(c, batch, a);
 	have = hub_fleet_assignment(c->fleet, a->cluster, a->uid);
-	fill_policy(&a->view, &p);
+	fill_policy(c, &a->view, &p);
 	if (!*namespace)
 	namespace = c->options.namespace;
 	p.instance = strcmp(namespace, c->options.namespace) == 0

@@ -158,6 +158,7 @@ void hub_control_free(struct hub_control *c)
 	hub_fleet_free(c->fleet);
 	cox_map_fini(&c->bundles);
 	cox_map_fini(&c->uids);
+	cox_doc_unref(c->ignored);
 	free(c);
 }
 

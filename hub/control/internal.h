@@ -103,6 +103,7 @@ struct hub_control {
 	struct cox_list render_order; /* of those that are done, oldest first */
 	struct cox_map servers;	      /* spec.server -> its Cluster's name; "" for more than one */
 	bool servers_known;
+	struct cox_doc *ignored; /* list of the settings' ignored differences; NULL: none */
 	struct cox_queue *sets, *apps, *repo_queue, *rollouts;
 	struct cox_list watchers;
 	struct cox_timer collect;
@@ -246,6 +247,16 @@ void control_own_apply(struct hub_control *c, struct hub_batch *batch, struct co
 		       bool by_hand);
 /* Whether they are all there as rendered. */
 bool control_own_is_synced(struct hub_control *c, const struct control_app *a);
+
+/* ---- settings.c ---- */
+
+/* argocd-cm may be another one: agents get what they act on when the batch is durable (NULL: it is
+ * already), and applications are looked at again where their ignored differences change. */
+void control_settings_read(struct hub_control *c, struct hub_batch *batch);
+/* An Application's ignoreDifferences with those of the settings behind them, as JSON; nothing when
+ * there are none. */
+void control_settings_ignored(const struct hub_control *c, const struct cox_node *own,
+			      struct cox_buf *out);
 
 /* ---- status.c ---- */
 

@@ -213,6 +213,8 @@ void control_object_store(struct hub_control *c, struct hub_batch *batch, enum h
 		hub_batch_put(batch, HUB_TABLE_OBJECT, row, cox_buf_str(&text));
 	object_set(c, kind, key, doc_taken);
 	changed(c, kind, key, cox_doc_root(doc_taken));
+	if (kind == HUB_CONFIG_MAP)
+		control_settings_read(c, batch);
 }
 
 void control_object_remove(struct hub_control *c, struct hub_batch *batch, enum hub_kind kind,
@@ -234,6 +236,8 @@ void control_object_remove(struct hub_control *c, struct hub_batch *batch, enum 
 	doc = cox_doc_ref(o->doc);
 	object_free(o);
 	changed(c, kind, copy, cox_doc_root(doc));
+	if (kind == HUB_CONFIG_MAP)
+		control_settings_read(c, batch);
 }
 
 /* ---- loading ---- */
@@ -275,6 +279,7 @@ int control_objects_load(struct hub_control *c, struct cox_error *err)
 
 			changed(c, k, slot->key, cox_doc_root(o->doc));
 		}
+	control_settings_read(c, NULL);
 	return 0;
 }
 
@@ -369,8 +374,9 @@ int hub_control_check(struct hub_control *c, struct cox_doc *object, struct cox_
 
 		return cox_error(err, COX_INVALID_ARGUMENT,
 				 "the hub does not keep objects of kind '%s' of '%s': it takes "
-				 "Application, ApplicationSet, AppProject, Cluster, and "
-				 "Secrets with the label " HUB_SECRET_TYPE_LABEL,
+				 "Application, ApplicationSet, AppProject, Cluster, the "
+				 "ConfigMap " HUB_SETTINGS_NAME ", and Secrets with the "
+				 "label " HUB_SECRET_TYPE_LABEL,
 				 cox_node_cstr(cox_node_get(root, "kind"), "?"),
 				 cox_node_cstr(cox_node_get(root, "apiVersion"), "?"));
 	}
@@ -381,6 +387,11 @@ int hub_control_check(struct hub_control *c, struct cox_doc *object, struct cox_
 		r = hub_key_of(object, c->options.namespace, &name, err);
 	if (r < 0)
 		return r;
+	if (kind == HUB_CONFIG_MAP && strcmp(name.namespace, c->options.namespace) != 0)
+		return cox_error(err, COX_INVALID_ARGUMENT,
+				 "the hub's settings are the ConfigMap " HUB_SETTINGS_NAME
+				 " of namespace '%s', not '%s'",
+				 c->options.namespace, name.namespace);
 	if (kind == HUB_CLUSTER && strlen(name.name) > 63)
 		return cox_error(err, COX_INVALID_ARGUMENT,
 				 "the name of cluster '%s' is longer than 63 characters",

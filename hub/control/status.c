@@ -54,6 +54,12 @@ static struct cox_node *resource(struct cox_doc *doc, const Coxswain__Report__V1
 		put_text(doc, health, "message", s->health_message);
 		cox_map_put(doc, map, "health", health);
 	}
+	if (s->health == COXSWAIN__REPORT__V1__HEALTH__HEALTH_NONE && *s->health_message) {
+		health = cox_doc_map(doc);
+		cox_map_put_cstr(doc, health, "status", NAME(health_names, s->health_guess));
+		put_text(doc, health, "message", s->health_message);
+		cox_map_put(doc, map, "healthGuess", health);
+	}
 	if (s->hook)
 		cox_map_put_bool(doc, map, "hook", true);
 	if (s->requires_pruning)
@@ -458,7 +464,7 @@ static struct cox_node *set_status(struct hub_control *c, struct cox_doc *doc,
 
 static struct cox_node *cluster_status(struct hub_control *c, struct cox_doc *doc, const char *name)
 {
-	struct cox_node *map = cox_doc_map(doc);
+	struct cox_node *map = cox_doc_map(doc), *settings;
 	const struct hub_cluster_state *s = hub_fleet_cluster(c->fleet, name);
 
 	if (!s)
@@ -471,6 +477,12 @@ static struct cox_node *cluster_status(struct hub_control *c, struct cox_doc *do
 	put_text(doc, map, "agentVersion", s->agent_version);
 	put_text(doc, map, "platform", s->platform);
 	put_text(doc, map, "apiError", s->api_error);
+	if (s->connected) {
+		settings = cox_doc_map(doc);
+		cox_map_put_bool(doc, settings, "inForce", s->configured);
+		put_text(doc, settings, "error", s->configuration_error);
+		cox_map_put(doc, map, "settings", settings);
+	}
 	cox_map_put_int(doc, map, "applications", (int64_t)hub_fleet_assignments(c->fleet, name));
 	if (s->memory_bytes)
 		cox_map_put_int(doc, map, "agentMemoryBytes", (int64_t)s->memory_bytes);

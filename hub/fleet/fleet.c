@@ -117,6 +117,7 @@ static void state_fini(struct hub_cluster_state *s)
 	free(s->agent_version);
 	free(s->platform);
 	free(s->api_error);
+	free(s->configuration_error);
 }
 
 static void member_free(void *p)
@@ -477,6 +478,57 @@ void hub_fleet_refresh(struct hub_fleet *f, const char *cluster, const char *app
 			   &request.base, refreshed, NULL, NULL, NULL);
 }
 
+/* ---- configuration ---- */
+
+struct configuring {
+	struct hub_fleet *fleet;
+	struct cox_buf body;
+};
+
+static void configure(void *arg)
+{
+	struct configuring *q = arg;
+	struct hub_fleet *f = q->fleet;
+	uint8_t digest[COX_SHA256_BYTES];
+
+	cox_sha256(cox_buf_str(&q->body), digest);
+	if (memcmp(digest, f->configuration_digest, sizeof(digest)) == 0)
+		return;
+	memcpy(f->configuration_digest, digest, sizeof(digest));
+	cox_buf_fini(&f->configuration);
+	f->configuration = q->body;
+	q->body = COX_BUF_INIT;
+	COX_MAP_EACH (&f->members, slot) {
+		struct fleet_member *m = slot->value;
+
+		/* until it says so */
+		m->state.configured = false;
+		fleet_push_configuration(m);
+	}
+}
+
+static void configuring_free(void *arg)
+{
+	struct configuring *q = arg;
+
+	cox_buf_fini(&q->body);
+	free(q);
+}
+
+void hub_fleet_configure(struct hub_fleet *f, struct hub_batch *batch, struct cox_str body)
+{
+	struct configuring *q = cox_new(struct configuring);
+
+	q->fleet = f;
+	cox_buf_puts_str(&q->body, body);
+	if (batch) {
+		hub_batch_after(batch, configure, q, configuring_free);
+		return;
+	}
+	configure(q);
+	configuring_free(q);
+}
+
 /* ---- start and end ---- */
 
 static int load_change(void *ctx, const char *key, struct cox_str body, struct cox_error *err)
@@ -638,6 +690,7 @@ int hub_fleet_new(const struct hub_fleet_options *options, const struct hub_flee
 	f->store = options->store;
 	cox_list_init(&f->cache);
 	cox_task_init(&f->flush, fleet_flush_reports, f);
+	cox_sha256(COX_STR(""), f->configuration_digest);
 	r = load(f, err);
 	if (r == 0 && options->restored)
 		restamp(f);
@@ -679,6 +732,7 @@ void hub_fleet_free(struct hub_fleet *f)
 	cox_map_fini_values(&f->members, member_free);
 	cox_map_fini(&f->assigned);
 	fleet_cache_fini(f);
+	cox_buf_fini(&f->configuration);
 	cox_key_free(f->hub_key);
 	cox_key_free(f->agents_key);
 	cox_cert_free(f->hub_ca);

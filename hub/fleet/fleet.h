@@ -68,7 +68,9 @@ struct hub_cluster_state {
 	int64_t last_seen_ms; /* 0: never */
 	char *kubernetes_version, *agent_version, *platform, *api_error; /* NULL: not said */
 	uint64_t memory_bytes;
-	uint64_t higher_epoch; /* it has seen an epoch above ours; 0: no */
+	bool configured;	   /* it said that the configuration is in force there */
+	char *configuration_error; /* why not; NULL: not said */
+	uint64_t higher_epoch;	   /* it has seen an epoch above ours; 0: no */
 };
 
 /* The cluster exists from now on (until hub_fleet_remove). */
@@ -114,6 +116,9 @@ const hub_report *hub_fleet_report(const struct hub_fleet *f, const char *cluste
 /* The last report whatever its generation was. */
 const hub_report *hub_fleet_last_report(const struct hub_fleet *f, const char *cluster,
 					const char *app_uid);
+/* What every agent shall know besides its assignments (coxswain.assignment.v1.Configuration), ""
+ * for nothing. In force, and on its way to the agents, when the batch is durable; batch NULL: now. */
+void hub_fleet_configure(struct hub_fleet *f, struct hub_batch *batch, struct cox_str body);
 /* Asks the agent to compare again; nothing when it is away. */
 void hub_fleet_refresh(struct hub_fleet *f, const char *cluster, const char *app_uid);
 void hub_fleet_each(const struct hub_fleet *f,

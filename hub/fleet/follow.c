@@ -25,6 +25,26 @@ static int send_change(struct fleet_member *m, const fleet_change *change)
 	return r;
 }
 
+void fleet_push_configuration(struct fleet_member *m)
+{
+	const struct hub_fleet *f = m->fleet;
+	fleet_change change = COXSWAIN__ASSIGNMENT__V1__CHANGE__INIT;
+	Coxswain__Assignment__V1__Configuration body =
+		COXSWAIN__ASSIGNMENT__V1__CONFIGURATION__INIT;
+
+	if (!m->follow || !m->live || !m->takes_configuration ||
+	    memcmp(m->configuration, f->configuration_digest, COX_SHA256_BYTES) == 0)
+		return;
+	body.digest.data = (uint8_t *)f->configuration_digest;
+	body.digest.len = COX_SHA256_BYTES;
+	body.body.data = (uint8_t *)f->configuration.ptr;
+	body.body.len = f->configuration.len;
+	change.body_case = COXSWAIN__ASSIGNMENT__V1__CHANGE__BODY_CONFIGURATION;
+	change.configuration = &body;
+	if (send_change(m, &change) >= 0)
+		memcpy(m->configuration, f->configuration_digest, COX_SHA256_BYTES);
+}
+
 /* The order list is by position, and a change moves its entry to the end, so what is not sent yet
  * is at the end: walk back to the first of it, then forward. */
 void fleet_push(struct fleet_member *m)
@@ -33,6 +53,8 @@ void fleet_push(struct fleet_member *m)
 
 	if (!m->follow || !m->live)
 		return;
+	/* First: what is assigned from here on is judged by it. */
+	fleet_push_configuration(m);
 	while (node != &m->order &&
 	       COX_LIST_ENTRY(node, struct fleet_entry, node)->change->position > m->sent)
 		node = node->prev;
@@ -112,6 +134,10 @@ static void resume(struct fleet_member *m, const Coxswain__Assignment__V1__Resum
 	agrees = q->digest.len == sizeof(digest) &&
 		 memcmp(q->digest.data, digest, sizeof(digest)) == 0;
 	m->live = true;
+	m->takes_configuration = q->configuration_digest.len == COX_SHA256_BYTES;
+	if (m->takes_configuration)
+		memcpy(m->configuration, q->configuration_digest.data, COX_SHA256_BYTES);
+	fleet_push_configuration(m);
 	if (agrees && q->position <= m->durable)
 		m->sent = m->durable;
 	else if (q->position > 0 && q->position < m->durable)

@@ -40,6 +40,8 @@ struct fleet_member {
 	struct cox_rpc_conn *conn;
 	struct cox_rpc_call *follow;
 	struct cox_rpc_call *reports;
+	bool takes_configuration;
+	uint8_t configuration[COX_SHA256_BYTES]; /* digest of what it has, or was sent */
 	bool live;     /* the follower got its snapshot or its differences */
 	uint64_t sent; /* position */
 	/* of the process that connected last, and of the one before: who comes back after another
@@ -73,6 +75,8 @@ struct hub_fleet {
 	char pin[COX_SHA256_TEXT];
 	size_t n_connected;
 	struct hub_fleet_stats stats;
+	struct cox_buf configuration;
+	uint8_t configuration_digest[COX_SHA256_BYTES];
 	/* reports that came in this turn of the loop, to be written and acknowledged together */
 	struct hub_batch *reports;
 	struct cox_task flush;
@@ -110,6 +114,9 @@ extern const struct cox_rpc_service fleet_assignments_service, fleet_bundles_ser
 /* Sends what the follower has not got and the disk has. */
 void fleet_push(struct fleet_member *m);
 void fleet_cache_fini(struct hub_fleet *f);
+
+/* Sends the configuration to a follower that takes one and has another. */
+void fleet_push_configuration(struct fleet_member *m);
 
 /* report.c */
 extern const struct cox_rpc_service fleet_reports_service;

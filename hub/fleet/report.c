@@ -245,6 +245,12 @@ static void cluster(struct fleet_member *m, const Coxswain__Report__V1__ClusterR
 	set_text(&m->state.agent_version, r->agent_version);
 	set_text(&m->state.platform, r->platform);
 	set_text(&m->state.api_error, r->api_error);
+	set_text(&m->state.configuration_error, r->configuration_error);
+	m->state.configured =
+		r->configuration_digest.len == COX_SHA256_BYTES
+			? memcmp(r->configuration_digest.data, m->fleet->configuration_digest,
+				 COX_SHA256_BYTES) == 0
+			: m->fleet->configuration.len == 0;
 	m->state.memory_bytes = r->memory_bytes;
 	m->fleet->events.on_cluster(m->fleet->ctx, m->name);
 }

@@ -18,6 +18,8 @@ static const struct hub_kind_info kinds[HUB_N_KINDS] = {
 				"rolloutpolicies", "policy,policies,rp", false},
 	[HUB_SECRET] = {HUB_SECRET, "", "v1", "v1", "Secret", "secret", "secrets",
 			"repo,repos,repository,repositories", true},
+	[HUB_CONFIG_MAP] = {HUB_CONFIG_MAP, "", "v1", "v1", "ConfigMap", "configmap", "configmaps",
+			    "cm,settings", true},
 };
 
 /* Secrets of other types (clusters' credentials above all) are not the hub's to keep. */
@@ -46,7 +48,10 @@ enum hub_kind hub_kind_of(const struct cox_node *object)
 	for (int k = HUB_KIND_NONE + 1; k < HUB_N_KINDS; k++) {
 		if (!cox_streq(kinds[k].name, name) || !cox_streq(kinds[k].api_version, version))
 			continue;
-		return k != HUB_SECRET || is_kept_secret(object) ? (enum hub_kind)k : HUB_KIND_NONE;
+		if ((k == HUB_SECRET && !is_kept_secret(object)) ||
+		    (k == HUB_CONFIG_MAP && strcmp(hub_object_name(object), HUB_SETTINGS_NAME)))
+			return HUB_KIND_NONE;
+		return (enum hub_kind)k;
 	}
 	return HUB_KIND_NONE;
 }

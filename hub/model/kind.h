@@ -20,6 +20,7 @@ enum hub_kind {
 	HUB_CLUSTER,
 	HUB_ROLLOUT_POLICY,
 	HUB_SECRET, /* only with the label argocd.argoproj.io/secret-type, of a type that we keep */
+	HUB_CONFIG_MAP, /* only argocd-cm: settings.h */
 	HUB_N_KINDS,
 };
 
@@ -30,6 +31,7 @@ enum hub_kind {
 /* What is shown in the place of a secret's value, and never taken for one. */
 #define HUB_SECRET_MASK	      "++++++++"
 #define HUB_POLICY_ANNOTATION "coxswain.dev/rollout-policy"
+#define HUB_SETTINGS_NAME     "argocd-cm"
 #define HUB_FINALIZER	      "resources-finalizer.argocd.argoproj.io"
 
 struct hub_kind_info {

@@ -440,7 +440,7 @@ void hub_check_rules(struct hub_check *c, enum hub_kind kind, const struct cox_n
 	static void (*const rules[HUB_N_KINDS])(struct hub_check *, const struct cox_node *) = {
 		[HUB_APPLICATION] = check_application, [HUB_APPLICATION_SET] = check_appset,
 		[HUB_APP_PROJECT] = check_project,     [HUB_ROLLOUT_POLICY] = check_policy,
-		[HUB_SECRET] = check_secret,
+		[HUB_SECRET] = check_secret,	       [HUB_CONFIG_MAP] = hub_check_settings,
 	};
 
 	check_name(c, kind, root);

@@ -597,12 +597,23 @@ static const struct hub_field secret_fields[] = {
 	{0},
 };
 
+/* ---- ConfigMap ---- */
+
+static const struct hub_field config_map_fields[] = {
+	OBJECT_FIELDS,
+	FIELD("data", HUB_STRING_MAP),
+	FIELD("binaryData", HUB_STRING_MAP),
+	FIELD("immutable", HUB_BOOL),
+	{0},
+};
+
 const struct hub_field *hub_schema(enum hub_kind kind)
 {
 	static const struct hub_field *const tables[HUB_N_KINDS] = {
 		[HUB_APPLICATION] = application_fields, [HUB_APPLICATION_SET] = appset_fields,
 		[HUB_APP_PROJECT] = project_fields,	[HUB_CLUSTER] = cluster_fields,
 		[HUB_ROLLOUT_POLICY] = policy_fields,	[HUB_SECRET] = secret_fields,
+		[HUB_CONFIG_MAP] = config_map_fields,
 	};
 
 	return kind > HUB_KIND_NONE && kind < HUB_N_KINDS ? tables[kind] : NULL;

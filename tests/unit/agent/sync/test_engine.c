@@ -46,6 +46,8 @@ static struct world {
 	struct cox_map pictures; /* uid to struct picture * */
 	struct cox_map dirty;
 	uint64_t generation;
+	unsigned script_threads;
+	int wanted_health; /* of what is Synced at the last generation; 0: any */
 } w;
 
 /* ---- a hub in a few lines ---- */
@@ -86,6 +88,8 @@ static void read_reports(void)
 		if (agent_engine_report(w.engine, uid, true, &arena, &r) > 0) {
 			COX_CLEANUP(cox_buf_fini) struct cox_buf text = COX_BUF_INIT;
 
+			if (w.wanted_health && r.generation == w.generation && r.assigned_sync == 1)
+				assert_int_equal(r.health, w.wanted_health);
 			p->sync = (int)r.sync;
 			p->assigned = (int)r.assigned_sync;
 			p->health = (int)r.health;
@@ -301,6 +305,30 @@ static void bury(const char *uid, const char *name, bool cascade)
 	assert_true(agent_engine_accept(w.engine, list, 1, w.generation, NULL) >= 0);
 }
 
+static void configure(const char *body)
+{
+	Coxswain__Assignment__V1__Change change = COXSWAIN__ASSIGNMENT__V1__CHANGE__INIT;
+	Coxswain__Assignment__V1__Configuration c = COXSWAIN__ASSIGNMENT__V1__CONFIGURATION__INIT;
+	const Coxswain__Assignment__V1__Change *list[] = {&change};
+
+	c.body.data = (uint8_t *)body;
+	c.body.len = strlen(body);
+	change.body_case = COXSWAIN__ASSIGNMENT__V1__CHANGE__BODY_CONFIGURATION;
+	change.configuration = &c;
+	assert_true(agent_engine_accept(w.engine, list, 1, 0, NULL) >= 0);
+}
+
+/* The digest of what is in force. */
+static bool is_configured(const char *body)
+{
+	struct agent_configuration c;
+	uint8_t digest[COX_SHA256_BYTES];
+
+	agent_engine_configuration(w.engine, &c);
+	cox_sha256(cox_str(body), digest);
+	return memcmp(c.in_force, digest, sizeof(digest)) == 0;
+}
+
 static void want_bundle(void *ctx, const uint8_t digest[COX_SHA256_BYTES])
 {
 	(void)ctx;
@@ -318,6 +346,7 @@ static void open_engine(void)
 	    agent_engine_new(&(struct agent_engine_options){.loop = w.loop,
 							    .store = w.store,
 							    .kube = w.kube,
+							    .script_threads = w.script_threads,
 							    .want_bundle = want_bundle,
 							    .changed = changed},
 			     &w.engine, &err) < 0)
@@ -711,6 +740,104 @@ static void test_failures_are_sentences(void **state)
 	assert_string_equal(picture("u1")->conditions, "");
 }
 
+#define K(value) "- {apiVersion: v1, kind: ConfigMap, metadata: {name: a}, data: {k: " value "}}\n"
+#define BY_K                                                                                       \
+	"{\"data\":{\"resource.customizations.health.ConfigMap\":\"return {status = obj.data.k, "  \
+	"message = 'k says so'}\"}}"
+#define BY_NAME                                                                                    \
+	"{\"data\":{\"resource.customizations.health.ConfigMap\":\"return {status = "              \
+	"'Suspended'}\"}}"
+
+static void judge_by_scripts(void)
+{
+	configure(BY_K);
+	assert_true(is_configured(BY_K));
+	assign((struct assign){.uid = "u1", .name = "shop", .yaml = K("Healthy")});
+	WAIT("the first sync", is_settled("u1"));
+	/* what is Synced at a generation has the health of its own version, never of one before */
+	for (int i = 0; i < 10; i++) {
+		w.wanted_health = i % 2 ? 1 : 5;
+		assign((struct assign){
+			.uid = "u1", .name = "shop", .yaml = i % 2 ? K("Healthy") : K("Degraded")});
+		WAIT("its health", picture("u1")->generation == w.generation &&
+					   picture("u1")->assigned == 1 &&
+					   picture("u1")->health == w.wanted_health);
+	}
+	w.wanted_health = 0;
+	/* another script: nothing happens in the cluster, and everything is judged again */
+	configure(BY_NAME);
+	WAIT("the other script", picture("u1")->health == 2);
+	/* one that cannot be used is kept, and changes nothing */
+	struct agent_configuration c;
+
+	configure("[");
+	assert_true(is_configured(BY_NAME));
+	agent_engine_configuration(w.engine, &c);
+	assert_true(c.error[0] != '\0' && memcmp(c.kept, c.in_force, COX_SHA256_BYTES) != 0);
+	configure(BY_NAME);
+	agent_engine_configuration(w.engine, &c);
+	assert_string_equal(c.error, "");
+	close_engine();
+	picture("u1")->health = 0;
+	open_engine();
+	assert_true(is_configured(BY_NAME));
+	WAIT("the same after a restart", picture("u1")->health == 2);
+	configure("");
+	WAIT("no health at all", picture("u1")->health == 1);
+}
+
+static void test_scripts_judge(void **state)
+{
+	(void)state;
+	judge_by_scripts();
+}
+
+static void test_scripts_judge_beside_the_loop(void **state)
+{
+	(void)state;
+	close_engine();
+	w.script_threads = 1;
+	open_engine();
+	judge_by_scripts();
+	/* objects and the engine go while scripts run */
+	configure(BY_K);
+	assign((struct assign){.uid = "u1", .name = "shop", .yaml = K("Suspended")});
+	bury("u1", "shop", true);
+	WAIT("the end of it", picture("u1")->deleted);
+	assign((struct assign){.uid = "u2", .name = "more", .yaml = K("Healthy")});
+	WAIT("the object", call("GET", CM("a"), NULL, "") == 200);
+}
+
+/* A wave waits for a script's verdict on what was applied before it. */
+static void test_scripts_gate_waves(void **state)
+{
+	static const char yaml[] =
+		"- {apiVersion: v1, kind: ConfigMap, metadata: {name: a}, data: {k: x}}\n"
+		"- {apiVersion: v1, kind: Secret, metadata: {name: s, annotations: "
+		"{argocd.argoproj.io/sync-wave: '1'}}}\n";
+
+	(void)state;
+	for (unsigned threads = 0; threads < 2; threads++) {
+		close_engine();
+		w.script_threads = threads;
+		open_engine();
+		configure("{\"data\":{\"resource.customizations.health.ConfigMap\":\"if "
+			  "obj.data.go then "
+			  "return {status = 'Healthy'} end return {status = 'Progressing'}\"}}");
+		assign((struct assign){.uid = threads ? "u2" : "u1",
+				       .name = threads ? "two" : "one",
+				       .yaml = yaml});
+		WAIT("the wave to wait", strstr(picture(threads ? "u2" : "u1")->message,
+						"waiting for healthy") != NULL);
+		assert_int_equal(call("GET", "/api/v1/namespaces/shop/secrets/s", NULL, ""), 404);
+		call("PATCH", CM("a"), MERGE, "{\"data\":{\"go\":\"1\"}}");
+		WAIT("the next wave", is_settled(threads ? "u2" : "u1"));
+		assert_int_equal(call("GET", "/api/v1/namespaces/shop/secrets/s", NULL, ""), 200);
+		bury(threads ? "u2" : "u1", threads ? "two" : "one", true);
+		WAIT("the end of it", picture(threads ? "u2" : "u1")->deleted);
+	}
+}
+
 static void test_waves(void **state)
 {
 	static const char yaml[] =
@@ -825,6 +952,9 @@ int main(void)
 		TEST(test_only_what_is_ours_is_pruned),
 		TEST(test_kinds_that_come_with_the_bundle),
 		TEST(test_failures_are_sentences),
+		TEST(test_scripts_judge),
+		TEST(test_scripts_judge_beside_the_loop),
+		TEST(test_scripts_gate_waves),
 		TEST(test_waves),
 		TEST(test_what_is_left_out_is_told),
 		TEST(test_secrets_are_masked),

@@ -1,5 +1,6 @@
 /* hub/model beside its golden tests: kinds, views, selectors, counts, repositories. */
 #include "common/base/suggest.h"
+#include "common/doc/json.h"
 #include "common/doc/yaml.h"
 #include "hub/model/application.h"
 #include "hub/model/appset.h"
@@ -8,6 +9,7 @@
 #include "hub/model/policy.h"
 #include "hub/model/repository.h"
 #include "hub/model/selector.h"
+#include "hub/model/settings.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -39,6 +41,7 @@ static void kinds_have_many_names(void **state)
 	assert_int_equal(hub_kind_parse("cluster"), HUB_CLUSTER);
 	assert_int_equal(hub_kind_parse("rolloutpolicies"), HUB_ROLLOUT_POLICY);
 	assert_int_equal(hub_kind_parse("repo"), HUB_SECRET);
+	assert_int_equal(hub_kind_parse("configmap"), HUB_CONFIG_MAP);
 	assert_int_equal(hub_kind_parse(""), HUB_KIND_NONE);
 	assert_int_equal(hub_kind_parse("ap"), HUB_KIND_NONE);
 	assert_int_equal(hub_kind_parse("app,apps"), HUB_KIND_NONE);
@@ -478,6 +481,64 @@ static void longest_prefix_gives_credentials(void **state)
 		hub_repository_fini(&repos[i]);
 }
 
+/* ---- settings ---- */
+
+static void settings_are_of_one_name(void **state)
+{
+	(void)state;
+	assert_int_equal(kind_of("{apiVersion: v1, kind: ConfigMap, metadata: {name: argocd-cm}}"),
+			 HUB_CONFIG_MAP);
+	assert_int_equal(kind_of("{apiVersion: v1, kind: ConfigMap, metadata: {name: argocd-cms}}"),
+			 HUB_KIND_NONE);
+	assert_int_equal(kind_of("{apiVersion: v1, kind: ConfigMap}"), HUB_KIND_NONE);
+}
+
+static const char settings[] =
+	"apiVersion: v1\n"
+	"kind: ConfigMap\n"
+	"metadata: {name: argocd-cm}\n"
+	"data:\n"
+	"  url: https://cd.example.com\n"
+	"  resource.customizations.health.example.com_Lamp: return nil\n"
+	"  resource.customizations.health.Pod: ''\n"
+	"  resource.customizations.ignoreDifferences.all: 'managedFieldsManagers: [m]'\n"
+	"  resource.customizations.ignoreDifferences.apps_Deployment: 'jsonPointers: [/a, /b]'\n"
+	"  resource.customizations.ignoreDifferences.Secret: ''\n"
+	"  resource.customizations: |\n"
+	"    '*.example.com/*': {health.lua: 'return {}', actions: x}\n"
+	"    Pod: {ignoreDifferences: 'jqPathExpressions: [.spec]'}\n";
+
+static void agents_get_what_they_act_on(void **state)
+{
+	_cleanup_doc_ struct cox_doc *doc = read_yaml(settings);
+	_cleanup_buf_ struct cox_buf text = COX_BUF_INIT, none = COX_BUF_INIT;
+
+	(void)state;
+	hub_settings_for_agents(cox_doc_root(doc), &text);
+	assert_string_equal(
+		cox_buf_cstr(&text),
+		"{\"data\":{\"resource.customizations.health.example.com_Lamp\":\"return nil\","
+		"\"resource.customizations\":\"{\\\"*.example.com/*\\\":{\\\"health.lua\\\":"
+		"\\\"return {}\\\"}}\"}}");
+	hub_settings_for_agents(NULL, &none);
+	assert_int_equal(none.len, 0);
+}
+
+static void ignored_differences_are_collected(void **state)
+{
+	_cleanup_doc_ struct cox_doc *doc = read_yaml(settings), *out = cox_doc_new("out");
+	_cleanup_buf_ struct cox_buf text = COX_BUF_INIT;
+
+	(void)state;
+	cox_json_write(&text, hub_settings_ignored(cox_doc_root(doc), out));
+	assert_string_equal(
+		cox_buf_cstr(&text),
+		"[{\"group\":\"\",\"kind\":\"Pod\",\"jqPathExpressions\":[\".spec\"]},"
+		"{\"group\":\"*\",\"kind\":\"*\",\"managedFieldsManagers\":[\"m\"]},"
+		"{\"group\":\"apps\",\"kind\":\"Deployment\",\"jsonPointers\":[\"/a\",\"/b\"]}]");
+	assert_null(hub_settings_ignored(NULL, out));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -500,6 +561,9 @@ int main(void)
 		cmocka_unit_test(repository_is_decoded),
 		cmocka_unit_test(urls_have_one_spelling),
 		cmocka_unit_test(longest_prefix_gives_credentials),
+		cmocka_unit_test(settings_are_of_one_name),
+		cmocka_unit_test(agents_get_what_they_act_on),
+		cmocka_unit_test(ignored_differences_are_collected),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
