@@ -1,6 +1,6 @@
 /* cox app …: one Application, or the list of them. */
+#include "hub/cli/app.h"
 #include "common/base/clock.h"
-#include "hub/cli/cli.h"
 #include "hub/cli/client.h"
 #include "hub/cli/columns.h"
 
@@ -10,15 +10,15 @@
 #define POLL_FIRST_MS 200
 #define POLL_MOST_MS  2000
 
-static char *app_path(const struct cli_flags *flags, const char *name, const char *tail)
+char *cli_app_path(const struct cli_flags *flags, const char *name, const char *tail)
 {
 	return cli_object_path("applications", true, flags->namespace, name, tail);
 }
 
-static int get_app(struct cli_hub *hub, const struct cli_flags *flags, const char *name,
-		   const char *tail, struct cox_doc **ret_doc, struct cox_error *err)
+int cli_app_fetch(struct cli_hub *hub, const struct cli_flags *flags, const char *name,
+		  const char *tail, struct cox_doc **ret_doc, struct cox_error *err)
 {
-	_cleanup_free_ char *path = app_path(flags, name, tail);
+	_cleanup_free_ char *path = cli_app_path(flags, name, tail);
 
 	return CLI_GET(hub, path, ret_doc, err);
 }
@@ -92,7 +92,7 @@ CLI_RUN(cli_app_resources)
 	if (r == 0)
 		r = cli_hub_open(flags, &hub, err);
 	if (r == 0)
-		r = get_app(hub, flags, args->items[0], "/resources", &answer, err);
+		r = cli_app_fetch(hub, flags, args->items[0], "/resources", &answer, err);
 	if (r != 0)
 		return r;
 	if (format == CLI_JSON || format == CLI_YAML)
@@ -113,7 +113,7 @@ CLI_RUN(cli_app_manifests)
 	if (r == 0)
 		r = cli_hub_open(flags, &hub, err);
 	if (r == 0)
-		r = get_app(hub, flags, args->items[0], "/manifests", &answer, err);
+		r = cli_app_fetch(hub, flags, args->items[0], "/manifests", &answer, err);
 	if (r != 0)
 		return r;
 	items = COX_GET(cox_doc_root(answer), "items");
@@ -151,7 +151,7 @@ static void print_source(const struct cox_node *s)
 	line("  revision:", *revision ? revision : "HEAD");
 }
 
-static void print_operation(const struct cox_node *state)
+void cli_app_print_operation(const struct cox_node *state)
 {
 	const struct cox_node *results = COX_GET(state, "syncResult", "resources");
 	char age[COX_TIME_TEXT_MAX];
@@ -201,7 +201,7 @@ static void print_app(const struct cox_node *app)
 		printf("%-14s %s: %s\n", i ? "" : "Conditions:", text_at(c, "type", NULL),
 		       text_at(c, "message", NULL));
 	}
-	print_operation(COX_GET(status, "operationState"));
+	cli_app_print_operation(COX_GET(status, "operationState"));
 }
 
 CLI_RUN(cli_app_get)
@@ -214,12 +214,12 @@ CLI_RUN(cli_app_get)
 	if (r == 0)
 		r = cli_hub_open(flags, &hub, err);
 	if (r == 0)
-		r = get_app(hub, flags, args->items[0], "", &answer, err);
+		r = cli_app_fetch(hub, flags, args->items[0], "", &answer, err);
 	if (r != 0)
 		return r;
 	if (format != CLI_TABLE && format != CLI_WIDE)
 		return cli_print_objects(HUB_APPLICATION, format, cox_doc_root(answer), err);
-	r = get_app(hub, flags, args->items[0], "/resources", &resources, err);
+	r = cli_app_fetch(hub, flags, args->items[0], "/resources", &resources, err);
 	if (r < 0)
 		return r;
 	print_app(cox_doc_root(answer));
@@ -231,18 +231,12 @@ CLI_RUN(cli_app_get)
 
 /* ---- wait ---- */
 
-struct goal {
-	bool sync, health, no_operation;
-	const char *revision;
-	const char *operation; /* id of the operation that shall have ended; NULL: any */
-};
-
 static bool is_ended(const char *phase)
 {
 	return strcmp(phase, "Running") != 0 && strcmp(phase, "Terminating") != 0;
 }
 
-static bool is_reached(const struct goal *g, const struct cox_node *app)
+static bool is_reached(const struct cli_app_goal *g, const struct cox_node *app)
 {
 	const struct cox_node *status = COX_GET(app, "status");
 	const struct cox_node *state = COX_GET(status, "operationState");
@@ -282,18 +276,20 @@ static int timed_out(const struct cox_node *app, const char *name, int64_t timeo
 }
 
 /* The REST API has no watch of Applications, so this one asks, ever more slowly. */
-static int wait_for(struct cli_hub *hub, const struct cli_flags *flags, const char *name,
-		    const struct goal *goal, int64_t until_ms, struct cox_doc **ret_app,
-		    struct cox_error *err)
+int cli_app_wait_for(struct cli_hub *hub, const struct cli_flags *flags, const char *name,
+		     const struct cli_app_goal *goal, int64_t until_ms, struct cox_doc **ret_app,
+		     struct cox_error *err)
 {
 	int64_t delay_ms = POLL_FIRST_MS;
 
 	for (;;) {
 		_cleanup_doc_ struct cox_doc *app = NULL;
-		int r = get_app(hub, flags, name, "", &app, err);
+		int r = cli_app_fetch(hub, flags, name, "", &app, err);
 
 		if (r < 0)
 			return r;
+		if (goal->on_look)
+			goal->on_look(goal->ctx, cox_doc_root(app));
 		if (is_reached(goal, cox_doc_root(app))) {
 			*ret_app = TAKE(app);
 			return 0;
@@ -319,104 +315,24 @@ CLI_RUN(cli_app_wait)
 {
 	_cleanup_hub_ struct cli_hub *hub = NULL;
 	bool any = flags->want_sync || flags->want_health || flags->want_operation;
-	struct goal goal = {.sync = flags->want_sync || !any,
-			    .health = flags->want_health || !any,
-			    .no_operation = flags->want_operation || !any,
-			    .revision = flags->revision};
+	struct cli_app_goal goal = {.sync = flags->want_sync || !any,
+				    .health = flags->want_health || !any,
+				    .no_operation = flags->want_operation || !any,
+				    .revision = flags->revision};
 	int64_t until_ms = cox_clock_ms() + flags->timeout_ms;
 	int r = cli_hub_open(flags, &hub, err);
 
 	for (size_t i = 0; r == 0 && i < args->n; i++) {
 		_cleanup_doc_ struct cox_doc *app = NULL;
 
-		r = wait_for(hub, flags, args->items[i], &goal, until_ms, &app, err);
+		r = cli_app_wait_for(hub, flags, args->items[i], &goal, until_ms, &app, err);
 		if (r == 0)
 			print_reached(cox_doc_root(app));
 	}
 	return r;
 }
 
-/* ---- sync ---- */
-
-/* GROUP:KIND:[NAMESPACE/]NAME */
-static int put_resource(struct cox_doc *doc, struct cox_node *list, const char *text,
-			struct cox_error *err)
-{
-	struct cox_node *map = cox_doc_map(doc);
-	struct cox_str rest = cox_str(text), group, kind, part;
-	bool fine = cox_str_split(&rest, ':', &group) && rest.ptr &&
-		    cox_str_split(&rest, ':', &kind) && rest.ptr && kind.len && rest.len;
-
-	if (!fine)
-		return cli_usage(err, "--resource takes GROUP:KIND:[NAMESPACE/]NAME, not '%s'",
-				 text);
-	cox_map_put(doc, map, "group", cox_doc_string(doc, group));
-	cox_map_put(doc, map, "kind", cox_doc_string(doc, kind));
-	if (memchr(rest.ptr, '/', rest.len) && cox_str_split(&rest, '/', &part))
-		cox_map_put(doc, map, "namespace", cox_doc_string(doc, part));
-	cox_map_put(doc, map, "name", cox_doc_string(doc, rest));
-	cox_list_push(doc, list, map);
-	return 0;
-}
-
-static int sync_request(struct cox_doc *doc, const struct cli_flags *flags, struct cox_error *err)
-{
-	struct cox_node *root = cox_doc_map(doc), *list = cox_doc_list(doc);
-
-	for (size_t i = 0; i < flags->resources.n; i++) {
-		int r = put_resource(doc, list, flags->resources.items[i], err);
-
-		if (r != 0)
-			return r;
-	}
-	cox_map_put_bool(doc, root, "prune", flags->prune);
-	cox_map_put_bool(doc, root, "dryRun", flags->dry_run);
-	cox_map_put_bool(doc, root, "force", flags->force);
-	cox_map_put_bool(doc, root, "skipHooks", flags->skip_hooks);
-	if (flags->resources.n)
-		cox_map_put(doc, root, "resources", list);
-	cox_doc_set_root(doc, root);
-	return 0;
-}
-
-static int wait_for_operation(struct cli_hub *hub, const struct cli_flags *flags, const char *name,
-			      const char *id, struct cox_error *err)
-{
-	_cleanup_doc_ struct cox_doc *app = NULL;
-	struct goal goal = {.operation = id};
-	const struct cox_node *state;
-	int r = wait_for(hub, flags, name, &goal, cox_clock_ms() + flags->timeout_ms, &app, err);
-
-	if (r < 0)
-		return r;
-	state = COX_GET(cox_doc_root(app), "status", "operationState");
-	print_operation(state);
-	return strcmp(text_at(state, "phase", NULL), "Succeeded") == 0 ? 0 : CLI_FAILED;
-}
-
-CLI_RUN(cli_app_sync)
-{
-	_cleanup_hub_ struct cli_hub *hub = NULL;
-	_cleanup_doc_ struct cox_doc *answer = NULL, *request = cox_doc_new("request");
-	_cleanup_free_ char *path = app_path(flags, args->items[0], "/sync");
-	char revision[16];
-	const char *id;
-	int r = sync_request(request, flags, err);
-
-	if (r == 0)
-		r = cli_hub_open(flags, &hub, err);
-	if (r == 0)
-		r = cli_hub_call(hub, "POST", path, cox_doc_root(request), &answer, err);
-	if (r != 0)
-		return r;
-	id = cox_node_cstr(COX_GET(cox_doc_root(answer), "operation", "id"), "");
-	printf("%s: operation %s to %s\n", args->items[0], id,
-	       cli_short_revision(text_at(cox_doc_root(answer), "revision", NULL), revision));
-	fflush(stdout);
-	return flags->async ? 0 : wait_for_operation(hub, flags, args->items[0], id, err);
-}
-
-/* ---- refresh, terminate ---- */
+/* ---- refresh ---- */
 
 static int post_each(const struct cli_flags *flags, const cox_strings *args, const char *tail,
 		     const char *done, struct cox_error *err)
@@ -425,7 +341,7 @@ static int post_each(const struct cli_flags *flags, const cox_strings *args, con
 	int r = cli_hub_open(flags, &hub, err);
 
 	for (size_t i = 0; r == 0 && i < args->n; i++) {
-		_cleanup_free_ char *path = app_path(flags, args->items[i], tail);
+		_cleanup_free_ char *path = cli_app_path(flags, args->items[i], tail);
 
 		r = cli_hub_call(hub, "POST", path, NULL, NULL, err);
 		if (r == 0)
@@ -438,9 +354,4 @@ CLI_RUN(cli_app_refresh)
 {
 	return post_each(flags, args, flags->hard ? "/refresh?hard=true" : "/refresh", "refreshing",
 			 err);
-}
-
-CLI_RUN(cli_app_terminate)
-{
-	return post_each(flags, args, "/terminate", "terminating", err);
 }

@@ -33,6 +33,11 @@ struct cli_flags {
 	char *app, *config;
 	cox_strings labels;
 	char *server, *ttl, *token_out;
+	/* operations */
+	char *strategy, *local, *backoff_duration, *backoff_max;
+	cox_strings sync_options;
+	int64_t retry_limit, backoff_factor;
+	bool replace, server_side, out_of_sync_only, retry_refresh, skip_gates, hooks, wait;
 };
 
 struct cox_verb {
@@ -68,12 +73,15 @@ CLI_RUN(cli_version);
 /* app.c */
 CLI_RUN(cli_app_list);
 CLI_RUN(cli_app_get);
-CLI_RUN(cli_app_sync);
 CLI_RUN(cli_app_refresh);
-CLI_RUN(cli_app_terminate);
 CLI_RUN(cli_app_resources);
 CLI_RUN(cli_app_manifests);
 CLI_RUN(cli_app_wait);
+/* operation.c */
+CLI_RUN(cli_app_sync);
+CLI_RUN(cli_app_history);
+CLI_RUN(cli_app_rollback);
+CLI_RUN(cli_app_terminate);
 /* fleet.c */
 CLI_RUN(cli_appset_list);
 CLI_RUN(cli_appset_get);
@@ -100,5 +108,9 @@ int cli_list_files(const cox_strings *files, bool recurse, cox_strings *ret_path
 		   struct cox_error *err);
 /* JSON by its name, YAML otherwise. */
 int cli_read_file(const char *path, cox_docs *ret_docs, struct cox_error *err);
+
+/* What the Application's source, as spec.source.path in `dir`, renders to (offline.c). */
+int cli_render_local(const char *dir, struct cox_doc *application, cox_docs *ret_objects,
+		     struct cox_error *err);
 
 #endif

@@ -206,6 +206,39 @@ CLI_RUN(cli_kustomize_build)
 	return 0;
 }
 
+/* ---- cox app sync --local ---- */
+
+int cli_render_local(const char *dir, struct cox_doc *application, cox_docs *ret_objects,
+		     struct cox_error *err)
+{
+	_cleanup_application_ struct hub_application app = {0};
+	_cleanup_rendered_ struct hub_rendered out = {0};
+	_cleanup_tree_ struct hub_tree *tree = NULL;
+	_cleanup_free_ char *path = NULL;
+	struct hub_source source;
+	int r = hub_application_init(&app, application, err);
+
+	if (r < 0)
+		return r;
+	if (app.sources.n != 1)
+		return cox_error(err, COX_UNIMPLEMENTED,
+				 "application '%s' has %zu sources: one directory cannot stand for "
+				 "all of them",
+				 app.name, app.sources.n);
+	source = app.sources.items[0];
+	r = open_around(dir, &tree, &path, err);
+	if (r < 0)
+		return r;
+	source.path = path;
+	r = hub_render(tree, &source, NULL, &out, err);
+	if (r < 0)
+		return r;
+	print_problems("warning", &out.warnings);
+	COX_VEC_EACH (&out.objects, o)
+		cox_vec_push(ret_objects, cox_doc_ref(*o));
+	return 0;
+}
+
 /* ---- cox health ---- */
 
 static void print_health(const struct cox_health_custom *custom, const struct cox_node *object)

@@ -57,8 +57,11 @@ void control_conditions_fini(control_conditions *v)
 
 struct control_app *control_app(struct hub_control *c, const char *key)
 {
-	struct control_object *o = control_object(c, HUB_APPLICATION, key);
+	struct control_object *o;
 
+	if (*key == '?')
+		return control_ask_app(c, key);
+	o = control_object(c, HUB_APPLICATION, key);
 	return o ? o->app : NULL;
 }
 
@@ -113,6 +116,8 @@ void control_app_free(struct control_app *a)
 	control_rendered_fini(&a->rendered);
 	control_conditions_fini(&a->conditions);
 	cox_doc_unref(a->history);
+	cox_doc_unref(a->note);
+	cox_doc_unref(a->pending);
 	free(a->uid);
 	free(a->problem);
 	free(a->cluster);
@@ -270,7 +275,7 @@ static bool repo_is(const struct control_repo *r, const struct hub_source *s)
 	       strcmp(r->tag_prefix, s->tag_prefix) == 0;
 }
 
-static void follow_repos(struct control_app *a)
+void control_app_follow(struct control_app *a)
 {
 	bool same = a->repos.n == a->view.sources.n;
 
@@ -285,7 +290,7 @@ static void follow_repos(struct control_app *a)
 						 s->tag_prefix, a->key));
 }
 
-static const char *repo_error(const struct control_app *a)
+const char *control_app_repo_error(const struct control_app *a)
 {
 	COX_VEC_EACH (&a->repos, r)
 		if ((*r)->error)
@@ -293,7 +298,7 @@ static const char *repo_error(const struct control_app *a)
 	return NULL;
 }
 
-static bool has_commits(const struct control_app *a)
+bool control_app_has_commits(const struct control_app *a)
 {
 	COX_VEC_EACH (&a->repos, r)
 		if (!(*r)->commit[0])
@@ -315,7 +320,8 @@ const hub_assignment *control_app_frozen(const struct control_app *a)
 {
 	const hub_assignment *have;
 
-	if (!a->cluster || a->rendered.valid || has_commits(a) || !repo_error(a))
+	if (!a->cluster || a->rendered.valid || control_app_has_commits(a) ||
+	    !control_app_repo_error(a))
 		return NULL;
 	have = hub_fleet_assignment(a->control->fleet, a->cluster, a->uid);
 	return have && have->target_digest.len == HUB_DIGEST_BYTES ? have : NULL;
@@ -326,23 +332,23 @@ bool control_app_is_settled(const struct control_app *a)
 	if (!a->looked)
 		return false;
 	return control_app_frozen(a) || a->problem ||
-	       (has_commits(a) && control_render_is_current(a));
+	       (control_app_has_commits(a) && control_render_is_current(a));
 }
 
 /* What the repositories and the rendering say, as a condition; and as a problem where nothing is
  * there to go on with. */
 static void judge(struct control_app *a)
 {
-	const char *error = repo_error(a);
+	const char *error = control_app_repo_error(a);
 
 	if (!error && a->rendered.valid && a->rendered.error)
 		error = a->rendered.error;
 	control_condition_set(&a->conditions, "ComparisonError", error);
 	if (a->rendered.valid && control_render_is_current(a) && a->rendered.error)
 		set_problem(a, a->rendered.error);
-	else if (!has_commits(a) && repo_error(a) &&
+	else if (!control_app_has_commits(a) && control_app_repo_error(a) &&
 		 !hub_fleet_cluster_of(a->control->fleet, a->uid))
-		set_problem(a, repo_error(a));
+		set_problem(a, control_app_repo_error(a));
 	else if (!a->cluster && a->rendered.valid && a->rendered.n_objects > 0)
 		set_problem(a, "spec.destination: the hub was not told which cluster it runs in: "
 			       "start it with --in-cluster NAME, or name a registered cluster");
@@ -365,10 +371,10 @@ static enum cox_queue_result look(struct control_app *a)
 		return COX_QUEUE_OK;
 	}
 	control_condition_set(&a->conditions, "InvalidSpecError", NULL);
-	follow_repos(a);
+	control_app_follow(a);
 	judge(a);
 	a->looked = true;
-	if (!has_commits(a) || control_render_is_current(a) || a->job)
+	if (!control_app_has_commits(a) || control_render_is_current(a) || a->job)
 		return COX_QUEUE_OK;
 	r = control_render_start(a, &err);
 	if (r < 0) {
@@ -389,6 +395,8 @@ enum cox_queue_result control_look_at_app(void *ctx, const char *key)
 
 	if (!a)
 		return COX_QUEUE_OK;
+	if (a->ask)
+		return control_look_at_ask(c, a);
 	if (control_app_is_deleting(a)) {
 		struct hub_batch *batch = hub_batch_new();
 

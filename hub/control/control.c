@@ -132,6 +132,7 @@ int hub_control_new(const struct hub_control_options *options, struct hub_contro
 void hub_control_stop(struct hub_control *c, void (*on_stopped)(void *arg), void *arg)
 {
 	c->stopping = true;
+	control_asks_end(c);
 	control_repos_cancel(c);
 	cox_timer_stop(&c->collect);
 	hub_fleet_stop(c->fleet, on_stopped, arg);
@@ -146,6 +147,7 @@ void hub_control_free(struct hub_control *c)
 	control_repos_cancel(c);
 	cox_pool_free(c->fetch_pool);
 	cox_pool_free(c->render_pool);
+	control_asks_end(c);
 	control_objects_fini(c);
 	control_renders_fini(c);
 	cox_map_fini(&c->servers);

@@ -73,17 +73,60 @@ int hub_control_delete(struct hub_control *c, struct hub_batch *batch, enum hub_
 
 /* ---- applications ---- */
 
+/* A bundle that is not what Git wants now. */
+struct hub_bundle_at {
+	uint8_t digest[HUB_DIGEST_BYTES];
+	const char *revision;	    /* for people; "": none */
+	struct cox_doc *sources;    /* a list, as rendered; NULL: not from a repository */
+	const cox_strings *commits; /* one a source; NULL with that */
+	size_t n_objects;
+};
+
 struct hub_sync_request {
 	bool prune, dry_run, force, skip_hooks;
-	const struct cox_node *resources; /* list of {group, kind, namespace, name}; NULL: all */
+	bool skip_gates;		     /* before its wave has come; recorded */
+	const struct cox_node *resources;    /* list of {group, kind, namespace, name}; NULL: all */
+	const struct cox_node *sync_options; /* list of strings, besides the Application's own */
+	const struct cox_node *retry; /* as syncPolicy.retry; NULL: as the Application says */
+	const struct cox_node *infos; /* list of {name, value}; NULL */
 	const char *initiated_by;
+	const struct hub_bundle_at *at; /* to this; NULL: to what Git wants */
+	bool local;			/* which came from somebody's own files */
 };
 int hub_control_sync(struct hub_control *c, struct hub_batch *batch, const char *namespace,
 		     const char *name, const struct hub_sync_request *request,
 		     char ret_operation[COX_UUID_TEXT], char **ret_revision, struct cox_error *err);
+/* Whether automated syncs would undo a sync to anything but what Git wants. */
+int hub_control_check_by_hand(struct hub_control *c, const char *namespace, const char *name,
+			      const char *what, struct cox_error *err);
 int hub_control_terminate(struct hub_control *c, struct hub_batch *batch, const char *namespace,
 			  const char *name, char ret_operation[COX_UUID_TEXT],
 			  struct cox_error *err);
+
+struct hub_rollback_request {
+	int64_t id; /* of the history; -1: the one before the newest */
+	bool prune, dry_run, hooks;
+	bool force; /* although automated syncs are on, or a rollout is under way; recorded */
+	const char *initiated_by;
+};
+int hub_control_rollback(struct hub_control *c, struct hub_batch *batch, const char *namespace,
+			 const char *name, const struct hub_rollback_request *request,
+			 char ret_operation[COX_UUID_TEXT], char **ret_revision,
+			 struct cox_error *err);
+
+/* What an Application renders to at other revisions. The answer comes later, once, on the loop, unless it
+ * is cancelled: a bundle that is kept, until the next collection; or an error. */
+struct control_ask;
+typedef void hub_control_answer(void *arg, const struct hub_bundle_at *bundle,
+				const struct cox_error *err);
+/* One revision a source, NULL: as the Application says. */
+int hub_control_ask(struct hub_control *c, const char *namespace, const char *name,
+		    const char *const *revisions, size_t n_revisions, hub_control_answer *done,
+		    void *arg, struct control_ask **ret_ask, struct cox_error *err);
+void hub_control_ask_cancel(struct control_ask *ask);
+/* Keeps manifests that somebody has as a bundle. */
+int hub_control_local(struct hub_control *c, const cox_docs *objects,
+		      uint8_t ret_digest[HUB_DIGEST_BYTES], struct cox_error *err);
 int hub_control_refresh(struct hub_control *c, const char *namespace, const char *name, bool hard,
 			struct cox_error *err);
 int hub_control_refresh_set(struct hub_control *c, const char *namespace, const char *name,

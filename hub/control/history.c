@@ -9,12 +9,18 @@
 
 #define COLLECT_MS (10 * 60 * 1000)
 
+/* The row is {"entries": […], "operation": {…}, "pending": {…}}; before, it was the entries alone. */
+static struct cox_doc *part(struct cox_doc *doc, const struct cox_node *node)
+{
+	return node ? cox_doc_copy(cox_doc_name(doc), node) : NULL;
+}
+
 static int load(void *ctx, const char *key, struct cox_str body, struct cox_error *err)
 {
 	struct hub_control *c = ctx;
 	struct control_app *a = control_app_by_uid(c, key);
-	struct cox_doc *doc = NULL;
-	const struct cox_node *list;
+	_cleanup_doc_ struct cox_doc *doc = NULL;
+	const struct cox_node *root, *list;
 	int r;
 
 	if (!a)
@@ -22,12 +28,72 @@ static int load(void *ctx, const char *key, struct cox_str body, struct cox_erro
 	r = cox_json_read(body, "history", &doc, err);
 	if (r < 0)
 		return r;
-	a->history = doc;
-	list = cox_doc_root(doc);
+	root = cox_doc_root(doc);
+	list = cox_node_is(root, COX_LIST) ? root : cox_node_get(root, "entries");
+	a->history = part(doc, list);
+	if (cox_node_is(root, COX_MAP)) {
+		a->note = part(doc, cox_node_get(root, "operation"));
+		a->pending = part(doc, cox_node_get(root, "pending"));
+	}
 	snprintf(a->last_history, sizeof(a->last_history), "%s",
 		 cox_node_cstr(cox_node_get(cox_node_at(list, cox_node_len(list) - 1), "operation"),
 			       ""));
 	return 0;
+}
+
+static void keep_row(struct hub_batch *batch, const struct control_app *a)
+{
+	_cleanup_doc_ struct cox_doc *doc = cox_doc_new("history");
+	_cleanup_buf_ struct cox_buf text = COX_BUF_INIT;
+	struct cox_node *map = cox_doc_map(doc);
+	struct cox_doc *const parts[] = {a->history, a->note, a->pending};
+	static const char *const names[] = {"entries", "operation", "pending"};
+
+	for (size_t i = 0; i < COX_ARRAY_LEN(parts); i++) {
+		if (!parts[i])
+			continue;
+		cox_doc_use(doc, parts[i]);
+		cox_map_put(doc, map, names[i], cox_doc_root(parts[i]));
+	}
+	cox_json_write(&text, map);
+	hub_batch_put(batch, HUB_TABLE_HISTORY, a->uid, cox_buf_str(&text));
+}
+
+void control_note_set(struct hub_control *c, struct hub_batch *batch, struct control_app *a,
+		      struct cox_doc *note_taken)
+{
+	(void)c;
+	cox_doc_unref(a->note);
+	a->note = note_taken;
+	keep_row(batch, a);
+}
+
+void control_pending_set(struct hub_control *c, struct hub_batch *batch, struct control_app *a,
+			 struct cox_doc *pending_taken)
+{
+	(void)c;
+	cox_doc_unref(a->pending);
+	a->pending = pending_taken;
+	keep_row(batch, a);
+}
+
+const struct cox_node *control_note(const struct control_app *a, const char *operation)
+{
+	const struct cox_node *note = a->note ? cox_doc_root(a->note) : NULL;
+
+	return cox_str_is(cox_node_str(cox_node_get(note, "id")), operation) ? note : NULL;
+}
+
+const struct cox_node *control_history_entry(const struct control_app *a, int64_t id)
+{
+	const struct cox_node *list = a->history ? cox_doc_root(a->history) : NULL;
+
+	if (id < 0)
+		return cox_node_len(list) < 2 ? NULL : cox_node_at(list, cox_node_len(list) - 2);
+	for (size_t i = 0; i < cox_node_len(list); i++)
+		if (cox_node_int(cox_node_get(cox_node_at(list, i), "id"), -1) == id)
+			return cox_node_at(list, i);
+	return NULL;
 }
 
 int control_history_load(struct hub_control *c, struct cox_error *err)
@@ -43,10 +109,44 @@ static void put_time(struct cox_doc *doc, struct cox_node *map, const char *key,
 	cox_map_put_cstr(doc, map, key, text);
 }
 
-static struct cox_node *entry(struct cox_doc *doc, int64_t id, const char *revision,
-			      const Coxswain__Report__V1__OperationState *op)
+/* One source as "source", more as "sources", as the Application's own are. */
+static void put_sources(struct cox_doc *doc, struct cox_node *map, const struct control_app *a,
+			const struct cox_node *note, const char *hex)
 {
+	const struct cox_node *sources = cox_node_get(note, "sources");
+	const struct cox_node *commits = cox_node_get(note, "revisions");
+	struct cox_node *list = cox_doc_list(doc), *revisions = cox_doc_list(doc);
+	char now[2 * HUB_DIGEST_BYTES + 1] = "";
+
+	if (cox_node_get(note, "source"))
+		cox_list_push(doc, list, cox_doc_clone(doc, cox_node_get(note, "source")));
+	for (size_t i = 0; i < cox_node_len(sources); i++)
+		cox_list_push(doc, list, cox_doc_clone(doc, cox_node_at(sources, i)));
+	for (size_t i = 0; i < cox_node_len(commits); i++)
+		cox_list_push(doc, revisions, cox_doc_clone(doc, cox_node_at(commits, i)));
+	if (a->rendered.valid && !a->rendered.error)
+		cox_hex_encode(a->rendered.digest, HUB_DIGEST_BYTES, now);
+	if (!cox_node_len(list) && strcmp(now, hex) == 0 && a->has_view) {
+		COX_VEC_EACH (&a->view.sources, s)
+			cox_list_push(doc, list, cox_doc_clone(doc, s->node));
+		for (size_t i = 0; !cox_node_len(commits) && i < a->rendered.commits.n; i++)
+			cox_list_push(doc, revisions,
+				      cox_doc_cstring(doc, a->rendered.commits.items[i]));
+	}
+	if (cox_node_len(list) == 1)
+		cox_map_put(doc, map, "source", cox_node_at(list, 0));
+	if (cox_node_len(list) > 1) {
+		cox_map_put(doc, map, "sources", list);
+		cox_map_put(doc, map, "revisions", revisions);
+	}
+}
+
+static struct cox_node *entry(struct cox_doc *doc, const struct control_app *a, int64_t id,
+			      const char *revision, const Coxswain__Report__V1__OperationState *op)
+{
+	static const char *const kept[] = {"local", "rollbackTo", "gatesSkipped", "forced"};
 	struct cox_node *map = cox_doc_map(doc), *by = cox_doc_map(doc);
+	const struct cox_node *note = control_note(a, op->id);
 	char hex[2 * HUB_DIGEST_BYTES + 1];
 
 	cox_hex_encode(op->digest.data, HUB_DIGEST_BYTES, hex);
@@ -54,13 +154,18 @@ static struct cox_node *entry(struct cox_doc *doc, int64_t id, const char *revis
 	cox_map_put_cstr(doc, map, "revision", revision);
 	put_time(doc, map, "deployStartedAt", op->started_ms);
 	put_time(doc, map, "deployedAt", op->finished_ms);
-	if (strcmp(op->initiated_by, "automated") == 0)
+	if (strcmp(op->initiated_by, "automated") == 0 || strcmp(op->initiated_by, "rollout") == 0)
 		cox_map_put_bool(doc, by, "automated", true);
-	else
+	if (strcmp(op->initiated_by, "automated") != 0)
 		cox_map_put_cstr(doc, by, "username", op->initiated_by);
 	cox_map_put(doc, map, "initiatedBy", by);
+	put_sources(doc, map, a, note, hex);
 	cox_map_put_cstr(doc, map, "digest", hex);
 	cox_map_put_cstr(doc, map, "operation", op->id);
+	for (size_t i = 0; i < COX_ARRAY_LEN(kept); i++)
+		if (cox_node_get(note, kept[i]))
+			cox_map_put(doc, map, kept[i],
+				    cox_doc_clone(doc, cox_node_get(note, kept[i])));
 	return map;
 }
 
@@ -89,7 +194,6 @@ void control_history_note(struct hub_control *c, struct control_app *a)
 		a->cluster ? hub_fleet_assignment(c->fleet, a->cluster, a->uid) : NULL;
 	const hub_report *r = a->cluster ? hub_fleet_report(c->fleet, a->cluster, a->uid) : NULL;
 	int64_t limit = a->has_view ? a->view.revision_history_limit : 10;
-	_cleanup_buf_ struct cox_buf text = COX_BUF_INIT;
 	const struct cox_node *old;
 	struct cox_doc *doc;
 	struct cox_node *list;
@@ -109,15 +213,14 @@ void control_history_note(struct hub_control *c, struct control_app *a)
 	for (size_t i = skip; i < cox_node_len(old); i++)
 		cox_list_push(doc, list, cox_doc_clone(doc, cox_node_at(old, i)));
 	if (limit > 0)
-		cox_list_push(doc, list, entry(doc, id, have->sync_revision, r->operation));
+		cox_list_push(doc, list, entry(doc, a, id, have->sync_revision, r->operation));
 	cox_doc_set_root(doc, list);
 	cox_doc_seal(doc);
 	cox_doc_unref(a->history);
 	a->history = doc;
 	snprintf(a->last_history, sizeof(a->last_history), "%.36s", r->operation->id);
-	cox_json_write(&text, list);
 	batch = hub_batch_new();
-	hub_batch_put(batch, HUB_TABLE_HISTORY, a->uid, cox_buf_str(&text));
+	keep_row(batch, a);
 	hub_store_commit(c->store, batch);
 }
 

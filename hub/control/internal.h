@@ -66,6 +66,9 @@ struct control_app {
 	control_conditions conditions;
 	struct cox_doc *history; /* a list; NULL: empty */
 	char last_history[COX_UUID_TEXT];
+	struct cox_doc *note; /* what is known of the operation that was given last; NULL: none */
+	struct cox_doc *pending; /* an operation that waits for manifests; NULL: none */
+	struct control_ask *ask; /* this is no Application, but a question about one */
 };
 
 struct control_object {
@@ -99,6 +102,8 @@ struct hub_control {
 	struct cox_map repos;		     /* key -> struct control_repo */
 	struct cox_map lines;		     /* owner -> struct control_line */
 	struct cox_map bundles;		     /* hex of what the store holds -> anything */
+	struct cox_map asks;		     /* "?N" -> struct control_ask */
+	uint64_t n_asks;
 	struct cox_map renders; /* what is rendered -> struct render_job: under way, or lately */
 	struct cox_list render_order; /* of those that are done, oldest first */
 	struct cox_map servers;	      /* spec.server -> its Cluster's name; "" for more than one */
@@ -149,6 +154,30 @@ const hub_assignment *control_app_frozen(const struct control_app *a);
 bool control_app_is_settled(const struct control_app *a);
 const char *control_app_uid(const struct control_app *a);
 bool control_app_is_deleting(const struct control_app *a);
+
+/* The repositories of its sources are looked at from now on. */
+void control_app_follow(struct control_app *a);
+/* NULL: all of them answer. */
+const char *control_app_repo_error(const struct control_app *a);
+bool control_app_has_commits(const struct control_app *a);
+
+/* ---- ask.c ---- */
+
+/* NULL: it has been answered. */
+struct control_app *control_ask_app(struct hub_control *c, const char *key);
+enum cox_queue_result control_look_at_ask(struct hub_control *c, struct control_app *a);
+/* All that wait are told that the hub stops. */
+void control_asks_end(struct hub_control *c);
+/* Keeps a bundle, unless it is kept already. */
+void control_bundle_keep(struct hub_control *c, const uint8_t digest[HUB_DIGEST_BYTES],
+			 struct cox_str row);
+
+/* ---- operations.c ---- */
+
+int control_find(struct hub_control *c, const char *namespace, const char *name,
+		 struct control_app **ret_app, struct cox_error *err);
+/* Whether the application's cluster can be given work. */
+int control_check_ready(const struct control_app *a, struct cox_error *err);
 
 /* ---- repos.c ---- */
 
@@ -236,6 +265,16 @@ bool control_set_delete_step(struct hub_control *c, struct hub_batch *batch,
 int control_history_load(struct hub_control *c, struct cox_error *err);
 /* Takes a finished sync into the history. */
 void control_history_note(struct hub_control *c, struct control_app *a);
+/* The operation that was given, {id, digest, operation, source(s), …}: for its state and its place in the
+ * history. NULL: none. */
+void control_note_set(struct hub_control *c, struct hub_batch *batch, struct control_app *a,
+		      struct cox_doc *note_taken);
+/* The note about the operation of that id; NULL: nothing more is known of it. */
+const struct cox_node *control_note(const struct control_app *a, const char *operation);
+void control_pending_set(struct hub_control *c, struct hub_batch *batch, struct control_app *a,
+			 struct cox_doc *pending_taken);
+/* The entry of that id, the one before the newest for -1; NULL: none. */
+const struct cox_node *control_history_entry(const struct control_app *a, int64_t id);
 /* Drops the bundles that nothing names any more. */
 void control_collect(void *arg);
 int control_bundles_load(struct hub_control *c, struct cox_error *err);

@@ -134,22 +134,6 @@ bool control_render_is_current(const struct control_app *a)
 	return true;
 }
 
-/* A bundle that the store has already is not written again. */
-static void keep_bundle(struct hub_control *c, const struct render_job *j)
-{
-	char hex[2 * HUB_DIGEST_BYTES + 1];
-	struct hub_batch *batch;
-
-	cox_hex_encode(j->digest, sizeof(j->digest), hex);
-	if (cox_map_has(&c->bundles, hex))
-		return;
-	batch = hub_batch_new();
-	hub_batch_put(batch, HUB_TABLE_BUNDLE, hex, cox_buf_str(&j->row));
-	/* Whatever names the bundle is committed behind it. */
-	hub_store_commit(c->store, batch);
-	cox_map_set(&c->bundles, hex, c);
-}
-
 static void keep_own(struct control_rendered *r, const struct render_job *j)
 {
 	COX_VEC_EACH (&j->own, doc)
@@ -204,7 +188,7 @@ static void done(void *arg, enum cox_job_outcome outcome)
 	c->renders_total++;
 	c->render_failures += j->error.code != 0;
 	if (outcome == COX_JOB_DONE && !c->stopping && !j->error.code)
-		keep_bundle(c, j);
+		control_bundle_keep(c, j->digest, cox_buf_str(&j->row));
 	COX_VEC_EACH (&j->waiting, key) {
 		struct control_app *a = control_app(c, *key);
 

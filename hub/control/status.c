@@ -146,43 +146,101 @@ static struct cox_node *result(struct cox_doc *doc, const Coxswain__Report__V1__
 	return map;
 }
 
-static struct cox_node *operation_state(struct cox_doc *doc, const hub_assignment *have,
+static bool same_digest(ProtobufCBinaryData a, ProtobufCBinaryData b)
+{
+	return a.len == HUB_DIGEST_BYTES && b.len == HUB_DIGEST_BYTES &&
+	       memcmp(a.data, b.data, HUB_DIGEST_BYTES) == 0;
+}
+
+/* What was asked, as Application.operation has it: as it was given; of what the agent began by
+ * itself, what is known. */
+static struct cox_node *asked(struct cox_doc *doc, const struct cox_node *note, const char *who,
+			      const char *revision, bool prune)
+{
+	struct cox_node *map, *sync, *by;
+
+	if (note)
+		return cox_doc_clone(doc, cox_node_get(note, "operation"));
+	map = cox_doc_map(doc);
+	sync = cox_doc_map(doc);
+	by = cox_doc_map(doc);
+	put_text(doc, sync, "revision", revision);
+	if (prune)
+		cox_map_put_bool(doc, sync, "prune", true);
+	if (strcmp(who, "automated") == 0 || strcmp(who, "rollout") == 0 ||
+	    strcmp(who, "self-heal") == 0)
+		cox_map_put_bool(doc, by, "automated", true);
+	if (strcmp(who, "automated") != 0)
+		put_text(doc, by, "username", who);
+	cox_map_put(doc, map, "sync", sync);
+	cox_map_put(doc, map, "initiatedBy", by);
+	return map;
+}
+
+static void put_clone(struct cox_doc *doc, struct cox_node *map, const char *key,
+		      const struct cox_node *node)
+{
+	if (node)
+		cox_map_put(doc, map, key, cox_doc_clone(doc, node));
+}
+
+static struct cox_node *sync_result(struct cox_doc *doc, const struct cox_node *note,
+				    const char *revision,
+				    const Coxswain__Report__V1__OperationState *op)
+{
+	struct cox_node *map = cox_doc_map(doc), *list = cox_doc_list(doc);
+	const struct cox_node *sources = cox_node_get(note, "sources");
+
+	for (size_t i = 0; i < op->n_results; i++)
+		cox_list_push(doc, list, result(doc, op->results[i]));
+	cox_map_put(doc, map, "resources", list);
+	put_text(doc, map, "revision", revision);
+	put_clone(doc, map, "source",
+		  cox_node_len(sources) == 1 ? cox_node_at(sources, 0)
+					     : cox_node_get(note, "source"));
+	if (cox_node_len(sources) > 1) {
+		put_clone(doc, map, "sources", sources);
+		put_clone(doc, map, "revisions", cox_node_get(note, "revisions"));
+	}
+	return map;
+}
+
+static struct cox_node *operation_state(struct cox_doc *doc, const struct control_app *a,
+					const hub_assignment *have,
 					const Coxswain__Report__V1__OperationState *op)
 {
-	struct cox_node *map = cox_doc_map(doc), *sync = cox_doc_map(doc), *by = cox_doc_map(doc);
-	struct cox_node *list = cox_doc_list(doc), *asked = cox_doc_map(doc);
+	static const char *const told[] = {"local", "rollbackTo", "gatesSkipped", "forced"};
+	struct cox_node *map = cox_doc_map(doc);
 	const Coxswain__Assignment__V1__Operation *given = have ? have->operation : NULL;
 	bool waits = given && !given->terminate && (!op || strcmp(op->id, given->id) != 0);
-	const char *who = waits ? given->initiated_by : op->initiated_by;
+	const char *id = waits ? given->id : op->id, *revision = "";
+	const struct cox_node *note = control_note(a, id);
+	bool is_given = given && !given->terminate && strcmp(given->id, id) == 0;
 
-	if (strcmp(who, "automated") == 0 || strcmp(who, "rollout") == 0)
-		cox_map_put_bool(doc, by, "automated", true);
-	put_text(doc, by, "username", who);
-	cox_map_put(doc, asked, "initiatedBy", by);
-	cox_map_put(doc, map, "operation", asked);
+	if (note)
+		revision = cox_node_cstr(cox_node_get(note, "revision"), "");
+	else if (is_given)
+		revision = given->revision;
+	else if (have && op && same_digest(op->digest, have->sync_digest))
+		revision = have->sync_revision;
+	cox_map_put(doc, map, "operation",
+		    asked(doc, note, waits ? given->initiated_by : op->initiated_by, revision,
+			  is_given && given->prune));
+	cox_map_put_cstr(doc, map, "id", id);
+	for (size_t i = 0; i < COX_ARRAY_LEN(told); i++)
+		put_clone(doc, map, told[i], cox_node_get(note, told[i]));
 	if (waits) {
-		cox_map_put_cstr(doc, map, "id", given->id);
 		cox_map_put_cstr(doc, map, "phase", "Running");
 		cox_map_put_cstr(doc, map, "message", "waiting for the cluster's agent to begin");
 		return map;
 	}
-	cox_map_put_cstr(doc, map, "id", op->id);
 	cox_map_put_cstr(doc, map, "phase", NAME(phase_names, op->phase));
 	put_text(doc, map, "message", op->message);
 	put_time(doc, map, "startedAt", op->started_ms);
 	put_time(doc, map, "finishedAt", op->finished_ms);
 	if (op->retry_count)
 		cox_map_put_int(doc, map, "retryCount", op->retry_count);
-	for (size_t i = 0; i < op->n_results; i++)
-		cox_list_push(doc, list, result(doc, op->results[i]));
-	cox_map_put(doc, sync, "resources", list);
-	if (have && have->operation && strcmp(have->operation->id, op->id) == 0)
-		put_text(doc, sync, "revision", have->operation->revision);
-	else if (have && op->digest.len == HUB_DIGEST_BYTES &&
-		 have->sync_digest.len == HUB_DIGEST_BYTES &&
-		 memcmp(op->digest.data, have->sync_digest.data, HUB_DIGEST_BYTES) == 0)
-		put_text(doc, sync, "revision", have->sync_revision);
-	cox_map_put(doc, map, "syncResult", sync);
+	cox_map_put(doc, map, "syncResult", sync_result(doc, note, revision, op));
 	return map;
 }
 
@@ -344,7 +402,7 @@ static struct cox_node *app_status(struct hub_control *c, struct cox_doc *doc,
 	if ((s.have && s.have->operation && !s.have->operation->terminate) ||
 	    (s.last && s.last->operation && *s.last->operation->id))
 		cox_map_put(doc, map, "operationState",
-			    operation_state(doc, s.have,
+			    operation_state(doc, a, s.have,
 					    s.last && s.last->operation && *s.last->operation->id
 						    ? s.last->operation
 						    : NULL));

@@ -61,7 +61,7 @@ static void read_sources(struct hub_application *app, const struct cox_node *spe
 	cox_vec_push(&app->sources, s);
 }
 
-static void read_retry(const struct cox_node *node, struct hub_retry *retry)
+void hub_retry_read(const struct cox_node *node, struct hub_retry *retry)
 {
 	const struct cox_node *backoff = COX_GET(node, "backoff");
 
@@ -85,7 +85,7 @@ static void read_sync_policy(const struct cox_node *node, struct hub_sync_policy
 	p->namespace_labels = hub_view_map(COX_GET(node, "managedNamespaceMetadata", "labels"));
 	p->namespace_annotations =
 		hub_view_map(COX_GET(node, "managedNamespaceMetadata", "annotations"));
-	read_retry(COX_GET(node, "retry"), &p->retry);
+	hub_retry_read(COX_GET(node, "retry"), &p->retry);
 }
 
 static enum hub_cascade read_cascade(const struct cox_node *finalizers)

@@ -71,6 +71,8 @@ int hub_application_init(struct hub_application *app, struct cox_doc *doc, struc
 void hub_application_fini(struct hub_application *app);
 #define _cleanup_application_ __attribute__((cleanup(hub_application_fini)))
 
+/* syncPolicy.retry, or an operation's; NULL: the defaults. */
+void hub_retry_read(const struct cox_node *node, struct hub_retry *ret_retry);
 /* Whether the list of options holds this one exactly, e.g. "CreateNamespace=true". */
 bool hub_sync_option_has(const struct cox_node *sync_options, const char *option);
 

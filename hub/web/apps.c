@@ -19,7 +19,231 @@ static void reply_operation(struct web_call *call, struct hub_batch *batch_taken
 	web_reply_after(call, batch_taken, 200, map);
 }
 
+/* ---- sync ---- */
+
+/* A sync whose manifests are made first. */
+struct asked {
+	struct web_call
+		call; /* its request and variables are copies; request NULL: the client went */
+	char *namespace, *name;
+	struct cox_doc *body;
+	struct control_ask *ask;
+};
+
+static void asked_free(struct asked *q)
+{
+	cox_doc_unref(q->body);
+	free(q->namespace);
+	free(q->name);
+	free(q);
+}
+DEFINE_CLEANUP(struct asked *, asked_free);
+
+static bool flag(const struct cox_node *map, const char *key)
+{
+	return cox_node_bool(cox_node_get(map, key), false);
+}
+
+/* strategy: {apply: {force}} or {hook: {force}}; syncOptions: a list, or {items: list}; these and
+ * retryStrategy are Argo CD's names. */
+static struct hub_sync_request sync_request(const struct cox_node *root)
+{
+	const struct cox_node *apply = COX_GET(root, "strategy", "apply");
+	const struct cox_node *hook = COX_GET(root, "strategy", "hook");
+	const struct cox_node *options = cox_node_get(root, "syncOptions");
+	const struct cox_node *retry = cox_node_get(root, "retryStrategy");
+
+	return (struct hub_sync_request){
+		.prune = flag(root, "prune"),
+		.dry_run = flag(root, "dryRun"),
+		.force = flag(root, "force") || flag(apply, "force") || flag(hook, "force"),
+		.skip_hooks = flag(root, "skipHooks") || cox_node_is(apply, COX_MAP),
+		.skip_gates = flag(root, "skipGates"),
+		.resources = cox_node_get(root, "resources"),
+		.sync_options =
+			cox_node_is(options, COX_MAP) ? cox_node_get(options, "items") : options,
+		.retry = retry ? retry : cox_node_get(root, "retry"),
+		.infos = cox_node_get(root, "infos"),
+		.initiated_by = "admin"};
+}
+
+static void sync_to(struct web_call *call, const char *namespace, const char *name,
+		    const struct hub_sync_request *request)
+{
+	COX_CLEANUP(hub_batch_free_p) struct hub_batch *batch = hub_batch_new();
+	_cleanup_free_ char *revision = NULL;
+	struct cox_error err = COX_ERROR_INIT;
+	char id[COX_UUID_TEXT];
+
+	if (hub_control_sync(call->web->control, batch, namespace, name, request, id, &revision,
+			     &err) < 0)
+		web_reply_error(call->request, &err);
+	else
+		reply_operation(call, TAKE(batch), id, revision);
+}
+
+static void asked_gone(void *arg)
+{
+	struct asked *q = arg;
+
+	hub_control_ask_cancel(q->ask);
+	asked_free(q);
+}
+
+static void asked_answered(void *arg, const struct hub_bundle_at *bundle,
+			   const struct cox_error *err)
+{
+	COX_CLEANUP(asked_free_p) struct asked *q = arg;
+	struct hub_sync_request request = sync_request(cox_doc_root(q->body));
+
+	cox_http_on_gone(q->call.request, NULL, NULL);
+	if (!bundle) {
+		web_reply_error(q->call.request, err);
+		return;
+	}
+	request.at = bundle;
+	sync_to(&q->call, q->namespace, q->name, &request);
+}
+
+#define SOURCES_MAX 100
+
+/* revision of the only source, or revisions of those at sourcePositions (from 1). */
+static int revisions_of(struct web_call *call, const struct cox_node *root,
+			const char *revisions[SOURCES_MAX], size_t *ret_n, struct cox_error *err)
+{
+	_cleanup_doc_ struct cox_doc *app = NULL;
+	const struct cox_node *list = cox_node_get(root, "revisions"), *sources;
+	const struct cox_node *positions = cox_node_get(root, "sourcePositions");
+	int r = hub_control_get(call->web->control, HUB_APPLICATION, ns(call), call->vars[1], &app,
+				err);
+
+	if (r < 0)
+		return r;
+	sources = COX_GET(cox_doc_root(app), "spec", "sources");
+	*ret_n = cox_node_len(sources) ? cox_node_len(sources) : 1;
+	if (*ret_n > SOURCES_MAX || cox_node_len(list) != cox_node_len(positions))
+		return cox_error(err, COX_INVALID_ARGUMENT,
+				 "revisions and sourcePositions: as many of one as of the other");
+	if (cox_node_get(root, "revision") && *ret_n > 1)
+		return cox_error(err, COX_INVALID_ARGUMENT,
+				 "the application has %zu sources: give revisions with "
+				 "sourcePositions",
+				 *ret_n);
+	if (cox_node_get(root, "revision"))
+		revisions[0] = cox_node_cstr(cox_node_get(root, "revision"), "");
+	for (size_t i = 0; i < cox_node_len(list); i++) {
+		int64_t at = cox_node_int(cox_node_at(positions, i), 0);
+
+		if (at < 1 || (size_t)at > *ret_n)
+			return cox_error(err, COX_INVALID_ARGUMENT,
+					 "sourcePositions[%zu]: from 1 to %zu", i, *ret_n);
+		revisions[at - 1] = cox_node_cstr(cox_node_at(list, i), "");
+	}
+	return 0;
+}
+
+/* Whether the body names a revision that is not the Application's own. */
+static bool is_elsewhere(const struct cox_node *root)
+{
+	return *cox_node_cstr(cox_node_get(root, "revision"), "") ||
+	       cox_node_len(cox_node_get(root, "revisions")) > 0;
+}
+
+static int sync_to_revision(struct web_call *call, struct cox_doc *body, struct cox_error *err)
+{
+	struct hub_control *c = call->web->control;
+	const char *revisions[SOURCES_MAX] = {NULL};
+	COX_CLEANUP(asked_free_p) struct asked *q = cox_new(struct asked);
+	size_t n = 0;
+	int r = flag(cox_doc_root(body), "dryRun")
+			? 0
+			: hub_control_check_by_hand(c, ns(call), call->vars[1], "another revision",
+						    err);
+
+	if (r == 0)
+		r = revisions_of(call, cox_doc_root(body), revisions, &n, err);
+	if (r < 0)
+		return r;
+	q->call = *call;
+	q->namespace = cox_strdup(ns(call));
+	q->name = cox_strdup(call->vars[1]);
+	q->body = cox_doc_ref(body);
+	r = hub_control_ask(c, ns(call), call->vars[1], revisions, n, asked_answered, q, &q->ask,
+			    err);
+	if (r < 0)
+		return r;
+	cox_http_on_gone(call->request, asked_gone, q);
+	q = NULL;
+	return 0;
+}
+
+/* manifests: objects, or their JSON as text (as Argo CD has it). */
+static int read_manifests(struct cox_doc *body, const struct cox_node *list, cox_docs *ret,
+			  struct cox_error *err)
+{
+	for (size_t i = 0; i < cox_node_len(list); i++) {
+		const struct cox_node *item = cox_node_at(list, i);
+		struct cox_doc *doc = NULL;
+		int r = 0;
+
+		if (cox_node_is(item, COX_MAP))
+			doc = cox_doc_view(body, item);
+		else
+			r = cox_json_read(cox_node_str(item), "manifests", &doc, err);
+		if (r < 0)
+			return r;
+		cox_vec_push(ret, doc);
+	}
+	return 0;
+}
+
+static int sync_to_local(struct web_call *call, struct cox_doc *body, struct cox_error *err)
+{
+	struct hub_control *c = call->web->control;
+	const struct cox_node *root = cox_doc_root(body);
+	struct hub_sync_request request = sync_request(root);
+	struct hub_bundle_at at = {.revision = ""};
+	_cleanup_docs_ cox_docs objects = {0};
+	int r = request.dry_run ? 0
+				: hub_control_check_by_hand(c, ns(call), call->vars[1],
+							    "local manifests", err);
+
+	if (r == 0)
+		r = read_manifests(body, cox_node_get(root, "manifests"), &objects, err);
+	if (r == 0)
+		r = hub_control_local(c, &objects, at.digest, err);
+	if (r < 0)
+		return r;
+	request.at = &at;
+	request.local = true;
+	sync_to(call, ns(call), call->vars[1], &request);
+	return 0;
+}
+
 void web_sync(struct web_call *call)
+{
+	_cleanup_doc_ struct cox_doc *body = NULL;
+	struct cox_error err = COX_ERROR_INIT;
+	const struct cox_node *root;
+	struct hub_sync_request request;
+	int r = web_body(call, &body, &err);
+
+	root = r == 0 ? cox_doc_root(body) : NULL;
+	if (r == 0 && cox_node_len(cox_node_get(root, "manifests")) > 0) {
+		r = is_elsewhere(root) ? cox_error(&err, COX_INVALID_ARGUMENT,
+						   "either manifests or a revision")
+				       : sync_to_local(call, body, &err);
+	} else if (r == 0 && is_elsewhere(root)) {
+		r = sync_to_revision(call, body, &err);
+	} else if (r == 0) {
+		request = sync_request(root);
+		sync_to(call, ns(call), call->vars[1], &request);
+	}
+	if (r < 0)
+		web_reply_error(call->request, &err);
+}
+
+void web_rollback(struct web_call *call)
 {
 	COX_CLEANUP(hub_batch_free_p) struct hub_batch *batch = hub_batch_new();
 	_cleanup_doc_ struct cox_doc *body = NULL;
@@ -31,16 +255,15 @@ void web_sync(struct web_call *call)
 
 	if (r == 0) {
 		root = cox_doc_root(body);
-		r = hub_control_sync(
-			call->web->control, batch, ns(call), call->vars[1],
-			&(struct hub_sync_request){
-				.prune = cox_node_bool(cox_node_get(root, "prune"), false),
-				.dry_run = cox_node_bool(cox_node_get(root, "dryRun"), false),
-				.force = cox_node_bool(cox_node_get(root, "force"), false),
-				.skip_hooks = cox_node_bool(cox_node_get(root, "skipHooks"), false),
-				.resources = cox_node_get(root, "resources"),
-				.initiated_by = "admin"},
-			id, &revision, &err);
+		r = hub_control_rollback(call->web->control, batch, ns(call), call->vars[1],
+					 &(struct hub_rollback_request){
+						 .id = cox_node_int(cox_node_get(root, "id"), -1),
+						 .prune = flag(root, "prune"),
+						 .dry_run = flag(root, "dryRun"),
+						 .hooks = flag(root, "hooks"),
+						 .force = flag(root, "force"),
+						 .initiated_by = "admin"},
+					 id, &revision, &err);
 	}
 	if (r < 0)
 		web_reply_error(call->request, &err);

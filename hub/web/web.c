@@ -19,6 +19,7 @@ static const struct web_route routes[] = {
 	{"POST", "api/v1/clusters", web_cluster_add},
 	{"POST", "api/v1/clusters/:/token", web_cluster_token},
 	{"POST", "api/v1/applications/:/:/sync", web_sync},
+	{"POST", "api/v1/applications/:/:/rollback", web_rollback},
 	{"POST", "api/v1/applications/:/:/refresh", web_refresh},
 	{"POST", "api/v1/applications/:/:/terminate", web_terminate},
 	{"GET", "api/v1/applications/:/:/resources", web_resources},

@@ -1,0 +1,26 @@
+/* What the verbs about Applications share. Private to the room. */
+#ifndef COX_HUB_CLI_APP_H
+#define COX_HUB_CLI_APP_H
+
+#include "hub/cli/client.h"
+
+/* "/api/v1/applications/-/NAME" + tail; the caller's. */
+char *cli_app_path(const struct cli_flags *flags, const char *name, const char *tail);
+int cli_app_fetch(struct cli_hub *hub, const struct cli_flags *flags, const char *name,
+		  const char *tail, struct cox_doc **ret_doc, struct cox_error *err);
+
+struct cli_app_goal {
+	bool sync, health, no_operation;
+	const char *revision;
+	const char *operation; /* id of the operation that shall have ended; NULL: any */
+	void (*on_look)(void *ctx, const struct cox_node *app); /* each time; may be NULL */
+	void *ctx;
+};
+/* COX_DEADLINE_EXCEEDED, with what it looks like instead, at until_ms (cox_clock_ms). */
+int cli_app_wait_for(struct cli_hub *hub, const struct cli_flags *flags, const char *name,
+		     const struct cli_app_goal *goal, int64_t until_ms, struct cox_doc **ret_app,
+		     struct cox_error *err);
+/* status.operationState, for people. */
+void cli_app_print_operation(const struct cox_node *state);
+
+#endif

@@ -1,0 +1,232 @@
+/* An Application rendered at another revision than it says, for one question: a sync to a revision,
+ * a difference. The question follows the repositories as an Application would, under a key that no
+ * Application can have, and ends when there is a bundle, an error, or no time left. */
+#include "common/base/encode.h"
+#include "common/crypto/digest.h"
+#include "hub/control/internal.h"
+#include "hub/render/bundle.h"
+
+#include <inttypes.h>
+
+#define ASK_MS (2 * 60 * 1000)
+
+struct control_ask {
+	struct control_app *app; /* owned */
+	struct cox_timer deadline;
+	hub_control_answer *done;
+	void *arg;
+};
+
+struct control_app *control_ask_app(struct hub_control *c, const char *key)
+{
+	const struct control_ask *ask = cox_map_get(&c->asks, key);
+
+	return ask ? ask->app : NULL;
+}
+
+static void ask_free(struct control_ask *ask)
+{
+	cox_timer_stop(&ask->deadline);
+	control_app_free(ask->app);
+	free(ask);
+}
+
+static void answer(struct control_ask *ask, const struct hub_bundle_at *bundle,
+		   const struct cox_error *err)
+{
+	struct hub_control *c = ask->app->control;
+
+	cox_map_remove(&c->asks, ask->app->key);
+	ask->done(ask->arg, bundle, err);
+	ask_free(ask);
+}
+
+static void late(void *arg)
+{
+	struct control_ask *ask = arg;
+	struct cox_error err;
+
+	(void)cox_error(&err, COX_DEADLINE_EXCEEDED,
+			"the repository, or its rendering, takes too long");
+	answer(ask, NULL, &err);
+}
+
+void control_asks_end(struct hub_control *c)
+{
+	struct cox_error err;
+
+	(void)cox_error(&err, COX_UNAVAILABLE, "the hub is stopping");
+	while (c->asks.n)
+		COX_MAP_EACH (&c->asks, slot) {
+			answer(slot->value, NULL, &err);
+			break;
+		}
+	cox_map_fini(&c->asks);
+}
+
+static struct cox_doc *sources_of(const struct control_app *a)
+{
+	struct cox_doc *doc = cox_doc_new("sources");
+	struct cox_node *list = cox_doc_list(doc);
+
+	COX_VEC_EACH (&a->view.sources, s)
+		cox_list_push(doc, list, cox_doc_clone(doc, s->node));
+	cox_doc_set_root(doc, list);
+	return cox_doc_seal(doc);
+}
+
+static void answer_rendered(struct control_ask *ask)
+{
+	const struct control_rendered *r = &ask->app->rendered;
+	_cleanup_doc_ struct cox_doc *sources = sources_of(ask->app);
+	struct hub_bundle_at bundle = {
+		.sources = sources, .commits = &r->commits, .n_objects = r->n_objects};
+	struct cox_error err;
+
+	if (r->error) {
+		(void)cox_error(&err, COX_FAILED_PRECONDITION, "%s", r->error);
+		answer(ask, NULL, &err);
+		return;
+	}
+	memcpy(bundle.digest, r->digest, sizeof(bundle.digest));
+	bundle.revision = r->revision;
+	answer(ask, &bundle, NULL);
+}
+
+enum cox_queue_result control_look_at_ask(struct hub_control *c, struct control_app *a)
+{
+	struct cox_error err = COX_ERROR_INIT;
+	int r;
+
+	if (c->stopping || a->job)
+		return COX_QUEUE_OK;
+	if (control_render_is_current(a)) {
+		answer_rendered(a->ask);
+		return COX_QUEUE_OK;
+	}
+	if (control_app_repo_error(a)) {
+		(void)cox_error(&err, COX_FAILED_PRECONDITION, "%s", control_app_repo_error(a));
+		answer(a->ask, NULL, &err);
+		return COX_QUEUE_OK;
+	}
+	if (!control_app_has_commits(a))
+		return COX_QUEUE_OK;
+	r = control_render_start(a, &err);
+	if (r < 0)
+		answer(a->ask, NULL, &err);
+	else if (r > 0)
+		answer_rendered(a->ask);
+	return COX_QUEUE_OK;
+}
+
+/* The Application with these revisions; NULL where nothing else is said. */
+static struct cox_doc *at_revisions(const struct control_app *a, const char *const *revisions)
+{
+	_cleanup_doc_ struct cox_doc *doc = cox_doc_edit(a->view.doc);
+	struct cox_node *root = cox_doc_root_edit(doc);
+	struct cox_node *spec = cox_map_edit_map(doc, root, "spec");
+	struct cox_node *list = cox_doc_list(doc);
+
+	for (size_t i = 0; i < a->view.sources.n; i++) {
+		struct cox_node *source;
+
+		cox_list_push(doc, list, a->view.sources.items[i].node);
+		source = cox_list_edit(doc, list, i);
+		if (revisions[i])
+			cox_map_put_cstr(doc, source, "targetRevision", revisions[i]);
+	}
+	cox_map_drop(doc, spec, COX_STR("source"));
+	cox_map_drop(doc, spec, COX_STR("sourceHydrator"));
+	cox_map_put(doc, spec, "sources", list);
+	return cox_doc_copy(a->key, root);
+}
+
+int hub_control_ask(struct hub_control *c, const char *namespace, const char *name,
+		    const char *const *revisions, size_t n_revisions, hub_control_answer *done,
+		    void *arg, struct control_ask **ret_ask, struct cox_error *err)
+{
+	_cleanup_doc_ struct cox_doc *doc = NULL;
+	_cleanup_free_ char *key = NULL;
+	struct control_app *a = NULL;
+	struct control_ask *ask;
+	int r = control_find(c, namespace, name, &a, err);
+
+	if (r == 0)
+		r = control_check_ready(a, err);
+	if (r < 0)
+		return r;
+	if (n_revisions != a->view.sources.n)
+		return cox_error(err, COX_INVALID_ARGUMENT,
+				 "application '%s' has %zu sources: say which one the revision is "
+				 "of",
+				 a->key, a->view.sources.n);
+	doc = at_revisions(a, revisions);
+	key = cox_asprintf("?%" PRIu64, ++c->n_asks);
+	ask = cox_new(struct control_ask);
+	ask->done = done;
+	ask->arg = arg;
+	ask->app = control_app_new(c, key);
+	ask->app->ask = ask;
+	ask->app->generation = 1;
+	ask->app->cluster = cox_strdup(a->cluster);
+	r = hub_application_init(&ask->app->view, doc, err);
+	if (r < 0) {
+		ask_free(ask);
+		return r;
+	}
+	ask->app->has_view = true;
+	cox_timer_init(&ask->deadline, c->loop, late, ask);
+	cox_timer_start(&ask->deadline, ASK_MS);
+	cox_map_set(&c->asks, key, ask);
+	control_app_follow(ask->app);
+	cox_queue_add(c->apps, key);
+	*ret_ask = ask;
+	return 0;
+}
+
+void hub_control_ask_cancel(struct control_ask *ask)
+{
+	cox_map_remove(&ask->app->control->asks, ask->app->key);
+	ask_free(ask);
+}
+
+/* ---- bundles of other origins ---- */
+
+void control_bundle_keep(struct hub_control *c, const uint8_t digest[HUB_DIGEST_BYTES],
+			 struct cox_str row)
+{
+	char hex[2 * HUB_DIGEST_BYTES + 1];
+	struct hub_batch *batch;
+
+	cox_hex_encode(digest, HUB_DIGEST_BYTES, hex);
+	if (cox_map_has(&c->bundles, hex))
+		return;
+	batch = hub_batch_new();
+	hub_batch_put(batch, HUB_TABLE_BUNDLE, hex, row);
+	/* Whatever names the bundle is committed behind it. */
+	hub_store_commit(c->store, batch);
+	cox_map_set(&c->bundles, hex, c);
+}
+
+int hub_control_local(struct hub_control *c, const cox_docs *objects,
+		      uint8_t ret_digest[HUB_DIGEST_BYTES], struct cox_error *err)
+{
+	_cleanup_buf_ struct cox_buf json = COX_BUF_INIT, row = COX_BUF_INIT;
+	int r;
+
+	COX_VEC_EACH (objects, o) {
+		const struct cox_node *root = cox_doc_root(*o);
+
+		if (!*cox_node_cstr(cox_node_get(root, "kind"), "") ||
+		    !*cox_node_cstr(cox_node_get(root, "apiVersion"), ""))
+			return cox_error(err, COX_INVALID_ARGUMENT,
+					 "manifests: each needs an apiVersion and a kind");
+	}
+	r = hub_bundle_build(objects, &json, NULL, err);
+	if (r < 0)
+		return r;
+	cox_sha256(cox_buf_str(&json), ret_digest);
+	hub_bundle_pack(cox_buf_str(&json), &row);
+	control_bundle_keep(c, ret_digest, cox_buf_str(&row));
+	return 0;
+}
