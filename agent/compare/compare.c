@@ -1,12 +1,8 @@
-#include "agent/compare/compare.h"
-
-#include "common/base/clock.h"
-#include "common/base/encode.h"
-#include "common/kube/meta.h"
-#include "common/kube/quantity.h"
-#include "common/kube/schema.h"
-
+/* The walk: what is asked for against what is there. */
 #include "agent/compare/walk.h"
+
+#include "common/doc/json.h"
+#include "common/kube/meta.h"
 
 /* What only the server writes, or what names the object itself. */
 static const char *const server_metadata[] = {
@@ -23,306 +19,15 @@ static const char *const server_metadata[] = {
 	"generateName",
 };
 
-void agent_difference_fini(struct agent_difference *d)
+bool agent_is_server_metadata(struct cox_str key)
 {
-	cox_strings_fini(&d->paths);
-	d->n = 0;
+	for (size_t i = 0; i < COX_ARRAY_LEN(server_metadata); i++)
+		if (cox_str_is(key, server_metadata[i]))
+			return true;
+	return false;
 }
 
-/* ---- the path ---- */
-
-static bool is_plain_key(struct cox_str key)
-{
-	for (size_t i = 0; i < key.len; i++)
-		if (strchr(".[]\"/", key.ptr[i]) || (unsigned char)key.ptr[i] < 0x20)
-			return false;
-	return key.len > 0;
-}
-
-size_t agent_walk_key(struct agent_walk *w, struct cox_str key)
-{
-	size_t mark = w->path.len;
-
-	if (is_plain_key(key)) {
-		if (mark)
-			cox_buf_putc(&w->path, '.');
-		cox_buf_puts_str(&w->path, key);
-	} else {
-		cox_buf_puts(&w->path, "[\"");
-		for (size_t i = 0; i < key.len; i++)
-			cox_buf_putc(&w->path, (unsigned char)key.ptr[i] < 0x20 ? '?' : key.ptr[i]);
-		cox_buf_puts(&w->path, "\"]");
-	}
-	return mark;
-}
-
-size_t agent_walk_index(struct agent_walk *w, size_t i)
-{
-	size_t mark = w->path.len;
-
-	cox_buf_printf(&w->path, "[%zu]", i);
-	return mark;
-}
-
-/* "[name=web]", by the keys of the item that are there. */
-size_t agent_walk_item(struct agent_walk *w, const struct cox_schema_type *type,
-		       const struct cox_node *item)
-{
-	size_t mark = w->path.len;
-	bool first = true;
-
-	cox_buf_putc(&w->path, '[');
-	for (size_t i = 0; i < type->n_keys; i++) {
-		const struct cox_node *value = cox_node_get(item, type->keys[i]);
-
-		if (!value)
-			continue;
-		cox_buf_printf(&w->path, "%s%s=%.*s", first ? "" : ",", type->keys[i],
-			       COX_STR_ARG(cox_node_text(value)));
-		first = false;
-	}
-	cox_buf_putc(&w->path, ']');
-	return mark;
-}
-
-void agent_walk_back(struct agent_walk *w, size_t mark)
-{
-	w->path.len = mark;
-	if (w->path.ptr)
-		w->path.ptr[mark] = '\0';
-}
-
-void agent_walk_differs(struct agent_walk *w)
-{
-	w->out->n++;
-	if (w->out->paths.n >= AGENT_COMPARE_PATHS_MAX)
-		return;
-	COX_VEC_EACH (&w->out->paths, path)
-		if (cox_streq(*path, cox_buf_cstr(&w->path))) {
-			w->out->n--;
-			return;
-		}
-	cox_vec_push(&w->out->paths, cox_strdup(cox_buf_cstr(&w->path)));
-}
-
-/* ---- values ---- */
-
-/* Nothing is asked for: null, or an empty map or list. */
-bool agent_walk_is_empty(const struct cox_node *node)
-{
-	enum cox_kind kind = cox_node_kind(node);
-
-	return kind == COX_ABSENT || kind == COX_NULL ||
-	       ((kind == COX_MAP || kind == COX_LIST) && cox_node_len(node) == 0);
-}
-
-/* "", 0 or false, which a built-in type doesn't write at all. */
-static bool is_zero(const struct cox_node *node)
-{
-	switch (cox_node_kind(node)) {
-	case COX_STRING:
-		return cox_node_str(node).len == 0;
-	case COX_BOOL:
-		return !cox_node_bool(node, true);
-	case COX_INT:
-		return cox_node_int(node, 1) == 0;
-	default:
-		return false;
-	}
-}
-
-static bool is_number(const struct cox_node *node)
-{
-	return cox_node_is(node, COX_INT) || cox_node_is(node, COX_FLOAT);
-}
-
-static bool equal_quantity(struct cox_str a, struct cox_str b)
-{
-	struct cox_quantity x, y;
-
-	return cox_quantity_parse(a, &x, NULL) == 0 && cox_quantity_parse(b, &y, NULL) == 0 &&
-	       cox_quantity_compare(x, y) == 0;
-}
-
-static bool equal_time(struct cox_str a, struct cox_str b)
-{
-	int64_t x, y;
-
-	return cox_time_parse(a, &x, NULL) == 0 && cox_time_parse(b, &y, NULL) == 0 && x == y;
-}
-
-static bool equal_bytes(struct cox_str a, struct cox_str b)
-{
-	COX_CLEANUP(cox_buf_fini) struct cox_buf x = COX_BUF_INIT, y = COX_BUF_INIT;
-
-	return cox_base64_decode(&x, a, NULL) == 0 && cox_base64_decode(&y, b, NULL) == 0 &&
-	       cox_str_eq(cox_buf_str(&x), cox_buf_str(&y));
-}
-
-static bool equal_scalar(const struct cox_schema_type *type, const struct cox_node *desired,
-			 const struct cox_node *live)
-{
-	if (is_number(desired) && is_number(live))
-		return cox_node_equal(desired, live) ||
-		       cox_node_double(desired, 0) == cox_node_double(live, 1);
-	struct cox_str a = cox_node_text(desired), b = cox_node_text(live);
-
-	switch (type->kind) {
-	case COX_SCHEMA_QUANTITY:
-		return cox_str_eq(a, b) || equal_quantity(a, b);
-	case COX_SCHEMA_TIME:
-	case COX_SCHEMA_MICROTIME:
-		return cox_str_eq(a, b) || equal_time(a, b);
-	case COX_SCHEMA_BYTES:
-		return cox_str_eq(a, b) || equal_bytes(a, b);
-	default:
-		return cox_node_equal(desired, live);
-	}
-}
-
-/* ---- desired against live ---- */
-
-static void compare_node(struct agent_walk *w, const struct cox_schema_type *type,
-			 const struct cox_node *desired, const struct cox_node *live);
-
-/* A field that live hasn't got. */
-static void compare_absent(struct agent_walk *w, const struct cox_schema_type *parent,
-			   const struct cox_node *desired)
-{
-	if (agent_walk_is_empty(desired))
-		return;
-	if (parent->kind == COX_SCHEMA_STRUCT && !parent->openapi && is_zero(desired))
-		return;
-	if (cox_node_is(desired, COX_MAP)) {
-		/* a map of nothing but empty fields is empty too */
-		for (size_t i = 0; i < cox_node_len(desired); i++)
-			if (!agent_walk_is_empty(cox_node_at(desired, i)))
-				goto differs;
-		return;
-	}
-differs:
-	agent_walk_differs(w);
-}
-
-static void compare_map(struct agent_walk *w, const struct cox_schema_type *type,
-			const struct cox_node *desired, const struct cox_node *live)
-{
-	for (size_t i = 0; i < cox_node_len(desired); i++) {
-		struct cox_str key = cox_node_key(desired, i);
-		const struct cox_node *want = cox_node_at(desired, i);
-		const struct cox_node *have = cox_node_get_str(live, key);
-		size_t mark = agent_walk_key(w, key);
-
-		if (!have || cox_node_is(have, COX_NULL))
-			compare_absent(w, type, want);
-		else if (!cox_node_is(want, COX_NULL))
-			compare_node(w, cox_schema_child(type, key), want, have);
-		agent_walk_back(w, mark);
-	}
-}
-
-/* The value of a key field of a list item, or its default; both may be absent. */
-static bool same_key(const struct cox_schema_type *type, const char *key, const struct cox_node *a,
-		     const struct cox_node *b)
-{
-	const struct cox_schema_field *field = cox_schema_field(type->item, cox_str(key));
-	const struct cox_node *x = cox_node_get(a, key), *y = cox_node_get(b, key);
-	struct cox_str def = cox_str(field && field->def ? field->def : "");
-	struct cox_str s = x ? cox_node_text(x) : def, t = y ? cox_node_text(y) : def;
-
-	return cox_str_eq(s, t);
-}
-
-const struct cox_node *agent_walk_find_item(const struct cox_schema_type *type,
-					    const struct cox_node *list,
-					    const struct cox_node *like)
-{
-	for (size_t i = 0; i < cox_node_len(list); i++) {
-		const struct cox_node *item = cox_node_at(list, i);
-		size_t k = 0;
-
-		while (k < type->n_keys && same_key(type, type->keys[k], item, like))
-			k++;
-		if (k == type->n_keys)
-			return item;
-	}
-	return NULL;
-}
-
-static void compare_keyed_list(struct agent_walk *w, const struct cox_schema_type *type,
-			       const struct cox_node *desired, const struct cox_node *live)
-{
-	for (size_t i = 0; i < cox_node_len(desired); i++) {
-		const struct cox_node *want = cox_node_at(desired, i);
-		const struct cox_node *have = agent_walk_find_item(type, live, want);
-		size_t mark = agent_walk_item(w, type, want);
-
-		if (have)
-			compare_node(w, type->item, want, have);
-		else
-			agent_walk_differs(w);
-		agent_walk_back(w, mark);
-	}
-}
-
-static void compare_set(struct agent_walk *w, const struct cox_schema_type *type,
-			const struct cox_node *desired, const struct cox_node *live)
-{
-	for (size_t i = 0; i < cox_node_len(desired); i++) {
-		const struct cox_node *want = cox_node_at(desired, i);
-		bool found = false;
-
-		for (size_t k = 0; !found && k < cox_node_len(live); k++)
-			found = equal_scalar(type->item, want, cox_node_at(live, k));
-		if (!found) {
-			agent_walk_differs(w);
-			return;
-		}
-	}
-}
-
-static void compare_list(struct agent_walk *w, const struct cox_schema_type *type,
-			 const struct cox_node *desired, const struct cox_node *live)
-{
-	if (type->list == COX_SCHEMA_LIST_MAP && type->kind == COX_SCHEMA_LIST && type->n_keys) {
-		compare_keyed_list(w, type, desired, live);
-		return;
-	}
-	if (type->list == COX_SCHEMA_LIST_SET && type->kind == COX_SCHEMA_LIST) {
-		compare_set(w, type, desired, live);
-		return;
-	}
-	const struct cox_schema_type *item =
-		type->kind == COX_SCHEMA_LIST ? type->item : cox_schema_any();
-
-	if (cox_node_len(desired) != cox_node_len(live)) {
-		agent_walk_differs(w);
-		return;
-	}
-	for (size_t i = 0; i < cox_node_len(desired); i++) {
-		size_t mark = agent_walk_index(w, i);
-
-		compare_node(w, item, cox_node_at(desired, i), cox_node_at(live, i));
-		agent_walk_back(w, mark);
-	}
-}
-
-static void compare_node(struct agent_walk *w, const struct cox_schema_type *type,
-			 const struct cox_node *desired, const struct cox_node *live)
-{
-	if (cox_node_is(desired, COX_MAP) && cox_node_is(live, COX_MAP))
-		compare_map(w, type, desired, live);
-	else if (cox_node_is(desired, COX_LIST) && cox_node_is(live, COX_LIST))
-		compare_list(w, type, desired, live);
-	else if (agent_walk_is_empty(desired) && agent_walk_is_empty(live))
-		return;
-	else if (!equal_scalar(type, desired, live))
-		agent_walk_differs(w);
-}
-
-/* ---- whole objects ---- */
-
-const struct cox_schema_type *agent_walk_type(const struct cox_node *object)
+const struct cox_schema_type *agent_type_of(const struct cox_node *object)
 {
 	_cleanup_free_ char *group = cox_str_dup(cox_meta_group(object));
 	_cleanup_free_ char *version = cox_str_dup(cox_meta_version(object));
@@ -332,78 +37,469 @@ const struct cox_schema_type *agent_walk_type(const struct cox_node *object)
 	return type ? type : cox_schema_any();
 }
 
-bool agent_walk_is_server_metadata(struct cox_str key)
+/* A difference, unless the dry run says that applying changes nothing here. */
+static void differs(struct agent_walk *w, struct agent_sides s)
 {
-	for (size_t i = 0; i < COX_ARRAY_LEN(server_metadata); i++)
-		if (cox_str_is(key, server_metadata[i]))
+	if (w->has_predicted && (s.predicted ? cox_node_equal(s.predicted, s.live) : !s.live))
+		return;
+	w->differs(w, s);
+}
+
+/* ---- absent ---- */
+
+/* Whether the server keeps no trace of a field with this value: then absent is what it looks
+ * like. An empty map that is a pointer in the API ("emptyDir: {}") says something and is kept. */
+static bool leaves_no_trace(const struct agent_walk *w, const struct cox_schema_type *parent,
+			    struct cox_str key, const struct cox_node *node)
+{
+	const struct cox_schema_field *field = cox_schema_field(parent, key);
+	const struct cox_schema_type *type = cox_schema_child(parent, key);
+
+	if (cox_node_is(node, COX_NULL) || !node)
+		return true;
+	if (cox_node_is(node, COX_LIST))
+		return cox_node_len(node) == 0;
+	if (!cox_node_is(node, COX_MAP))
+		return agent_is_zero(node) &&
+		       (parent->kind == COX_SCHEMA_STRUCT ||
+			(w->is_definition && agent_is_omitted_in_schema(key)));
+	if (type->kind != COX_SCHEMA_MAP && !(field && field->always) &&
+	    !(type->kind == COX_SCHEMA_ANY && agent_is_map_name(key)))
+		return false;
+	for (size_t i = 0; i < cox_node_len(node); i++)
+		if (!leaves_no_trace(w, type, cox_node_key(node, i), cox_node_at(node, i)))
+			return false;
+	return true;
+}
+
+/* ---- present on both sides ---- */
+
+static void walk_node(struct agent_walk *w, const struct cox_schema_type *type,
+		      struct agent_sides s, bool strict);
+static void walk_dropped(struct agent_walk *w, const struct cox_schema_type *type,
+			 struct agent_sides s);
+
+/* Null asks for nothing to be there. While our apply owns the field, what is there is what the
+ * server made of that. */
+static void walk_null(struct agent_walk *w, const struct cox_schema_type *type,
+		      struct agent_sides s)
+{
+	bool is_whole = type->kind != COX_SCHEMA_STRUCT && type->kind != COX_SCHEMA_MAP &&
+			!cox_schema_is_associative(type);
+
+	if (s.set || agent_is_empty(s.live) || agent_is_zero(s.live) || !(is_whole || type->atomic))
+		return;
+	differs(w, s);
+}
+
+/* The type of a field, and what people write in custom resources the way core types have it. */
+static const struct cox_schema_type *type_of_field(const struct agent_walk *w,
+						   const struct cox_schema_type *parent,
+						   struct cox_str key, const struct cox_node *value)
+{
+	if (w->n_steps == 0 && cox_str_is(key, "metadata"))
+		return cox_schema_named("meta.v1.ObjectMeta");
+	if (parent->kind == COX_SCHEMA_ANY && cox_str_is(key, "resources") &&
+	    (cox_node_get(value, "limits") || cox_node_get(value, "requests")))
+		return cox_schema_named("core.v1.ResourceRequirements");
+	return cox_schema_child(parent, key);
+}
+
+/* Names the object, or is none of our business. */
+static bool is_skipped(const struct agent_walk *w, const struct agent_sides *object,
+		       struct cox_str key)
+{
+	if (w->n_steps == 1)
+		return cox_str_is(w->steps[0].name, "metadata") && agent_is_server_metadata(key);
+	if (w->n_steps > 1)
+		return false;
+	/* rules of an aggregated ClusterRole are the controller's to write */
+	return cox_str_is(key, "apiVersion") || cox_str_is(key, "kind") ||
+	       cox_str_is(key, "status") ||
+	       (cox_str_is(key, "rules") &&
+		cox_str_is(cox_meta_kind(object->desired), "ClusterRole") &&
+		cox_node_is(cox_node_get(object->desired, "aggregationRule"), COX_MAP));
+}
+
+static void walk_field(struct agent_walk *w, const struct cox_schema_type *parent,
+		       struct cox_str key, struct agent_sides s, bool strict)
+{
+	const char *value;
+	enum agent_rule rule = agent_rule_of(parent, key, &value);
+	const struct cox_schema_type *type = type_of_field(w, parent, key, s.desired);
+
+	if (rule == AGENT_RULE_SERVER)
+		return;
+	agent_walk_field(w, key);
+	if (!s.live || cox_node_is(s.live, COX_NULL)) {
+		if (!leaves_no_trace(w, parent, key, s.desired))
+			differs(w, s);
+	} else if (cox_node_is(s.desired, COX_NULL)) {
+		walk_null(w, type, s);
+	} else if (rule != AGENT_RULE_ALLOCATED || !agent_is_zero(s.desired)) {
+		if (rule == AGENT_RULE_GRANULAR) {
+			static const struct cox_schema_type any = {.kind = COX_SCHEMA_ANY};
+
+			type = &any;
+		}
+		walk_node(w, type, s, strict);
+	}
+	agent_walk_up(w);
+}
+
+/* What the live map has beyond the desired one, where the map is one value. */
+static void walk_extras(struct agent_walk *w, const struct cox_schema_type *type,
+			struct agent_sides s)
+{
+	for (size_t i = 0; i < cox_node_len(s.live); i++) {
+		struct cox_str key = cox_node_key(s.live, i);
+		const struct cox_node *have = cox_node_at(s.live, i);
+		const char *value = NULL;
+		enum agent_rule rule = agent_rule_of(type, key, &value);
+
+		if (cox_node_get_str(s.desired, key) || rule == AGENT_RULE_SERVER ||
+		    leaves_no_trace(w, type, key, have) ||
+		    (rule == AGENT_RULE_DEFAULT && cox_str_is(cox_node_text(have), value)))
+			continue;
+		if (cox_schema_named("meta.v1.ObjectMeta") == type && agent_is_server_metadata(key))
+			continue;
+		agent_walk_field(w, key);
+		differs(w, agent_sides_field(s, key));
+		agent_walk_up(w);
+	}
+}
+
+static void walk_map(struct agent_walk *w, const struct cox_schema_type *type, struct agent_sides s,
+		     bool strict)
+{
+	/* one that our set has no parts of is one value, whoever has not told us the schema */
+	strict |= type->atomic || (type->kind == COX_SCHEMA_ANY && s.set && !cox_node_len(s.set) &&
+				   cox_node_len(s.desired) > 0);
+	_cleanup_doc_ struct cox_doc *desired = strict ? agent_fill(type, s.desired) : NULL;
+	_cleanup_doc_ struct cox_doc *live = desired ? agent_fill(type, s.live) : NULL;
+
+	if (desired)
+		s.desired = cox_doc_root(desired);
+	if (live)
+		s.live = cox_doc_root(live);
+	if (strict)
+		s.set = NULL;
+	for (size_t i = 0; i < cox_node_len(s.desired); i++) {
+		struct cox_str key = cox_node_key(s.desired, i);
+
+		if (!is_skipped(w, &s, key))
+			walk_field(w, type, key, agent_sides_field(s, key), strict);
+	}
+	if (strict)
+		walk_extras(w, type, s);
+	else
+		walk_dropped(w, type, s);
+}
+
+/* ---- lists ---- */
+
+static size_t position_of(const struct cox_node *list, const struct cox_node *item)
+{
+	size_t i = 0;
+
+	while (i < cox_node_len(list) && cox_node_at(list, i) != item)
+		i++;
+	return i;
+}
+
+static void walk_keyed_list(struct agent_walk *w, const struct cox_schema_type *type,
+			    struct agent_sides s)
+{
+	bool sequence = w->n_steps > 0 && agent_is_sequence(type, w->steps[w->n_steps - 1].name);
+	bool in_order = true;
+	size_t last = 0;
+
+	for (size_t i = 0; i < cox_node_len(s.desired); i++) {
+		const struct cox_node *want = cox_node_at(s.desired, i);
+		struct agent_sides item = {
+			.desired = want,
+			.live = agent_find_item(type, s.live, want, i),
+			.predicted = agent_find_item(type, s.predicted, want, i),
+		};
+
+		agent_walk_item(w, type, want);
+		if (s.set)
+			item.set = agent_set_child(s.set, &w->steps[w->n_steps - 1]);
+		if (item.live)
+			walk_node(w, type->item, item, false);
+		else
+			differs(w, item);
+		agent_walk_up(w);
+		if (sequence && item.live) {
+			size_t at = position_of(s.live, item.live);
+
+			in_order &= at >= last;
+			last = at;
+		}
+	}
+	if (!in_order)
+		differs(w, s);
+	walk_dropped(w, type, s);
+}
+
+static bool has_value(const struct cox_schema_type *item, const struct cox_node *list,
+		      const struct cox_node *value)
+{
+	for (size_t i = 0; i < cox_node_len(list); i++)
+		if (agent_equal_scalar(item, value, cox_node_at(list, i)))
 			return true;
 	return false;
 }
 
-static void compare_metadata(struct agent_walk *w, const struct cox_node *desired,
-			     const struct cox_node *live)
+static void walk_set_list(struct agent_walk *w, const struct cox_schema_type *type,
+			  struct agent_sides s)
 {
-	const struct cox_schema_type *type = cox_schema_named("meta.v1.ObjectMeta");
-	size_t mark = agent_walk_key(w, COX_STR("metadata"));
+	for (size_t i = 0; i < cox_node_len(s.desired); i++)
+		if (!has_value(type->item, s.live, cox_node_at(s.desired, i))) {
+			differs(w, s);
+			return;
+		}
+	walk_dropped(w, type, s);
+}
 
-	for (size_t i = 0; i < cox_node_len(desired); i++) {
-		struct cox_str key = cox_node_key(desired, i);
-		const struct cox_node *want = cox_node_at(desired, i);
-		const struct cox_node *have = cox_node_get_str(live, key);
+/* A walk that only counts. */
+static void count(struct agent_walk *w, struct agent_sides s)
+{
+	(void)s;
+	++*(size_t *)w->arg;
+}
 
-		if (agent_walk_is_server_metadata(key) || cox_node_is(want, COX_NULL))
-			continue;
-		size_t inner = agent_walk_key(w, key);
+static bool is_same(const struct agent_walk *w, const struct cox_schema_type *type,
+		    const struct cox_node *want, const struct cox_node *have)
+{
+	size_t n = 0;
+	struct agent_walk *probe = cox_new(struct agent_walk);
 
-		if (have)
-			compare_node(w, cox_schema_child(type, key), want, have);
-		else
-			compare_absent(w, type, want);
-		agent_walk_back(w, inner);
+	probe->options = w->options;
+	probe->differs = count;
+	probe->arg = &n;
+	agent_walk_index(probe, 0);
+	agent_walk_index(probe, 0);
+	walk_node(probe, type, (struct agent_sides){.desired = want, .live = have}, true);
+	cox_buf_fini(&probe->path);
+	free(probe);
+	return n == 0;
+}
+
+/* Lists that the server sorts: each item has its match somewhere. */
+static void walk_unordered(struct agent_walk *w, const struct cox_schema_type *item,
+			   struct agent_sides s)
+{
+	size_t n = cox_node_len(s.live);
+	_cleanup_free_ bool *taken = cox_calloc(n + 1, sizeof(*taken));
+
+	for (size_t i = 0; i < cox_node_len(s.desired); i++) {
+		size_t k = 0;
+
+		while (k < n && (taken[k] || !is_same(w, item, cox_node_at(s.desired, i),
+						      cox_node_at(s.live, k))))
+			k++;
+		if (k == n) {
+			differs(w, s);
+			return;
+		}
+		taken[k] = true;
 	}
-	agent_walk_back(w, mark);
 }
 
-/* rules of an aggregated ClusterRole are the controller's to write */
-static bool is_controllers(const struct cox_node *object, struct cox_str key)
+/* One value: item by item, nothing more and nothing less. */
+static void walk_whole_list(struct agent_walk *w, const struct cox_schema_type *type,
+			    struct agent_sides s)
 {
-	return cox_str_is(key, "rules") && cox_str_is(cox_meta_kind(object), "ClusterRole") &&
-	       cox_node_is(cox_node_get(object, "aggregationRule"), COX_MAP);
+	const struct cox_schema_type *item =
+		type->kind == COX_SCHEMA_LIST ? type->item : cox_schema_any();
+
+	if (cox_node_len(s.desired) != cox_node_len(s.live)) {
+		differs(w, s);
+		return;
+	}
+	if (agent_is_unordered(item)) {
+		walk_unordered(w, item, s);
+		return;
+	}
+	for (size_t i = 0; i < cox_node_len(s.desired); i++) {
+		struct agent_sides child = {
+			.desired = cox_node_at(s.desired, i),
+			.live = cox_node_at(s.live, i),
+			.predicted = cox_node_is(s.predicted, COX_LIST)
+					     ? cox_node_at(s.predicted, i)
+					     : NULL,
+		};
+
+		agent_walk_index(w, i);
+		walk_node(w, item, child, true);
+		agent_walk_up(w);
+	}
 }
 
-void agent_compare(struct cox_doc *desired_doc, struct cox_doc *live_doc,
-		   const struct agent_compare_options *options, struct agent_difference *d)
+#define KEYS_MAX 8
+
+/* A list of a kind that we have no schema of: our own set tells how the server sees it. */
+static bool guess_list(const struct cox_node *set, const char *keys[KEYS_MAX],
+		       struct cox_doc **ret_doc, struct cox_schema_type *ret_type)
 {
-	_cleanup_doc_ struct cox_doc *canonical = agent_compare_canonical(desired_doc);
-	_cleanup_doc_ struct cox_doc *wanted =
-		agent_compare_without_ignored(canonical, options->ignore);
-	_cleanup_doc_ struct cox_doc *found =
-		agent_compare_without_ignored(live_doc, options->ignore);
-	const struct cox_node *desired = cox_doc_root(wanted), *live = cox_doc_root(found);
-	const struct cox_schema_type *type = agent_walk_type(desired);
-	struct agent_walk w = {.out = d};
+	static const struct cox_schema_type any = {.kind = COX_SCHEMA_ANY};
+	struct cox_str key = cox_node_len(set) ? cox_node_key(set, 0) : COX_STR("");
 
-	agent_difference_fini(d);
-	for (size_t i = 0; i < cox_node_len(desired); i++) {
-		struct cox_str key = cox_node_key(desired, i);
-		const struct cox_node *want = cox_node_at(desired, i);
-		const struct cox_node *have = cox_node_get_str(live, key);
+	for (size_t i = 1; i < cox_node_len(set) && cox_str_is(key, "."); i++)
+		key = cox_node_key(set, i);
+	*ret_type = (struct cox_schema_type){.kind = COX_SCHEMA_LIST, .item = &any};
+	if (cox_str_starts(key, "v:")) {
+		ret_type->list = COX_SCHEMA_LIST_SET;
+		return true;
+	}
+	if (!cox_str_starts(key, "k:") ||
+	    cox_json_read(cox_str_n(key.ptr + 2, key.len - 2), "key", ret_doc, NULL) < 0)
+		return false;
+	const struct cox_node *like = cox_doc_root(*ret_doc);
 
-		if (cox_str_is(key, "apiVersion") || cox_str_is(key, "kind") ||
-		    cox_str_is(key, "status") || is_controllers(desired, key))
+	if (!cox_node_is(like, COX_MAP) || !cox_node_len(like) || cox_node_len(like) > KEYS_MAX)
+		return false;
+	for (size_t i = 0; i < cox_node_len(like); i++)
+		keys[i] = cox_node_key(like, i).ptr;
+	ret_type->list = COX_SCHEMA_LIST_MAP;
+	ret_type->keys = keys;
+	ret_type->n_keys = cox_node_len(like);
+	return true;
+}
+
+static void walk_list(struct agent_walk *w, const struct cox_schema_type *type,
+		      struct agent_sides s, bool strict)
+{
+	_cleanup_doc_ struct cox_doc *doc = NULL;
+	const char *keys[KEYS_MAX];
+	struct cox_schema_type guessed;
+
+	if (!strict && type->kind == COX_SCHEMA_ANY && guess_list(s.set, keys, &doc, &guessed))
+		type = &guessed;
+	if (strict || !cox_schema_is_associative(type))
+		walk_whole_list(w, type, s);
+	else if (type->list == COX_SCHEMA_LIST_SET)
+		walk_set_list(w, type, s);
+	else
+		walk_keyed_list(w, type, s);
+}
+
+static void walk_node(struct agent_walk *w, const struct cox_schema_type *type,
+		      struct agent_sides s, bool strict)
+{
+	if (cox_node_is(s.desired, COX_MAP) && cox_node_is(s.live, COX_MAP))
+		walk_map(w, type, s, strict);
+	else if (cox_node_is(s.desired, COX_LIST) && cox_node_is(s.live, COX_LIST))
+		walk_list(w, type, s, strict);
+	else if (agent_is_empty(s.desired) && agent_is_empty(s.live))
+		return;
+	else if (!agent_equal_scalar(type, s.desired, s.live))
+		differs(w, s);
+}
+
+/* ---- what we applied once and ask for no more ---- */
+
+static void drop_field(struct agent_walk *w, const struct cox_schema_type *type,
+		       struct cox_str name, struct agent_sides s)
+{
+	if (s.desired || agent_is_empty(s.live) || is_skipped(w, &s, name))
+		return;
+	const struct cox_schema_type *child = type_of_field(w, type, name, s.live);
+
+	agent_walk_field(w, name);
+	/* a part of it may be another one's: only ours goes */
+	if (cox_node_len(s.set) > 0 && !child->atomic)
+		walk_dropped(w, child, s);
+	else if (!agent_walk_is_shared(w))
+		differs(w, s);
+	agent_walk_up(w);
+}
+
+static void drop_item(struct agent_walk *w, const struct cox_schema_type *type,
+		      const struct cox_node *like, struct agent_sides s, const struct cox_node *set)
+{
+	struct agent_sides item = {
+		.desired = agent_find_item(type, s.desired, like, 0),
+		.live = agent_find_item(type, s.live, like, 0),
+		.predicted = agent_find_item(type, s.predicted, like, 0),
+		.set = set,
+	};
+
+	if (item.desired || !item.live)
+		return;
+	agent_walk_item(w, type, like);
+	if (agent_walk_is_shared(w))
+		walk_dropped(w, type->item, item);
+	else
+		differs(w, item);
+	agent_walk_up(w);
+}
+
+static void drop_value(struct agent_walk *w, const struct cox_node *value, struct agent_sides s)
+{
+	const struct cox_schema_type *any = cox_schema_any();
+
+	if (!has_value(any, s.live, value) || has_value(any, s.desired, value))
+		return;
+	if (w->n_steps >= AGENT_WALK_DEPTH_MAX)
+		return;
+	/* for the look into the sets of others only: people read the list's own path */
+	size_t mark = w->path.len;
+
+	w->mark[w->n_steps] = mark;
+	w->steps[w->n_steps++] = (struct agent_step){.kind = AGENT_STEP_VALUE, .node = value};
+	bool shared = agent_walk_is_shared(w);
+
+	agent_walk_up(w);
+	if (!shared)
+		differs(w, s);
+}
+
+static void walk_dropped(struct agent_walk *w, const struct cox_schema_type *type,
+			 struct agent_sides s)
+{
+	_cleanup_doc_ struct cox_doc *guess = NULL;
+	const char *keys[KEYS_MAX];
+	struct cox_schema_type guessed;
+
+	if (type->kind == COX_SCHEMA_ANY && guess_list(s.set, keys, &guess, &guessed))
+		type = &guessed;
+	for (size_t i = 0; i < cox_node_len(s.set); i++) {
+		struct cox_str key = cox_node_key(s.set, i);
+		_cleanup_doc_ struct cox_doc *doc = NULL;
+
+		if (key.len < 2 || key.ptr[1] != ':')
 			continue;
-		if (cox_str_is(key, "metadata")) {
-			compare_metadata(&w, want, have);
+		struct cox_str rest = cox_str_n(key.ptr + 2, key.len - 2);
+
+		if (key.ptr[0] == 'f') {
+			drop_field(w, type, rest, agent_sides_field(s, rest));
 			continue;
 		}
-		size_t mark = agent_walk_key(&w, key);
-
-		if (have && !cox_node_is(have, COX_NULL))
-			compare_node(&w, cox_schema_child(type, key), want, have);
-		else
-			compare_absent(&w, type, want);
-		agent_walk_back(&w, mark);
+		if (cox_json_read(rest, "key", &doc, NULL) < 0)
+			continue;
+		if (key.ptr[0] == 'v')
+			drop_value(w, cox_doc_root(doc), s);
+		else if (key.ptr[0] == 'k' && cox_schema_is_associative(type) && type->n_keys)
+			drop_item(w, type, cox_doc_root(doc), s, cox_node_at(s.set, i));
 	}
-	agent_walk_owned(&w, options->manager, desired, live);
-	cox_buf_fini(&w.path);
+}
+
+/* ---- whole objects ---- */
+
+void agent_walk_objects(struct agent_walk *w, const struct cox_node *desired,
+			const struct cox_node *live, const struct cox_node *predicted)
+{
+	w->managed = cox_meta_managed_fields(live);
+	w->has_predicted = predicted != NULL;
+	w->is_definition = cox_str_is(cox_meta_kind(desired), "CustomResourceDefinition");
+	walk_map(w, agent_type_of(desired),
+		 (struct agent_sides){
+			 .desired = desired,
+			 .live = live,
+			 .predicted = predicted,
+			 .set = agent_applied_set(w->managed, w->options->manager),
+		 },
+		 false);
 }

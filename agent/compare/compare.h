@@ -1,15 +1,21 @@
 /* agent/compare: a desired object and the live one in, whether they agree out.
  *
- * The question is "did the cluster keep what we asked for": every field of the desired object must
- * be in the live one with the same meaning; what the server and its controllers added counts for
- * nothing, unless our field manager owns it, which means that we applied it once and have dropped
- * it since. The same meaning: quantities and times by value, base64 by bytes, numbers by value,
- * list items matched by the keys of the schema (containers by name, ports by number and protocol),
- * null and empty like absent. Never compared: apiVersion, kind, what the server alone writes in
- * metadata, and status.
+ * The question is "would applying it again change anything", answered without the server: every
+ * field of the desired object must be in the live one with the same meaning; what the server, its
+ * controllers and other people added counts for nothing, unless our field manager owns it by apply
+ * and nobody else does, which means that we applied it once and have dropped it since. A value that
+ * has one owner as a whole (an atomic list or map) must be the same as a whole, but for defaults
+ * that are known. How lists merge is told by the schema of built-in kinds, and for the others by
+ * the managed fields of our own last apply.
  *
- * ignoreDifferences: entries whose group and kind (globs), name and namespace match; their
- * jsonPointers (RFC 6901) are cut out of both sides first.
+ * The same meaning: quantities, durations and times by value, base64 by bytes, numbers by value,
+ * list items matched by the keys of the schema (containers by name, ports by number and protocol),
+ * null, empty and zero like absent where the API keeps no trace of them. Never compared:
+ * apiVersion, kind, what the server alone writes in metadata, and status.
+ *
+ * Where that says "different", a dry run may know better (a webhook or a controller has rewritten a
+ * value, a default inside of an atomic list): with its outcome, `predicted`, a difference counts
+ * only where the prediction differs from the live object too.
  *
  * Differences are named by field, never by value, so they may be logged and reported.
  * Pure: any thread. */
@@ -21,9 +27,39 @@
 
 #define AGENT_COMPARE_PATHS_MAX 20
 
+/* ---- ignoreDifferences ---- */
+
+/* What spec.ignoreDifferences says about one object. */
+struct agent_ignore {
+	cox_strings pointers;	 /* jsonPointers, RFC 6901 */
+	cox_strings expressions; /* jqPathExpressions */
+	cox_strings managers;	 /* managedFieldsManagers */
+};
+
+#define AGENT_IGNORE_INIT ((struct agent_ignore){0})
+void agent_ignore_fini(struct agent_ignore *ignore);
+#define _cleanup_ignore_ COX_CLEANUP(agent_ignore_fini)
+
+/* Of the entries whose group and kind (globs), name and namespace are the object's. `entries` may
+ * be NULL. *ret_ignore is begun anew. */
+void agent_ignore_for(const struct cox_node *entries, const struct cox_node *object,
+		      struct agent_ignore *ret_ignore);
+
+/* The object without what the pointers name, and without the paths of `cuts`: a list of lists of
+ * keys, indexes and slices ({"start": 1, "end": 3}), as jq's path(…) gives them; or NULL. One
+ * reference, which may be `object`. */
+struct cox_doc *agent_compare_cut(struct cox_doc *object, const struct agent_ignore *ignore,
+				  const struct cox_node *cuts);
+
+/* ---- comparing ---- */
+
 struct agent_compare_options {
-	const char *manager;	       /* our field manager */
-	const struct cox_node *ignore; /* spec.ignoreDifferences, or NULL */
+	const char *manager;		   /* our field manager */
+	const struct agent_ignore *ignore; /* or NULL */
+	/* what the expressions name in each of the two, or NULL */
+	const struct cox_node *desired_cuts, *live_cuts;
+	struct cox_doc *predicted; /* by a dry run of applying `desired`; or NULL */
+	bool with_mutations;	   /* what the prediction changes beyond the wish counts too */
 };
 
 struct agent_difference {
@@ -40,12 +76,18 @@ void agent_difference_fini(struct agent_difference *d);
 void agent_compare(struct cox_doc *desired, struct cox_doc *live,
 		   const struct agent_compare_options *options, struct agent_difference *d);
 
-/* The object as the server would keep it: a Secret's stringData becomes data, so that dropping a
- * key later removes it. One reference of the result, which may be `object` itself. */
-struct cox_doc *agent_compare_canonical(struct cox_doc *object);
+/* Whether our field manager has applied this live object: only then a dry run can tell more than
+ * the comparison, since before the first apply everything is still to come. */
+bool agent_compare_is_managed(const struct cox_node *live, const char *manager);
 
-/* The object without what the entries of `ignore` name; one reference, which may be `object`. */
-struct cox_doc *agent_compare_without_ignored(struct cox_doc *object,
-					      const struct cox_node *ignore);
+/* A number for all of a live object that a comparison or a dry run depends on: equal for two
+ * versions that differ in status, version numbers and times only. Differs from process to process.
+ */
+uint64_t agent_compare_state(const struct cox_node *live);
+
+/* The object as the server would keep it: a Secret's stringData becomes data, so that dropping a
+ * key later removes it; a CA bundle that is empty or a placeholder, for somebody to fill in, is no
+ * wish and goes. One reference of the result, which may be `object` itself. */
+struct cox_doc *agent_compare_canonical(struct cox_doc *object);
 
 #endif

@@ -247,9 +247,11 @@ static enum agent_sync_status compare_wanted(struct agent_entry *entry, struct c
 	enum agent_sync_status status = AGENT_SYNC_UNKNOWN;
 
 	if (o) {
-		struct agent_compare_options options = {
-			.manager = AGENT_MANAGER, .ignore = ignored_differences(app, &ignore)};
+		_cleanup_ignore_ struct agent_ignore ignored = AGENT_IGNORE_INIT;
+		struct agent_compare_options options = {.manager = AGENT_MANAGER,
+							.ignore = &ignored};
 
+		agent_ignore_for(ignored_differences(app, &ignore), cox_doc_root(o->doc), &ignored);
 		agent_compare(o->doc, live, &options, d);
 		status = d->n ? AGENT_OUT_OF_SYNC : AGENT_SYNCED;
 	}

@@ -10,16 +10,24 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static void look(struct cox_doc *doc, struct cox_doc *previous)
 {
 	_cleanup_difference_ struct agent_difference d = AGENT_DIFFERENCE_INIT;
+	_cleanup_ignore_ struct agent_ignore ignore = AGENT_IGNORE_INIT;
+	const struct cox_node *root = cox_doc_root(doc);
 	struct agent_compare_options options = {.manager = AGENT_MANAGER,
-						.ignore = COX_GET(cox_doc_root(doc), "ignore")};
+						.ignore = &ignore,
+						.desired_cuts = cox_node_get(root, "cuts"),
+						.live_cuts = cox_node_get(root, "cuts"),
+						.predicted = previous,
+						.with_mutations = true};
 	struct cox_health health;
 
 	cox_health_assess(cox_doc_root(doc), &health);
 	COX_ASSERT(cox_utf8_valid(cox_str(health.message), NULL));
 	agent_compare(doc, doc, &(struct agent_compare_options){.manager = AGENT_MANAGER}, &d);
 	COX_ASSERT(d.n == 0);
+	agent_ignore_for(cox_node_get(root, "ignore"), root, &ignore);
 	if (previous)
 		agent_compare(previous, doc, &options, &d);
+	agent_compare_state(root);
 	if (agent_migrate_is_needed(cox_doc_root(doc))) {
 		_cleanup_doc_ struct cox_doc *patch = agent_migrate_patch(cox_doc_root(doc));
 

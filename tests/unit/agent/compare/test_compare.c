@@ -28,11 +28,12 @@ static char *differences(const char *desired_yaml, const char *live_yaml, const 
 	_cleanup_doc_ struct cox_doc *desired = parse(desired_yaml), *live = parse(live_yaml);
 	_cleanup_doc_ struct cox_doc *ignore = parse(ignore_yaml ? ignore_yaml : "[]");
 	_cleanup_difference_ struct agent_difference d = AGENT_DIFFERENCE_INIT;
+	_cleanup_ignore_ struct agent_ignore ignored = AGENT_IGNORE_INIT;
 	struct cox_buf out = COX_BUF_INIT;
 
+	agent_ignore_for(cox_doc_root(ignore), cox_doc_root(desired), &ignored);
 	agent_compare(desired, live,
-		      &(struct agent_compare_options){.manager = "coxswain",
-						      .ignore = cox_doc_root(ignore)},
+		      &(struct agent_compare_options){.manager = "coxswain", .ignore = &ignored},
 		      &d);
 	for (size_t i = 0; i < d.paths.n; i++)
 		cox_buf_printf(&out, "%s%s", i ? " " : "", d.paths.items[i]);
