@@ -94,21 +94,18 @@ struct control_app *control_app_new(struct hub_control *c, const char *key)
 	return a;
 }
 
-static void leave_repos(struct control_app *a)
-{
-	COX_VEC_EACH (&a->repos, r)
-		control_repo_leave(a->control, *r, a->key);
-	cox_vec_clear(&a->repos);
-}
-
 void control_app_free(struct control_app *a)
 {
 	if (!a)
 		return;
 	control_render_abandon(a);
 	control_line_leave(a);
-	leave_repos(a);
+	control_app_leave_all(a, &a->repos);
+	control_app_leave_all(a, &a->remotes);
 	cox_vec_fini(&a->repos);
+	cox_vec_fini(&a->remotes);
+	cox_strings_fini(&a->waits.commits);
+	free(a->denied);
 	if (a->uid)
 		cox_map_remove(&a->control->uids, a->uid);
 	if (a->has_view)
@@ -208,26 +205,32 @@ static int find_cluster(struct hub_control *c, const struct hub_destination *d,
 	return 0;
 }
 
+int control_app_project(const struct control_app *a, struct cox_project *ret, struct cox_error *err)
+{
+	struct hub_control *c = a->control;
+	_cleanup_free_ char *key =
+		control_key(c, HUB_APP_PROJECT, c->options.namespace, a->view.project);
+	const struct control_object *o = control_object(c, HUB_APP_PROJECT, key);
+
+	if (o)
+		return cox_project_init(ret, o->doc, err);
+	if (strcmp(a->view.project, "default") != 0)
+		return cox_error(err, COX_NOT_FOUND, "spec.project: no AppProject '%s'",
+				 a->view.project);
+	cox_project_init_default(ret);
+	return 0;
+}
+
 static int check_project(struct control_app *a, const struct cox_node *cluster,
 			 struct cox_error *err)
 {
 	struct hub_control *c = a->control;
 	const char *scope = cox_node_cstr(COX_GET(cluster, "spec", "project"), "");
 	const char *server = cox_node_cstr(COX_GET(cluster, "spec", "server"), "");
-	_cleanup_free_ char *key =
-		control_key(c, HUB_APP_PROJECT, c->options.namespace, a->view.project);
-	const struct control_object *o = control_object(c, HUB_APP_PROJECT, key);
 	COX_CLEANUP(cox_project_fini) struct cox_project project = {0};
 	const struct hub_destination *d = &a->view.destination;
-	int r = 0;
+	int r = control_app_project(a, &project, err);
 
-	if (o)
-		r = cox_project_init(&project, o->doc, err);
-	else if (strcmp(a->view.project, "default") == 0)
-		cox_project_init_default(&project);
-	else
-		return cox_error(err, COX_NOT_FOUND, "spec.project: no AppProject '%s'",
-				 a->view.project);
 	if (r == 0)
 		r = cox_project_check_app_namespace(&project, hub_object_namespace(a->view.root),
 						    c->options.namespace, err);
@@ -283,7 +286,7 @@ void control_app_follow(struct control_app *a)
 		same = repo_is(a->repos.items[i], &a->view.sources.items[i]);
 	if (same)
 		return;
-	leave_repos(a);
+	control_app_leave_all(a, &a->repos);
 	COX_VEC_EACH (&a->view.sources, s)
 		cox_vec_push(&a->repos,
 			     control_repo_follow(a->control, s->repo_url, s->target_revision,
@@ -295,6 +298,9 @@ const char *control_app_repo_error(const struct control_app *a)
 	COX_VEC_EACH (&a->repos, r)
 		if ((*r)->error)
 			return (*r)->error;
+	COX_VEC_EACH (&a->remotes, r)
+		if ((*r)->error)
+			return (*r)->error;
 	return NULL;
 }
 
@@ -303,7 +309,18 @@ bool control_app_has_commits(const struct control_app *a)
 	COX_VEC_EACH (&a->repos, r)
 		if (!(*r)->commit[0])
 			return false;
+	COX_VEC_EACH (&a->remotes, r)
+		if (!(*r)->commit[0])
+			return false;
 	return true;
+}
+
+bool control_app_may_render(const struct control_app *a)
+{
+	COX_VEC_EACH (&a->repos, r)
+		if (!(*r)->commit[0])
+			return false;
+	return control_remotes_let_render(a);
 }
 
 /* ---- the controller ---- */
@@ -372,9 +389,10 @@ static enum cox_queue_result look(struct control_app *a)
 	}
 	control_condition_set(&a->conditions, "InvalidSpecError", NULL);
 	control_app_follow(a);
+	control_remotes_review(a);
 	judge(a);
 	a->looked = true;
-	if (!control_app_has_commits(a) || control_render_is_current(a) || a->job)
+	if (!control_app_may_render(a) || control_render_is_current(a) || a->job)
 		return COX_QUEUE_OK;
 	r = control_render_start(a, &err);
 	if (r < 0) {

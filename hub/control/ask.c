@@ -109,7 +109,7 @@ enum cox_queue_result control_look_at_ask(struct hub_control *c, struct control_
 		answer(a->ask, NULL, &err);
 		return COX_QUEUE_OK;
 	}
-	if (!control_app_has_commits(a))
+	if (!control_app_may_render(a))
 		return COX_QUEUE_OK;
 	r = control_render_start(a, &err);
 	if (r < 0)

@@ -35,10 +35,21 @@ struct control_repo {
 	struct cox_map apps; /* keys of the Applications that follow */
 };
 
+typedef COX_VEC(struct control_repo *) control_repos;
+
+/* A repository at a revision that a kustomization names. */
+struct control_remote {
+	char *url, *revision;
+	char commit[65]; /* "" while it is only asked for */
+	bool used;
+};
+typedef COX_VEC(struct control_remote) control_remotes;
+
 struct control_rendered {
 	bool valid;	     /* what follows is known */
 	int64_t generation;  /* of the Application's spec */
 	cox_strings commits; /* one a source */
+	cox_strings remotes; /* commits, one for each of the app's remotes */
 	char *error;	     /* NULL: there is a bundle */
 	uint8_t digest[HUB_DIGEST_BYTES];
 	char revision[65]; /* of the first source */
@@ -52,13 +63,19 @@ struct control_app {
 	char *uid;
 	char *owner; /* KIND/NAMESPACE/NAME of its rollout */
 	struct hub_application view;
-	bool has_view;			      /* the object is valid */
-	int64_t generation;		      /* of the view */
-	char *cluster;			      /* resolved; NULL: unknown */
-	char *problem;			      /* why it cannot be assigned; NULL: it can */
-	bool looked;			      /* at this generation, by its controller */
-	bool stale;			      /* its assignment may have to say something else */
-	COX_VEC(struct control_repo *) repos; /* one a source */
+	bool has_view;	       /* the object is valid */
+	int64_t generation;    /* of the view */
+	char *cluster;	       /* resolved; NULL: unknown */
+	char *problem;	       /* why it cannot be assigned; NULL: it can */
+	bool looked;	       /* at this generation, by its controller */
+	bool stale;	       /* its assignment may have to say something else */
+	control_repos repos;   /* one a source */
+	control_repos remotes; /* that the last rendering needed beside them */
+	struct control_waits {
+		int64_t generation;
+		cox_strings commits; /* of the sources; none: it does not wait */
+	} waits;      /* for remotes: what was rendered when they were found missing */
+	char *denied; /* URL of one that the project does not permit */
 	struct control_rendered rendered;
 	struct render_job *job; /* that it waits for, perhaps with others */
 	int64_t job_generation; /* of the spec that the job was asked for */
@@ -159,7 +176,38 @@ bool control_app_is_deleting(const struct control_app *a);
 void control_app_follow(struct control_app *a);
 /* NULL: all of them answer. */
 const char *control_app_repo_error(const struct control_app *a);
+/* Of its sources and its remotes. */
 bool control_app_has_commits(const struct control_app *a);
+/* There is something to render, and something to be gained by it. */
+bool control_app_may_render(const struct control_app *a);
+
+/* The AppProject that it belongs to; the caller's. */
+int control_app_project(const struct control_app *a, struct cox_project *ret,
+			struct cox_error *err);
+
+/* ---- remotes.c ---- */
+
+/* Takes them off the list, and does not follow them any more unless another list has them too. */
+void control_app_leave_all(struct control_app *a, control_repos *list);
+void control_app_leave(struct control_app *a, struct control_repo *repo);
+
+void control_remotes_fini(control_remotes *list);
+/* URLs compared as repositories are; NULL when there is none. */
+struct control_remote *control_remote_find(const control_remotes *list, const char *url,
+					   const char *revision);
+void control_remote_add(control_remotes *list, const char *url, const char *revision,
+			const char *commit);
+/* Follows what a rendering, of the sources at these commits, asked for, or says that the project forbids one of them. */
+int control_remotes_need(struct control_app *a, const control_remotes *needed,
+			 const cox_strings *commits, struct cox_error *err);
+/* A rendering ended: those that it used (all: it failed, and may need all of them) are followed on.
+ */
+void control_remotes_take(struct control_app *a, const control_remotes *used, bool all);
+bool control_remotes_are_current(const struct control_app *a);
+/* False while what would be rendered is known to need what is not there yet. */
+bool control_remotes_let_render(const struct control_app *a);
+/* The project may have changed: what it forbids now is left, and rendered anew. */
+void control_remotes_review(struct control_app *a);
 
 /* ---- ask.c ---- */
 

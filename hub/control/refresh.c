@@ -1,6 +1,14 @@
 /* Looking again: at repositories, at clusters; and which bundles there are. */
 #include "hub/control/internal.h"
 
+static void look_at_repos(const struct control_app *a)
+{
+	COX_VEC_EACH (&a->repos, repo)
+		cox_queue_add(a->control->repo_queue, (*repo)->url);
+	COX_VEC_EACH (&a->remotes, repo)
+		cox_queue_add(a->control->repo_queue, (*repo)->url);
+}
+
 int hub_control_refresh(struct hub_control *c, const char *namespace, const char *name, bool hard,
 			struct cox_error *err)
 {
@@ -13,8 +21,7 @@ int hub_control_refresh(struct hub_control *c, const char *namespace, const char
 		a->rendered.generation = -1;
 		a->hard = true;
 	}
-	COX_VEC_EACH (&a->repos, repo)
-		cox_queue_add(c->repo_queue, (*repo)->url);
+	look_at_repos(a);
 	cox_queue_add(c->apps, a->key);
 	if (a->cluster)
 		hub_fleet_refresh(c->fleet, a->cluster, a->uid);
@@ -32,12 +39,8 @@ int hub_control_refresh_set(struct hub_control *c, const char *namespace, const 
 		return cox_error(err, COX_NOT_FOUND, "no applicationset '%s'", key);
 	cox_queue_add(c->sets, key);
 	l = control_line(c, owner);
-	COX_MAP_EACH (&l->members, slot) {
-		const struct control_app *a = slot->value;
-
-		COX_VEC_EACH (&a->repos, repo)
-			cox_queue_add(c->repo_queue, (*repo)->url);
-	}
+	COX_MAP_EACH (&l->members, slot)
+		look_at_repos(slot->value);
 	return 0;
 }
 

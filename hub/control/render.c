@@ -25,9 +25,11 @@ struct render_job {
 	struct repo_sources *sources;
 	struct cox_doc *doc; /* an Application with these sources */
 	cox_strings commits;
+	control_remotes remotes; /* that are there; the worker notes which it used */
 	bool split; /* the hub's own kinds are taken out: the destination is the hub's cluster */
 	/* out */
 	struct cox_error error;
+	control_remotes needed; /* remote bases that are not there yet: nothing else counts then */
 	uint8_t digest[HUB_DIGEST_BYTES];
 	struct cox_buf row;
 	size_t n_objects;
@@ -42,6 +44,8 @@ static void job_free(struct render_job *j)
 	cox_doc_unref(j->doc);
 	cox_strings_fini(&j->waiting);
 	cox_strings_fini(&j->commits);
+	control_remotes_fini(&j->remotes);
+	control_remotes_fini(&j->needed);
 	cox_buf_fini(&j->row);
 	cox_docs_fini(&j->own);
 	free(j->key);
@@ -51,6 +55,7 @@ static void job_free(struct render_job *j)
 void control_rendered_fini(struct control_rendered *r)
 {
 	cox_strings_fini(&r->commits);
+	cox_strings_fini(&r->remotes);
 	cox_docs_fini(&r->own);
 	free(r->error);
 	*r = (struct control_rendered){0};
@@ -71,15 +76,32 @@ static bool is_reference_only(const struct hub_source *s)
 	return *s->ref && !*s->path && !*s->chart;
 }
 
+static int remote_tree(void *ctx, const char *url, const char *revision, struct hub_tree **ret_tree,
+		       struct cox_error *err)
+{
+	struct render_job *j = ctx;
+	struct control_remote *remote = control_remote_find(&j->remotes, url, revision);
+
+	if (remote) {
+		remote->used = true;
+		return control_repo_tree(j->sources, remote->url, remote->commit, ret_tree, err);
+	}
+	if (!control_remote_find(&j->needed, url, revision))
+		control_remote_add(&j->needed, url, revision, "");
+	*ret_tree = NULL;
+	return 0;
+}
+
 static int render_source(struct render_job *j, const struct hub_source *source, const char *commit,
 			 cox_docs *objects, struct cox_error *err)
 {
 	_cleanup_tree_ struct hub_tree *tree = NULL;
 	_cleanup_rendered_ struct hub_rendered rendered = {0};
+	struct hub_render_options options = {.remote = remote_tree, .ctx = j};
 	int r = control_repo_tree(j->sources, source->repo_url, commit, &tree, err);
 
 	if (r == 0)
-		r = hub_render(tree, source, NULL, &rendered, err);
+		r = hub_render(tree, source, &options, &rendered, err);
 	if (r < 0)
 		return r;
 	COX_VEC_EACH (&rendered.objects, doc) {
@@ -131,7 +153,7 @@ bool control_render_is_current(const struct control_app *a)
 	for (size_t i = 0; i < a->repos.n; i++)
 		if (strcmp(r->commits.items[i], a->repos.items[i]->commit) != 0)
 			return false;
-	return true;
+	return control_remotes_are_current(a);
 }
 
 static void keep_own(struct control_rendered *r, const struct render_job *j)
@@ -151,6 +173,7 @@ static void take(struct control_app *a, const struct render_job *j, int64_t gene
 		cox_vec_push(&r->commits, cox_strdup(*commit));
 	if (r->commits.n > 0)
 		snprintf(r->revision, sizeof(r->revision), "%s", r->commits.items[0]);
+	control_remotes_take(a, &j->remotes, j->error.code != 0);
 	if (j->error.code) {
 		r->error = cox_strdup(j->error.message);
 		cox_log_warn("cannot render", COX_KV("application", a->key),
@@ -179,6 +202,18 @@ static void keep(struct hub_control *c, struct render_job *j)
 		forget(c, COX_LIST_FIRST(&c->render_order, struct render_job, node));
 }
 
+/* The outcome, or what is needed for one. */
+static void settle(struct control_app *a, struct render_job *j)
+{
+	if (!j->needed.n) {
+		take(a, j, a->job_generation);
+		return;
+	}
+	/* all that the first rendering asked for is fetched, then it is rendered again */
+	if (control_remotes_need(a, &j->needed, &j->commits, &j->error) < 0)
+		take(a, j, a->job_generation);
+}
+
 static void done(void *arg, enum cox_job_outcome outcome)
 {
 	struct render_job *j = arg;
@@ -186,7 +221,7 @@ static void done(void *arg, enum cox_job_outcome outcome)
 
 	j->done = true;
 	c->renders_total++;
-	c->render_failures += j->error.code != 0;
+	c->render_failures += j->error.code != 0 && !j->needed.n;
 	if (outcome == COX_JOB_DONE && !c->stopping && !j->error.code)
 		control_bundle_keep(c, j->digest, cox_buf_str(&j->row));
 	COX_VEC_EACH (&j->waiting, key) {
@@ -198,7 +233,7 @@ static void done(void *arg, enum cox_job_outcome outcome)
 		/* What was rendered stands even when something newer is known already: it is
 		 * compared with the world again by the look that follows. */
 		if (outcome == COX_JOB_DONE && !c->stopping)
-			take(a, j, a->job_generation);
+			settle(a, j);
 		if (!c->stopping)
 			cox_queue_add(c->apps, *key);
 	}
@@ -221,6 +256,8 @@ static char *key_of(const struct control_app *a, bool split)
 		cox_buf_printf(&key, "\n%s\n", a->repos.items[i]->commit);
 		cox_json_write_canonical(&key, a->view.sources.items[i].node);
 	}
+	COX_VEC_EACH (&a->remotes, r)
+		cox_buf_printf(&key, "\n%s\n%s\n%s", (*r)->url, (*r)->revision, (*r)->commit);
 	return cox_buf_take(&key);
 }
 
@@ -238,6 +275,10 @@ static int start(struct control_app *a, char *key_taken, bool split, struct cox_
 	j->split = split;
 	COX_VEC_EACH (&a->repos, repo)
 		cox_vec_push(&j->commits, cox_strdup((*repo)->commit));
+	COX_VEC_EACH (&a->remotes, repo)
+		if ((*repo)->commit[0])
+			control_remote_add(&j->remotes, (*repo)->url, (*repo)->revision,
+					   (*repo)->commit);
 	r = cox_pool_submit(c->render_pool, &j->job, work, done, j, err);
 	if (r < 0) {
 		job_free(j);

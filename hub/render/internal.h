@@ -8,7 +8,8 @@
 struct hub_render {
 	struct hub_tree *tree;
 	const struct hub_source *source;
-	const char *path; /* clean */
+	const struct hub_render_options *options; /* never NULL */
+	const char *path;			  /* clean */
 	size_t max_bytes, max_objects;
 	size_t n_bytes; /* of manifests read so far */
 	struct hub_rendered *out;

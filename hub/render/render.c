@@ -105,6 +105,14 @@ static void note_read(void *ctx, const char *path, struct cox_str content)
 		cox_vec_push(&r->out->reads, (struct hub_read){cox_strdup(path), cox_strdup("")});
 }
 
+static int remote(void *ctx, const char *url, const char *revision, struct hub_tree **ret_tree,
+		  struct cox_error *err)
+{
+	const struct hub_render *r = ctx;
+
+	return r->options->remote(r->options->ctx, url, revision, ret_tree, err);
+}
+
 static int render_kustomization(struct hub_render *r, struct cox_error *err)
 {
 	struct hub_kustomize_input in = {.path = r->path,
@@ -112,23 +120,26 @@ static int render_kustomization(struct hub_render *r, struct cox_error *err)
 					 .max_bytes = r->max_bytes,
 					 .max_objects = r->max_objects,
 					 .note_read = note_read,
+					 .remote = r->options->remote ? remote : NULL,
 					 .ctx = r};
 
 	return hub_kustomize_build(r->tree, &in, &r->out->objects, err);
 }
 
 int hub_render(struct hub_tree *tree, const struct hub_source *source,
-	       const struct hub_render_limits *limits, struct hub_rendered *ret,
+	       const struct hub_render_options *options, struct hub_rendered *ret,
 	       struct cox_error *err)
 {
 	_cleanup_rendered_ struct hub_rendered out = {0};
 	_cleanup_free_ char *path = NULL;
+	static const struct hub_render_options defaults = {0};
+	const struct hub_render_options *o = options ? options : &defaults;
 	struct hub_render r = {
 		.tree = tree,
 		.source = source,
-		.max_bytes = limits && limits->max_bytes ? limits->max_bytes : COX_LIMIT_APP_BYTES,
-		.max_objects =
-			limits && limits->max_objects ? limits->max_objects : COX_LIMIT_APP_OBJECTS,
+		.options = o,
+		.max_bytes = o->max_bytes ? o->max_bytes : COX_LIMIT_APP_BYTES,
+		.max_objects = o->max_objects ? o->max_objects : COX_LIMIT_APP_OBJECTS,
 		.out = &out,
 	};
 	int e;

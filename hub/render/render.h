@@ -29,12 +29,17 @@ struct hub_rendered {
 	struct hub_problems warnings;
 };
 
-struct hub_render_limits {
+struct hub_render_options {
 	size_t max_bytes, max_objects; /* 0: COX_LIMIT_APP_BYTES, COX_LIMIT_APP_OBJECTS */
+	/* Trees of remote bases, as hub_kustomize_input has it; NULL: they are refused. */
+	int (*remote)(void *ctx, const char *url, const char *revision, struct hub_tree **ret_tree,
+		      struct cox_error *err);
+	void *ctx;
 };
 
+/* options may be NULL. */
 int hub_render(struct hub_tree *tree, const struct hub_source *source,
-	       const struct hub_render_limits *limits, struct hub_rendered *ret,
+	       const struct hub_render_options *options, struct hub_rendered *ret,
 	       struct cox_error *err);
 void hub_rendered_fini(struct hub_rendered *r);
 #define _cleanup_rendered_ __attribute__((cleanup(hub_rendered_fini)))

@@ -10,15 +10,17 @@
 
 /* ---- resources, components ---- */
 
-static int check_cycle(const struct kz_dir *dir, const char *path, struct cox_error *err)
+static int check_cycle(const struct kz_dir *dir, const struct kz_dir *sub, struct cox_error *err)
 {
+	const char *path = sub->path;
 	int depth = 0;
 
 	for (const struct kz_dir *d = dir; d; d = d->parent, depth++) {
 		size_t n = strlen(path);
 
 		/* a directory that holds one that is being read leads back to it */
-		if (strncmp(d->path, path, n) != 0 || (n && d->path[n] && d->path[n] != '/'))
+		if (d->tree != sub->tree || strncmp(d->path, path, n) != 0 ||
+		    (n && d->path[n] && d->path[n] != '/'))
 			continue;
 		if (n == strlen(d->path))
 			return cox_error(err, COX_INVALID_ARGUMENT,
@@ -78,32 +80,33 @@ static int check_not_empty(const struct kz_dir *dir, struct cox_error *err)
 			 "%s: is empty; list what it is made of under `resources`", dir->file);
 }
 
-static int accumulate_dir(const struct kz_dir *dir, struct kz_acc *acc, const char *text,
-			  const char *path, bool component, struct cox_error *err)
+/* sub: its tree, path and origin. */
+static int accumulate_dir(const struct kz_dir *dir, struct kz_acc *acc, struct kz_dir *sub,
+			  bool component, struct cox_error *err)
 {
-	struct kz *kz = dir->kz;
-	struct kz_dir sub = {
-		.kz = kz, .parent = dir, .path = path, .origin = *kz_origin_below(dir, text)};
 	COX_CLEANUP(kz_acc_fini) struct kz_acc inner = {0};
-	int e = check_cycle(dir, path, err);
+	int e;
 
+	sub->kz = dir->kz;
+	sub->parent = dir;
+	e = check_cycle(dir, sub, err);
 	if (e == 0)
-		e = kz_dir_load(&sub, err);
+		e = kz_dir_load(sub, err);
 	if (e == 0)
-		e = load_openapi(&sub, err);
+		e = load_openapi(sub, err);
 	if (e < 0)
 		return e;
-	if (component != sub.component)
+	if (component != sub->component)
 		return cox_error(err, COX_INVALID_ARGUMENT,
 				 component ? "'%s' is no Component; list it under resources"
 					   : "'%s' is a Component; list it under components",
-				 sub.file);
-	e = check_not_empty(&sub, err);
+				 sub->file);
+	e = check_not_empty(sub, err);
 	if (e == 0 && component)
-		return kz_accumulate(&sub, acc, err);
+		return kz_accumulate(sub, acc, err);
 	if (e == 0)
-		e = kz_accumulate(&sub, &inner, err);
-	return e < 0 ? e : kz_acc_merge(kz, acc, &inner, err);
+		e = kz_accumulate(sub, &inner, err);
+	return e < 0 ? e : kz_acc_merge(dir->kz, acc, &inner, err);
 }
 
 static int accumulate_file(const struct kz_dir *dir, struct kz_acc *acc, const char *text,
@@ -126,6 +129,47 @@ static int accumulate_file(const struct kz_dir *dir, struct kz_acc *acc, const c
 	return e;
 }
 
+static int accumulate_remote(const struct kz_dir *dir, struct kz_acc *acc, const char *text,
+			     bool component, struct cox_error *err)
+{
+	struct kz_place_in at;
+	struct kz_dir sub;
+	int e = kz_remote_find(dir, text, &at, err);
+
+	if (e < 0)
+		return e;
+	if (at.file && !component)
+		return accumulate_file(dir, acc, text, err);
+	sub = (struct kz_dir){
+		.tree = at.tree, .repo = at.name, .path = at.path, .origin = at.origin};
+	return accumulate_dir(dir, acc, &sub, component, err);
+}
+
+static int accumulate_local(const struct kz_dir *dir, struct kz_acc *acc, const char *text,
+			    const char *path, bool component, struct cox_error *err)
+{
+	struct kz_dir sub = {.tree = dir->tree,
+			     .repo = dir->repo,
+			     .path = path,
+			     .origin = *kz_origin_below(dir, text)};
+	enum hub_tree_kind kind;
+	int e = hub_tree_kind(dir->tree, path, &kind, err);
+
+	if (e == -COX_NOT_FOUND) {
+		if (dir->kz->in->note_read && !dir->repo)
+			dir->kz->in->note_read(dir->kz->in->ctx, path, (struct cox_str){NULL, 0});
+		return cox_error(err, COX_NOT_FOUND, "there is no file or directory '%s'", path);
+	}
+	if (e < 0)
+		return e;
+	if (kind == HUB_TREE_DIR)
+		return accumulate_dir(dir, acc, &sub, component, err);
+	if (component)
+		return cox_error(err, COX_INVALID_ARGUMENT,
+				 "'%s' is a file; a component is a directory", path);
+	return accumulate_file(dir, acc, text, err);
+}
+
 int kz_accumulate_path(const struct kz_dir *dir, struct kz_acc *acc, const char *text,
 		       bool component, struct cox_error *err)
 {
@@ -133,35 +177,21 @@ int kz_accumulate_path(const struct kz_dir *dir, struct kz_acc *acc, const char 
 	enum hub_tree_kind kind;
 	int e;
 
-	if (kz_is_remote(text) &&
+	/* a directory may be called "git@x" */
+	if (kz_is_remote(dir->kz, text) &&
 	    (strstr(text, "://") || hub_path_resolve(dir->path, cox_str(text), &path, NULL) < 0 ||
-	     hub_tree_kind(dir->kz->tree, path, &kind, NULL) < 0))
-		return cox_error(err, COX_UNIMPLEMENTED,
-				 "remote base '%s' is not fetched by this version; copy it into "
-				 "the repository",
-				 text);
+	     hub_tree_kind(dir->tree, path, &kind, NULL) < 0))
+		return accumulate_remote(dir, acc, text, component, err);
 	free(TAKE(path));
 	e = hub_path_resolve(dir->path, cox_str(text), &path, err);
-	if (e == 0)
-		e = hub_tree_kind(dir->kz->tree, path, &kind, err);
-	if (e == -COX_NOT_FOUND) {
-		if (dir->kz->in->note_read)
-			dir->kz->in->note_read(dir->kz->in->ctx, path, (struct cox_str){NULL, 0});
-		return cox_error(err, COX_NOT_FOUND, "there is no file or directory '%s'", path);
-	}
-	if (e < 0)
-		return e;
-	if (kind == HUB_TREE_DIR)
-		return accumulate_dir(dir, acc, text, kz_strdup(dir->kz, path), component, err);
-	if (component)
-		return cox_error(err, COX_INVALID_ARGUMENT,
-				 "'%s' is a file; a component is a directory", path);
-	return accumulate_file(dir, acc, text, err);
+	return e < 0 ? e
+		     : accumulate_local(dir, acc, text, kz_strdup(dir->kz, path), component, err);
 }
 
 int kz_accumulate_list(const struct kz_dir *dir, struct kz_acc *acc, const struct cox_node *paths,
 		       bool components, struct cox_error *err)
 {
+	kz_remote_ask(dir, paths);
 	for (size_t i = 0; i < cox_node_len(paths); i++) {
 		const struct cox_node *item = cox_node_at(paths, i);
 		int e;
@@ -281,7 +311,8 @@ static bool has_text(const struct cox_node *list, const char *text)
 
 static int build_root(struct kz *kz, struct kz_acc *acc, struct cox_error *err)
 {
-	struct kz_dir root = {.kz = kz, .path = kz->in->path, .origin = {.path = ""}};
+	struct kz_dir root = {
+		.kz = kz, .tree = kz->tree, .path = kz->in->path, .origin = {.path = ""}};
 	int e = kz_dir_load(&root, err);
 
 	if (e == 0)
@@ -381,6 +412,9 @@ static void kz_fini(struct kz *kz)
 	cox_vec_fini(&kz->all);
 	cox_docs_fini(&kz->docs);
 	cox_docs_fini(&kz->schema);
+	COX_VEC_EACH (&kz->repositories, r)
+		hub_tree_unref(r->tree);
+	cox_vec_fini(&kz->repositories);
 	kz_config_fini(&kz->defaults);
 	cox_arena_fini(&kz->arena);
 }

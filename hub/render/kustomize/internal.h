@@ -104,6 +104,11 @@ void kz_acc_fini(struct kz_acc *acc);
 
 /* ---- a build ---- */
 
+struct kz_repository {
+	const char *url, *revision;
+	struct hub_tree *tree;
+};
+
 struct kz {
 	struct hub_tree *tree;
 	const struct hub_kustomize_input *in;
@@ -112,6 +117,7 @@ struct kz {
 	cox_docs docs;	 /* files that nodes are borrowed from */
 	cox_docs schema; /* of `openapi.path`; at most one */
 	struct kz_config defaults;
+	COX_VEC(struct kz_repository) repositories;
 	size_t n_bytes, n_dirs;
 	bool origins, transformations, managed_by, schema_set;
 };
@@ -120,7 +126,9 @@ struct kz {
 struct kz_dir {
 	struct kz *kz;
 	const struct kz_dir *parent; /* who reads it; NULL: the root */
-	const char *path, *file;     /* clean */
+	struct hub_tree *tree;	     /* that path and file are in */
+	const char *repo;	     /* its URL; NULL: the tree of the build */
+	const char *path, *file;     /* clean; file as messages name it */
 	struct kz_origin origin;     /* path: as the root's user would write it; "" at the root */
 	struct cox_doc *doc;
 	const struct cox_node *k; /* its root, known fields only */
@@ -137,7 +145,7 @@ int kz_locate(struct cox_error *err, const char *file, const struct cox_node *no
 
 /* ---- load.c ---- */
 
-/* Appends the file that `dir` calls `text`. ret_path lives in the arena. */
+/* Appends the file that `dir` calls `text`. ret_path is what messages call it, in the arena. */
 int kz_read(const struct kz_dir *dir, const char *text, const char **ret_path, struct cox_buf *out,
 	    struct cox_error *err);
 /* Every document of a text, kept by the build; empty ones are left out. */
@@ -151,7 +159,21 @@ int kz_dir_load(struct kz_dir *dir, struct cox_error *err);
 /* A file's text as YAML 1.1, kept by the build: configurations, CRDs. */
 int kz_load_yaml(const struct kz_dir *dir, const char *text, struct cox_doc **ret,
 		 struct cox_error *err);
-bool kz_is_remote(const char *text);
+
+/* ---- remote.c ---- */
+
+struct kz_place_in {
+	struct hub_tree *tree;
+	const char *path, *name; /* clean; the repository's URL */
+	bool file;
+	struct kz_origin origin;
+};
+
+const char *kz_file_name(struct kz *kz, const char *repo, const char *path);
+bool kz_is_remote(struct kz *kz, const char *text);
+int kz_remote_find(const struct kz_dir *dir, const char *text, struct kz_place_in *ret,
+		   struct cox_error *err);
+void kz_remote_ask(const struct kz_dir *dir, const struct cox_node *paths);
 
 /* ---- shape.c ---- */
 

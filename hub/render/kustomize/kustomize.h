@@ -4,8 +4,13 @@
  * Meaning: kustomize.config.k8s.io/v1beta1 Kustomization and v1alpha1 Component, as the reference
  * program (5.8) has it, mistakes included where people's names depend on them (the hash suffix).
  * kustomization.yaml is read with COX_YAML_KUBERNETES, resources and patches with
- * COX_YAML_KUSTOMIZE. Refused with a sentence that says so: remote bases, helmCharts, plugins that
- * are programs.
+ * COX_YAML_KUSTOMIZE. Refused with a sentence that says so: helmCharts, plugins that are programs,
+ * downloads (a URL that names no repository).
+ *
+ * Remote bases ("https://host/org/repo//path?ref=v1", "github.com/org/repo/path?ref=v1",
+ * "git@host:org/repo//path", "ssh://…"; files of raw.githubusercontent.com) are read from trees that
+ * `remote` gives; nothing is fetched here. What they name is relative to them, and stays in their
+ * repository.
  *
  * Errors name the file, line and column inside the repository. A failure gives no objects.
  * Threads: any, one call a build; nothing is kept between builds. */
@@ -16,8 +21,9 @@
 
 struct hub_tree; /* hub/source/tree.h */
 
-#define HUB_LIMIT_KUSTOMIZE_DEPTH 32   /* kustomizations inside one another */
-#define HUB_LIMIT_KUSTOMIZE_DIRS  1000 /* directories of one build, each counted as often as used */
+#define HUB_LIMIT_KUSTOMIZE_DEPTH   32	 /* kustomizations inside one another */
+#define HUB_LIMIT_KUSTOMIZE_REMOTES 50	 /* repositories, at revisions, of one build */
+#define HUB_LIMIT_KUSTOMIZE_DIRS    1000 /* directories of one build, each counted as often as used */
 
 enum hub_kustomize_order {
 	HUB_KUSTOMIZE_LEGACY = 0, /* what `kustomize build` does without sortOptions */
@@ -35,6 +41,12 @@ struct hub_kustomize_input {
 	/* Called for each file that was read and for each that was looked for in vain (content.ptr
 	 * is NULL): what a change must touch to matter. May be NULL. */
 	void (*note_read)(void *ctx, const char *path, struct cox_str content);
+	/* The tree of a repository at a revision ("" for its HEAD): one reference; NULL with 0 when
+	 * it is not there yet, and the build fails with COX_UNAVAILABLE. It may be asked again
+	 * for the same. NULL:
+	 * remote bases are refused. */
+	int (*remote)(void *ctx, const char *url, const char *revision, struct hub_tree **ret_tree,
+		      struct cox_error *err);
 	void *ctx;
 };
 

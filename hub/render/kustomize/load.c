@@ -22,13 +22,6 @@ int kz_locate(struct cox_error *err, const char *file, const struct cox_node *no
 	return cox_error_wrap(err, "%s:%u:%u", file, cox_node_line(node), cox_node_column(node));
 }
 
-bool kz_is_remote(const char *text)
-{
-	return strstr(text, "://") || strncmp(text, "git@", 4) == 0 ||
-	       strncmp(text, "github.com/", 11) == 0 || strstr(text, "?ref=") ||
-	       strncmp(text, "git::", 5) == 0;
-}
-
 static bool is_inside(const char *path, const char *root)
 {
 	size_t n = strlen(root);
@@ -36,16 +29,24 @@ static bool is_inside(const char *path, const char *root)
 	return n == 0 || (strncmp(path, root, n) == 0 && (path[n] == '/' || !path[n]));
 }
 
-static int read_path(struct kz *kz, const char *path, struct cox_buf *out, struct cox_error *err)
+/* What is in another repository is pinned by its commit, not by its files. */
+static void note(struct kz *kz, const struct hub_tree *tree, const char *path, struct cox_str text)
+{
+	if (kz->in->note_read && tree == kz->tree)
+		kz->in->note_read(kz->in->ctx, path, text);
+}
+
+static int read_path(struct kz *kz, struct hub_tree *tree, const char *path, struct cox_buf *out,
+		     struct cox_error *err)
 {
 	size_t before = out->len;
-	int e = hub_tree_read(kz->tree, path, COX_LIMIT_FILE_BYTES, out, err);
+	int e = hub_tree_read(tree, path, COX_LIMIT_FILE_BYTES, out, err);
 
-	if (kz->in->note_read && (e == 0 || e == -COX_NOT_FOUND))
-		kz->in->note_read(
-			kz->in->ctx, path,
-			e == 0 ? cox_str_n(out->ptr ? out->ptr + before : "", out->len - before)
-			       : (struct cox_str){NULL, 0});
+	if (e == 0)
+		note(kz, tree, path,
+		     cox_str_n(out->ptr ? out->ptr + before : "", out->len - before));
+	else if (e == -COX_NOT_FOUND)
+		note(kz, tree, path, (struct cox_str){NULL, 0});
 	if (e < 0)
 		return e;
 	kz->n_bytes += out->len - before;
@@ -57,6 +58,26 @@ static int read_path(struct kz *kz, const char *path, struct cox_buf *out, struc
 	return 0;
 }
 
+const char *kz_file_name(struct kz *kz, const char *repo, const char *path)
+{
+	return repo ? kz_printf(kz, "%s//%s", repo, path) : kz_strdup(kz, path);
+}
+
+static int read_remote(const struct kz_dir *dir, const char *text, const char **ret_path,
+		       struct cox_buf *out, struct cox_error *err)
+{
+	struct kz_place_in at;
+	int e = kz_remote_find(dir, text, &at, err);
+
+	if (e == 0 && !at.file)
+		return cox_error(err, COX_INVALID_ARGUMENT, "'%s' is a directory", text);
+	if (e == 0)
+		e = read_path(dir->kz, at.tree, at.path, out, err);
+	if (e == 0 && ret_path)
+		*ret_path = kz_file_name(dir->kz, at.name, at.path);
+	return e;
+}
+
 int kz_read(const struct kz_dir *dir, const char *text, const char **ret_path, struct cox_buf *out,
 	    struct cox_error *err)
 {
@@ -64,9 +85,8 @@ int kz_read(const struct kz_dir *dir, const char *text, const char **ret_path, s
 	struct kz *kz = dir->kz;
 	int e;
 
-	if (kz_is_remote(text))
-		return cox_error(err, COX_UNIMPLEMENTED,
-				 "remote file '%s' is not read; copy it into the repository", text);
+	if (strstr(text, "://"))
+		return read_remote(dir, text, ret_path, out, err);
 	e = hub_path_resolve(dir->path, cox_str(text), &path, err);
 	if (e < 0)
 		return e;
@@ -75,13 +95,13 @@ int kz_read(const struct kz_dir *dir, const char *text, const char **ret_path, s
 				 "file '%s' is not in or below '%s': a kustomization reads files "
 				 "of its own directory only; make a base of the other one",
 				 path, *dir->path ? dir->path : ".");
-	e = read_path(kz, path, out, err);
+	e = read_path(kz, dir->tree, path, out, err);
 	if (e == -COX_NOT_FOUND)
 		return cox_error(err, COX_NOT_FOUND, "there is no file '%s'", path);
 	if (e < 0)
 		return e;
 	if (ret_path)
-		*ret_path = kz_strdup(kz, path);
+		*ret_path = kz_file_name(kz, dir->repo, path);
 	return 0;
 }
 
@@ -191,7 +211,7 @@ static int find_file(struct kz_dir *dir, struct cox_buf *content, struct cox_err
 		_cleanup_free_ char *path =
 			*dir->path ? cox_path_join(dir->path, *name) : cox_strdup(*name);
 		_cleanup_buf_ struct cox_buf one = COX_BUF_INIT;
-		int e = read_path(dir->kz, path, &one, err);
+		int e = read_path(dir->kz, dir->tree, path, &one, err);
 
 		if (e == -COX_NOT_FOUND)
 			continue;
@@ -200,7 +220,7 @@ static int find_file(struct kz_dir *dir, struct cox_buf *content, struct cox_err
 		if (found)
 			return cox_error(err, COX_INVALID_ARGUMENT,
 					 "'%s' and '%s' are both there; keep one", found, path);
-		found = kz_strdup(dir->kz, path);
+		found = kz_file_name(dir->kz, dir->repo, path);
 		cox_buf_puts_str(content, cox_buf_str(&one));
 	}
 	if (!found)

@@ -39,6 +39,10 @@ struct kz_origin *kz_origin_below(const struct kz_dir *dir, const char *text)
 	struct kz_origin *o = cox_arena_calloc(&dir->kz->arena, sizeof(*o));
 
 	*o = dir->origin;
+	if (strstr(text, "://")) {
+		o->path = text;
+		return o;
+	}
 	o->path = kz_join_text(dir->kz, o->path, text);
 	return o;
 }

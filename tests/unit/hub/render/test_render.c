@@ -90,7 +90,7 @@ static int render_limited(size_t n_objects, size_t max_objects, size_t max_bytes
 	_cleanup_tree_ struct hub_tree *tree = hub_tree_new_memory();
 	_cleanup_rendered_ struct hub_rendered out = {0};
 	struct hub_source source = {.path = ".", .chart = "", .ref = ""};
-	struct hub_render_limits limits = {max_bytes, max_objects};
+	struct hub_render_options limits = {max_bytes, max_objects};
 	int r;
 
 	source.directory.include = source.directory.exclude = "";
