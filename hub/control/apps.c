@@ -337,8 +337,9 @@ const hub_assignment *control_app_frozen(const struct control_app *a)
 {
 	const hub_assignment *have;
 
-	if (!a->cluster || a->rendered.valid || control_app_has_commits(a) ||
-	    !control_app_repo_error(a))
+	if (!a->cluster || a->rendered.valid)
+		return NULL;
+	if (!control_app_is_paused(a) && (control_app_has_commits(a) || !control_app_repo_error(a)))
 		return NULL;
 	have = hub_fleet_assignment(a->control->fleet, a->cluster, a->uid);
 	return have && have->target_digest.len == HUB_DIGEST_BYTES ? have : NULL;
@@ -348,6 +349,8 @@ bool control_app_is_settled(const struct control_app *a)
 {
 	if (!a->looked)
 		return false;
+	if (control_app_is_paused(a))
+		return true;
 	return control_app_frozen(a) || a->problem ||
 	       (control_app_has_commits(a) && control_render_is_current(a));
 }
@@ -388,6 +391,16 @@ static enum cox_queue_result look(struct control_app *a)
 		return COX_QUEUE_OK;
 	}
 	control_condition_set(&a->conditions, "InvalidSpecError", NULL);
+	control_window_look(a);
+	control_condition_set(&a->conditions, "Paused",
+			      control_app_is_paused(a) ? "the annotation skip-reconcile says so"
+						       : NULL);
+	if (control_app_is_paused(a)) {
+		control_app_leave_all(a, &a->repos);
+		control_app_leave_all(a, &a->remotes);
+		a->looked = true;
+		return COX_QUEUE_OK;
+	}
 	control_app_follow(a);
 	control_remotes_review(a);
 	judge(a);
@@ -424,6 +437,7 @@ enum cox_queue_result control_look_at_app(void *ctx, const char *key)
 	}
 	result = look(a);
 	a->stale = true;
+	control_pending_step(c, a);
 	control_rollout_dirty(c, a->owner);
 	return result;
 }

@@ -3,6 +3,7 @@
  * Application can have, and ends when there is a bundle, an error, or no time left. */
 #include "common/base/encode.h"
 #include "common/crypto/digest.h"
+#include "common/doc/json.h"
 #include "hub/control/internal.h"
 #include "hub/render/bundle.h"
 
@@ -141,10 +142,44 @@ static struct cox_doc *at_revisions(const struct control_app *a, const char *con
 	return cox_doc_copy(a->key, root);
 }
 
-int hub_control_ask(struct hub_control *c, const char *namespace, const char *name,
-		    const char *const *revisions, size_t n_revisions, hub_control_answer *done,
-		    void *arg, struct control_ask **ret_ask, struct cox_error *err)
+#define SOURCES_MAX 100
+
+static int revisions_of(const struct control_app *a, const struct cox_node *which,
+			const char *revisions[SOURCES_MAX], struct cox_error *err)
 {
+	const struct cox_node *list = cox_node_get(which, "revisions");
+	const struct cox_node *positions = cox_node_get(which, "sourcePositions");
+	const char *one = cox_node_cstr(cox_node_get(which, "revision"), "");
+	size_t n = a->view.sources.n;
+
+	if (n > SOURCES_MAX)
+		return cox_error(err, COX_UNIMPLEMENTED, "more than %d sources", SOURCES_MAX);
+	if (*one && n > 1)
+		return cox_error(err, COX_INVALID_ARGUMENT,
+				 "application '%s' has %zu sources: give revisions with "
+				 "sourcePositions",
+				 a->key, n);
+	if (cox_node_len(list) != cox_node_len(positions))
+		return cox_error(err, COX_INVALID_ARGUMENT,
+				 "revisions and sourcePositions: as many of one as of the other");
+	if (*one)
+		revisions[0] = one;
+	for (size_t i = 0; i < cox_node_len(list); i++) {
+		int64_t at = cox_node_int(cox_node_at(positions, i), 0);
+
+		if (at < 1 || (size_t)at > n)
+			return cox_error(err, COX_INVALID_ARGUMENT,
+					 "sourcePositions[%zu]: from 1 to %zu", i, n);
+		revisions[at - 1] = cox_node_cstr(cox_node_at(list, i), "");
+	}
+	return 0;
+}
+
+int hub_control_ask(struct hub_control *c, const char *namespace, const char *name,
+		    const struct cox_node *which, hub_control_answer *done, void *arg,
+		    struct control_ask **ret_ask, struct cox_error *err)
+{
+	const char *revisions[SOURCES_MAX] = {NULL};
 	_cleanup_doc_ struct cox_doc *doc = NULL;
 	_cleanup_free_ char *key = NULL;
 	struct control_app *a = NULL;
@@ -153,13 +188,10 @@ int hub_control_ask(struct hub_control *c, const char *namespace, const char *na
 
 	if (r == 0)
 		r = control_check_ready(a, err);
+	if (r == 0)
+		r = revisions_of(a, which, revisions, err);
 	if (r < 0)
 		return r;
-	if (n_revisions != a->view.sources.n)
-		return cox_error(err, COX_INVALID_ARGUMENT,
-				 "application '%s' has %zu sources: say which one the revision is "
-				 "of",
-				 a->key, a->view.sources.n);
 	doc = at_revisions(a, revisions);
 	key = cox_asprintf("?%" PRIu64, ++c->n_asks);
 	ask = cox_new(struct control_ask);
@@ -208,21 +240,39 @@ void control_bundle_keep(struct hub_control *c, const uint8_t digest[HUB_DIGEST_
 	cox_map_set(&c->bundles, hex, c);
 }
 
-int hub_control_local(struct hub_control *c, const cox_docs *objects,
-		      uint8_t ret_digest[HUB_DIGEST_BYTES], struct cox_error *err)
+static int read_manifests(struct cox_doc *body, const struct cox_node *list, cox_docs *ret,
+			  struct cox_error *err)
 {
-	_cleanup_buf_ struct cox_buf json = COX_BUF_INIT, row = COX_BUF_INIT;
-	int r;
+	for (size_t i = 0; i < cox_node_len(list); i++) {
+		const struct cox_node *item = cox_node_at(list, i), *root;
+		struct cox_doc *doc = NULL;
+		int r = 0;
 
-	COX_VEC_EACH (objects, o) {
-		const struct cox_node *root = cox_doc_root(*o);
-
+		if (cox_node_is(item, COX_MAP))
+			doc = cox_doc_view(body, item);
+		else
+			r = cox_json_read(cox_node_str(item), "manifests", &doc, err);
+		if (r < 0)
+			return r;
+		cox_vec_push(ret, doc);
+		root = cox_doc_root(doc);
 		if (!*cox_node_cstr(cox_node_get(root, "kind"), "") ||
 		    !*cox_node_cstr(cox_node_get(root, "apiVersion"), ""))
 			return cox_error(err, COX_INVALID_ARGUMENT,
-					 "manifests: each needs an apiVersion and a kind");
+					 "manifests[%zu]: needs an apiVersion and a kind", i);
 	}
-	r = hub_bundle_build(objects, &json, NULL, err);
+	return 0;
+}
+
+int hub_control_local(struct hub_control *c, struct cox_doc *doc, const struct cox_node *manifests,
+		      uint8_t ret_digest[HUB_DIGEST_BYTES], struct cox_error *err)
+{
+	_cleanup_buf_ struct cox_buf json = COX_BUF_INIT, row = COX_BUF_INIT;
+	_cleanup_docs_ cox_docs objects = {0};
+	int r = read_manifests(doc, manifests, &objects, err);
+
+	if (r == 0)
+		r = hub_bundle_build(&objects, &json, NULL, err);
 	if (r < 0)
 		return r;
 	cox_sha256(cox_buf_str(&json), ret_digest);

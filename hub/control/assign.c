@@ -77,15 +77,15 @@ int64_t control_deletion_approved_ms(const struct cox_node *application)
 	return text && cox_time_parse(cox_str(text), &wall_ms, NULL) == 0 ? wall_ms : 0;
 }
 
-static void fill_policy(const struct hub_control *c, const struct hub_application *view,
-			struct parts *p)
+static void fill_policy(const struct hub_control *c, const struct control_app *a, struct parts *p)
 {
+	const struct hub_application *view = &a->view;
 	const struct hub_sync_policy *from = &view->sync_policy;
 
 	coxswain__assignment__v1__policy__init(&p->policy);
-	p->policy.automated = from->automated;
-	p->policy.prune = from->automated && from->prune;
-	p->policy.self_heal = from->automated && from->self_heal;
+	p->policy.automated = from->automated && control_may_sync_itself(a);
+	p->policy.prune = p->policy.automated && from->prune;
+	p->policy.self_heal = p->policy.automated && from->self_heal;
 	p->policy.allow_empty = from->allow_empty;
 	for (size_t i = 0; i < cox_node_len(from->sync_options); i++)
 		cox_vec_push(&p->options,
@@ -178,7 +178,7 @@ int control_assign(struct hub_control *c, struct hub_batch *batch, struct contro
 	COX_ASSERT(a->has_view && a->cluster);
 	leave_elsewhere(c, batch, a);
 	have = hub_fleet_assignment(c->fleet, a->cluster, a->uid);
-	fill_policy(c, &a->view, &p);
+	fill_policy(c, a, &p);
 	if (!*namespace)
 	namespace = c->options.namespace;
 	p.instance = strcmp(namespace, c->options.namespace) == 0

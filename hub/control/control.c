@@ -148,6 +148,7 @@ void hub_control_free(struct hub_control *c)
 	cox_pool_free(c->fetch_pool);
 	cox_pool_free(c->render_pool);
 	control_asks_end(c);
+	control_windows_fini(c);
 	control_objects_fini(c);
 	control_renders_fini(c);
 	cox_map_fini(&c->servers);

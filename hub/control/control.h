@@ -34,6 +34,7 @@ struct hub_control_options {
 	bool allow_file_repos;
 	const cox_strings *allow_net;	/* CIDRs; may be NULL */
 	int64_t poll_ms;		/* between looks at a repository; 0: 120 s */
+	int64_t clock_skew_ms;		/* added to the wall clock of sync windows, for tests */
 	struct hub_fleet_options fleet; /* loop and store are filled in */
 };
 
@@ -58,6 +59,8 @@ int hub_control_check(struct hub_control *c, struct cox_doc *object, struct cox_
 /* Creates or replaces; the batch is the caller's to commit. status in the object is ignored. */
 int hub_control_apply(struct hub_control *c, struct hub_batch *batch, struct cox_doc *object,
 		      enum hub_applied *ret_applied, struct cox_error *err);
+/* What an object that was just applied asks for besides what it says: its operation, a refresh. */
+void hub_control_act(struct hub_control *c, struct hub_batch *batch, struct cox_doc *object);
 /* With status. */
 int hub_control_get(struct hub_control *c, enum hub_kind kind, const char *namespace,
 		    const char *name, struct cox_doc **ret_doc, struct cox_error *err);
@@ -119,13 +122,13 @@ int hub_control_rollback(struct hub_control *c, struct hub_batch *batch, const c
 struct control_ask;
 typedef void hub_control_answer(void *arg, const struct hub_bundle_at *bundle,
 				const struct cox_error *err);
-/* One revision a source, NULL: as the Application says. */
+/* which: {"revision"} of the only source, or {"revisions", "sourcePositions" (from 1)}. */
 int hub_control_ask(struct hub_control *c, const char *namespace, const char *name,
-		    const char *const *revisions, size_t n_revisions, hub_control_answer *done,
-		    void *arg, struct control_ask **ret_ask, struct cox_error *err);
+		    const struct cox_node *which, hub_control_answer *done, void *arg,
+		    struct control_ask **ret_ask, struct cox_error *err);
 void hub_control_ask_cancel(struct control_ask *ask);
-/* Keeps manifests that somebody has as a bundle. */
-int hub_control_local(struct hub_control *c, const cox_docs *objects,
+/* Keeps manifests that somebody has as a bundle: objects of doc, or their JSON as text. */
+int hub_control_local(struct hub_control *c, struct cox_doc *doc, const struct cox_node *manifests,
 		      uint8_t ret_digest[HUB_DIGEST_BYTES], struct cox_error *err);
 int hub_control_refresh(struct hub_control *c, const char *namespace, const char *name, bool hard,
 			struct cox_error *err);

@@ -5,6 +5,7 @@
 #include "common/base/map.h"
 #include "common/ctl/queue.h"
 #include "common/project/project.h"
+#include "common/project/windows.h"
 #include "common/run/pool.h"
 #include "hub/control/control.h"
 #include "hub/model/application.h"
@@ -85,6 +86,7 @@ struct control_app {
 	char last_history[COX_UUID_TEXT];
 	struct cox_doc *note; /* what is known of the operation that was given last; NULL: none */
 	struct cox_doc *pending; /* an operation that waits for manifests; NULL: none */
+	bool pending_runs;	 /* its manifests are being made */
 	struct control_ask *ask; /* this is no Application, but a question about one */
 };
 
@@ -119,6 +121,7 @@ struct hub_control {
 	struct cox_map repos;		     /* key -> struct control_repo */
 	struct cox_map lines;		     /* owner -> struct control_line */
 	struct cox_map bundles;		     /* hex of what the store holds -> anything */
+	struct cox_map windows;		     /* project -> struct control_windows */
 	struct cox_map asks;		     /* "?N" -> struct control_ask */
 	uint64_t n_asks;
 	struct cox_map renders; /* what is rendered -> struct render_job: under way, or lately */
@@ -219,6 +222,28 @@ void control_asks_end(struct hub_control *c);
 /* Keeps a bundle, unless it is kept already. */
 void control_bundle_keep(struct hub_control *c, const uint8_t digest[HUB_DIGEST_BYTES],
 			 struct cox_str row);
+
+/* ---- windows.c ---- */
+
+void control_windows_fini(struct hub_control *c);
+/* The wall clock, as windows are judged by. */
+int64_t control_wall_ms(const struct hub_control *c);
+/* The annotation skip-reconcile: nothing is looked at, and nothing synced. */
+bool control_app_is_paused(const struct control_app *a);
+/* What the project's sync windows say now; the application has a view. */
+void control_window_judge(const struct control_app *a, struct cox_window_verdict *ret);
+/* Neither a window nor a pause is in the way of syncs that nobody asked for. */
+bool control_may_sync_itself(const struct control_app *a);
+int control_check_window(const struct control_app *a, struct cox_error *err);
+/* Says it as a condition, and has the application looked at again when that may change. */
+void control_window_look(struct control_app *a);
+
+/* ---- pending.c ---- */
+
+#define CONTROL_REFRESH_ANNOTATION     "argocd.argoproj.io/refresh"
+#define CONTROL_REFRESH_SET_ANNOTATION "argocd.argoproj.io/application-set-refresh"
+/* Begins the operation that waits, if there is one and its time has come. */
+void control_pending_step(struct hub_control *c, struct control_app *a);
 
 /* ---- operations.c ---- */
 

@@ -303,6 +303,25 @@ static void keep_from(struct cox_doc *doc, struct cox_node *metadata, const stru
 		cox_map_put(doc, metadata, key, cox_doc_clone(doc, value));
 }
 
+/* Annotations that ask for something once (pending.c). */
+static void drop_asked(struct cox_doc *doc, struct cox_node *metadata)
+{
+	static const char *const asked[] = {CONTROL_REFRESH_ANNOTATION,
+					    CONTROL_REFRESH_SET_ANNOTATION};
+	const struct cox_node *have = cox_node_get(metadata, "annotations");
+	struct cox_node *annotations;
+
+	for (size_t i = 0; i < COX_ARRAY_LEN(asked); i++) {
+		if (!cox_node_get(have, asked[i]))
+			continue;
+		annotations = cox_map_edit_map(doc, metadata, "annotations");
+		cox_map_drop(doc, annotations, cox_str(asked[i]));
+		if (cox_node_len(annotations) == 0)
+			cox_map_drop(doc, metadata, COX_STR("annotations"));
+		have = cox_node_get(metadata, "annotations");
+	}
+}
+
 /* The document as it is kept: no status, no pending operation, metadata filled. */
 static struct cox_doc *normalise(struct hub_control *c, enum hub_kind kind, const char *namespace,
 				 struct cox_doc *object, const struct cox_node *old)
@@ -317,6 +336,7 @@ static struct cox_doc *normalise(struct hub_control *c, enum hub_kind kind, cons
 	cox_map_drop(doc, root, COX_STR("operation"));
 	for (size_t i = 0; i < COX_ARRAY_LEN(server_fields); i++)
 		cox_map_drop(doc, metadata, cox_str(server_fields[i]));
+	drop_asked(doc, metadata);
 	if (hub_kind_info(kind)->namespaced)
 		cox_map_put_cstr(doc, metadata, "namespace", namespace);
 	else

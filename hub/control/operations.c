@@ -35,6 +35,11 @@ int control_check_ready(const struct control_app *a, struct cox_error *err)
 	if (!a->cluster)
 		return cox_error(err, COX_FAILED_PRECONDITION,
 				 "application '%s' has no cluster to be synced to", a->key);
+	if (control_app_is_paused(a))
+		return cox_error(err, COX_FAILED_PRECONDITION,
+				 "application '%s' is paused: remove the annotation "
+				 "argocd.argoproj.io/skip-reconcile first",
+				 a->key);
 	return 0;
 }
 
@@ -399,6 +404,8 @@ int hub_control_sync(struct hub_control *c, struct hub_batch *batch, const char 
 	}
 	if (r == 0)
 		r = control_check_ready(a, err);
+	if (r == 0 && !request->dry_run)
+		r = control_check_window(a, err);
 	if (r == 0)
 		r = sync_target(c, a, request, &to, err);
 	if (r == 0)
@@ -501,6 +508,8 @@ int hub_control_rollback(struct hub_control *c, struct hub_batch *batch, const c
 
 	if (r == 0)
 		r = check_rollback(c, a, request->force || request->dry_run, err);
+	if (r == 0 && !request->dry_run)
+		r = control_check_window(a, err);
 	if (r == 0)
 		r = find_entry(c, a, request->id, &entry, &to, err);
 	if (r == 0)

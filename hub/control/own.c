@@ -132,7 +132,7 @@ void control_own_apply(struct hub_control *c, struct hub_batch *batch, struct co
 	if (!a->has_view || a->problem || control_app_is_deleting(a) || !a->rendered.valid ||
 	    a->rendered.error || !hub_destination_is_in_cluster(&a->view.destination))
 		return;
-	if (!by_hand && !a->view.sync_policy.automated)
+	if (!by_hand && (!a->view.sync_policy.automated || !control_may_sync_itself(a)))
 		return;
 	/* Applying may free or change what is walked over: keep the documents. */
 	COX_VEC_EACH (&a->rendered.own, doc)

@@ -185,7 +185,7 @@ struct look {
 bool control_is_by_hand(const struct control_app *a, bool ordered)
 {
 	return !a->has_view || (!ordered && !a->view.sync_policy.automated) ||
-	       (!a->cluster && !a->problem);
+	       control_app_is_paused(a) || (!a->cluster && !a->problem);
 }
 
 /* The plan of the owner; false when its object's controller has not had its say yet. */
@@ -447,6 +447,7 @@ static void move(struct look *l, const struct cox_rollout_target *t)
 	const hub_assignment *now;
 	struct control_retry retry;
 	char id[COX_UUID_TEXT];
+	bool may;
 
 	if (!a || !a->has_view || !a->cluster)
 		return;
@@ -460,10 +461,12 @@ static void move(struct look *l, const struct cox_rollout_target *t)
 	op.initiated_by = (char *)"rollout";
 	op.retry = control_retry_of(&a->view, ROLLOUT_RETRIES, &retry);
 	op.revision = t->revision;
-	control_assign(l->c, l->batch, a, t->digest, t->revision, l->plan.ordered ? &op : NULL);
+	may = control_may_sync_itself(a);
+	control_assign(l->c, l->batch, a, t->digest, t->revision,
+		       l->plan.ordered && may ? &op : NULL);
 	now = hub_fleet_assignment(l->c->fleet, a->cluster, a->uid);
 	cox_rollout_assigned(l->line->current, a->uid, now->epoch, now->generation,
-			     l->plan.ordered ? id : "", l->now_ms);
+			     l->plan.ordered && may ? id : "", l->now_ms);
 	/* Who is away says nothing about it: this does. */
 	away = control_away(l->c, a->cluster);
 	if (away)
@@ -502,11 +505,30 @@ static void follow_assignment(struct look *l, const struct control_app *a)
 	l->keep = true;
 }
 
+/* The target of an application whose turn came while a sync window was closed, and that has not been
+ * told to sync: it is open now. NULL: it is no such one. */
+static const struct cox_rollout_target *held_target(const struct look *l,
+						    const struct control_app *a)
+{
+	const struct cox_rollout *r = l->line->current;
+	const struct cox_rollout_target *t =
+		r && l->plan.ordered && r->phase == COX_ROLLOUT_PROGRESSING
+			? cox_rollout_find(r, a->uid)
+			: NULL;
+	const hub_report *report = hub_fleet_report(l->c->fleet, a->cluster, a->uid);
+
+	if (!t || t->state != COX_TARGET_MOVING || *t->operation || !control_may_sync_itself(a))
+		return NULL;
+	return report && report->assigned_sync == COXSWAIN__REPORT__V1__SYNC_STATUS__SYNCED ? NULL
+											    : t;
+}
+
 /* Policy, target digest and the like of everybody, the sync digest as it is. */
 static void refresh_assignments(struct look *l)
 {
 	COX_MAP_EACH (&l->line->members, slot) {
 		struct control_app *a = slot->value;
+		const struct cox_rollout_target *t;
 		const hub_assignment *have;
 		const uint8_t *digest;
 
@@ -521,6 +543,9 @@ static void refresh_assignments(struct look *l)
 									   : NULL;
 		control_assign(l->c, l->batch, a, digest, have ? have->sync_revision : NULL, NULL);
 		follow_assignment(l, a);
+		t = held_target(l, a);
+		if (t)
+			move(l, t);
 	}
 }
 

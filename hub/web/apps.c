@@ -105,43 +105,6 @@ static void asked_answered(void *arg, const struct hub_bundle_at *bundle,
 	sync_to(&q->call, q->namespace, q->name, &request);
 }
 
-#define SOURCES_MAX 100
-
-/* revision of the only source, or revisions of those at sourcePositions (from 1). */
-static int revisions_of(struct web_call *call, const struct cox_node *root,
-			const char *revisions[SOURCES_MAX], size_t *ret_n, struct cox_error *err)
-{
-	_cleanup_doc_ struct cox_doc *app = NULL;
-	const struct cox_node *list = cox_node_get(root, "revisions"), *sources;
-	const struct cox_node *positions = cox_node_get(root, "sourcePositions");
-	int r = hub_control_get(call->web->control, HUB_APPLICATION, ns(call), call->vars[1], &app,
-				err);
-
-	if (r < 0)
-		return r;
-	sources = COX_GET(cox_doc_root(app), "spec", "sources");
-	*ret_n = cox_node_len(sources) ? cox_node_len(sources) : 1;
-	if (*ret_n > SOURCES_MAX || cox_node_len(list) != cox_node_len(positions))
-		return cox_error(err, COX_INVALID_ARGUMENT,
-				 "revisions and sourcePositions: as many of one as of the other");
-	if (cox_node_get(root, "revision") && *ret_n > 1)
-		return cox_error(err, COX_INVALID_ARGUMENT,
-				 "the application has %zu sources: give revisions with "
-				 "sourcePositions",
-				 *ret_n);
-	if (cox_node_get(root, "revision"))
-		revisions[0] = cox_node_cstr(cox_node_get(root, "revision"), "");
-	for (size_t i = 0; i < cox_node_len(list); i++) {
-		int64_t at = cox_node_int(cox_node_at(positions, i), 0);
-
-		if (at < 1 || (size_t)at > *ret_n)
-			return cox_error(err, COX_INVALID_ARGUMENT,
-					 "sourcePositions[%zu]: from 1 to %zu", i, *ret_n);
-		revisions[at - 1] = cox_node_cstr(cox_node_at(list, i), "");
-	}
-	return 0;
-}
-
 /* Whether the body names a revision that is not the Application's own. */
 static bool is_elsewhere(const struct cox_node *root)
 {
@@ -152,48 +115,24 @@ static bool is_elsewhere(const struct cox_node *root)
 static int sync_to_revision(struct web_call *call, struct cox_doc *body, struct cox_error *err)
 {
 	struct hub_control *c = call->web->control;
-	const char *revisions[SOURCES_MAX] = {NULL};
 	COX_CLEANUP(asked_free_p) struct asked *q = cox_new(struct asked);
-	size_t n = 0;
 	int r = flag(cox_doc_root(body), "dryRun")
 			? 0
 			: hub_control_check_by_hand(c, ns(call), call->vars[1], "another revision",
 						    err);
 
-	if (r == 0)
-		r = revisions_of(call, cox_doc_root(body), revisions, &n, err);
 	if (r < 0)
 		return r;
 	q->call = *call;
 	q->namespace = cox_strdup(ns(call));
 	q->name = cox_strdup(call->vars[1]);
 	q->body = cox_doc_ref(body);
-	r = hub_control_ask(c, ns(call), call->vars[1], revisions, n, asked_answered, q, &q->ask,
-			    err);
+	r = hub_control_ask(c, ns(call), call->vars[1], cox_doc_root(body), asked_answered, q,
+			    &q->ask, err);
 	if (r < 0)
 		return r;
 	cox_http_on_gone(call->request, asked_gone, q);
 	q = NULL;
-	return 0;
-}
-
-/* manifests: objects, or their JSON as text (as Argo CD has it). */
-static int read_manifests(struct cox_doc *body, const struct cox_node *list, cox_docs *ret,
-			  struct cox_error *err)
-{
-	for (size_t i = 0; i < cox_node_len(list); i++) {
-		const struct cox_node *item = cox_node_at(list, i);
-		struct cox_doc *doc = NULL;
-		int r = 0;
-
-		if (cox_node_is(item, COX_MAP))
-			doc = cox_doc_view(body, item);
-		else
-			r = cox_json_read(cox_node_str(item), "manifests", &doc, err);
-		if (r < 0)
-			return r;
-		cox_vec_push(ret, doc);
-	}
 	return 0;
 }
 
@@ -203,15 +142,12 @@ static int sync_to_local(struct web_call *call, struct cox_doc *body, struct cox
 	const struct cox_node *root = cox_doc_root(body);
 	struct hub_sync_request request = sync_request(root);
 	struct hub_bundle_at at = {.revision = ""};
-	_cleanup_docs_ cox_docs objects = {0};
 	int r = request.dry_run ? 0
 				: hub_control_check_by_hand(c, ns(call), call->vars[1],
 							    "local manifests", err);
 
 	if (r == 0)
-		r = read_manifests(body, cox_node_get(root, "manifests"), &objects, err);
-	if (r == 0)
-		r = hub_control_local(c, &objects, at.digest, err);
+		r = hub_control_local(c, body, cox_node_get(root, "manifests"), at.digest, err);
 	if (r < 0)
 		return r;
 	request.at = &at;

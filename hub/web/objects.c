@@ -81,6 +81,8 @@ void web_apply(struct web_call *call)
 
 		if (!dry)
 			r = hub_control_apply(c, batch, objects.items[i], &applied, &err);
+		if (r == 0 && !dry)
+			hub_control_act(c, batch, objects.items[i]);
 		if (r == 0)
 			cox_list_push(
 				doc, list,

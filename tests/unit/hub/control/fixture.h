@@ -21,6 +21,7 @@ struct site {
 	struct hub_store *store;
 	struct hub_control *control;
 	const char *in_cluster;
+	int64_t clock_skew_ms; /* of the next start */
 	bool broken, stopped, restored;
 };
 
