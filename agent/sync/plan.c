@@ -134,8 +134,8 @@ static void add_ordinary(struct agent_plan *plan, const struct agent_plan_input 
 
 #define GENERATED_NAME_MAX 63 /* bytes: a Job's name becomes a label of its pods */
 
-/* generateName, then "<revision, 7 bytes>-<phase>-<start, seconds>", and from the second attempt on
- * its number. */
+/* generateName, then "<revision, 7 bytes>-<phase>-<start, seconds>", and of a retry its number, in
+ * such a way that it is none of the numbers that tell hooks of one attempt apart. */
 static struct cox_str generated_name(struct cox_buf *out, const struct agent_object *o,
 				     enum agent_phase phase, const struct agent_plan_input *in)
 {
@@ -145,7 +145,7 @@ static struct cox_str generated_name(struct cox_buf *out, const struct agent_obj
 	cox_buf_printf(&tail, "%.7s-%s-%lld", in->revision ? in->revision : "",
 		       agent_phase_name(phase), (long long)(in->started_ms / 1000));
 	if (in->attempt > 1)
-		cox_buf_printf(&tail, "-%u", in->attempt);
+		cox_buf_printf(&tail, "-retry%u", in->attempt - 1);
 	for (size_t i = 0; i < tail.len; i++)
 		if (tail.ptr[i] >= 'A' && tail.ptr[i] <= 'Z')
 			tail.ptr[i] += 'a' - 'A';
