@@ -45,13 +45,15 @@ struct agent_entry {
 	bool foreign;	     /* kubectl or Argo CD own fields of it */
 	bool target_differs; /* Git wants it otherwise than the sync digest has it */
 	bool shared;	     /* another application's mark is on it */
-	bool ignore_health;
+	bool ignore_health, ignore_extraneous;
 	bool fetching;
 	bool deleting; /* its deletion was asked for, for a tombstone */
 	bool report;   /* changed since the last report */
 	bool rejudge;  /* its health was judged by scripts that are not in force any more */
 	struct agent_judgement *judging; /* what was seen last is in the pool; NULL: it is not */
+	struct agent_verdict *verdict;	 /* asked or known by a dry run; NULL: nothing is */
 	uint64_t hash;			 /* of the desired object */
+	uint64_t applied_hash, applied_state; /* what an apply was of, and came to; 0: none was */
 	uint64_t resource_version;
 	char *object_uid; /* of the live object; NULL */
 	int64_t wave;
@@ -153,6 +155,9 @@ struct agent_engine {
 	bool discovering;
 	unsigned n_discovery_failures;
 	uint64_t position, highest_epoch;
+	/* verdict.c */
+	COX_VEC(struct agent_entry *) to_try; /* in order */
+	struct cox_task try_turn;
 	/* judge.c */
 	struct agent_scripts *scripts;
 	struct cox_pool *judges; /* NULL: no script ran yet */
@@ -238,6 +243,8 @@ void agent_entry_health(const struct agent_entry *entry, struct cox_health *ret)
 uint64_t agent_version_number(const struct cox_node *object);
 /* Asks the server; agent_entry_evaluate follows. */
 void agent_entry_fetch(struct agent_entry *entry);
+/* Not before a while, after no answer or a refusal. */
+void agent_entry_ask_later(struct agent_entry *entry);
 /* Asks for what is not evaluated: of kinds that are being listed the list will tell. */
 void agent_app_observe(struct agent_app *app);
 bool agent_app_is_observed(const struct agent_app *app);
@@ -246,6 +253,9 @@ void agent_app_health(const struct agent_app *app, struct cox_health *ret);
 void agent_kind_free(struct agent_kind *kind);
 /* After a discovery: kinds that were unknown begin to be watched. */
 void agent_kinds_rediscovered(struct agent_engine *e);
+
+/* ---- verdict.c ---- */
+void agent_verdicts_turn(void *engine); /* a task's: sends what is to be tried */
 
 /* ---- operate.c ---- */
 int agent_operation_start(struct agent_app *app, const agent_operation_spec *spec, bool from_hub,

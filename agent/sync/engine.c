@@ -521,6 +521,7 @@ int agent_engine_new(const struct agent_engine_options *options, struct agent_en
 	cox_doc_set_root(e->blank, cox_doc_map(e->blank));
 	cox_doc_seal(e->blank);
 	cox_task_init(&e->turn, turn, e);
+	cox_task_init(&e->try_turn, agent_verdicts_turn, e);
 	cox_timer_init(&e->idle, options->loop, idle, e);
 	cox_timer_init(&e->rediscover, options->loop, rediscover, e);
 	cox_timer_init(&e->probe, options->loop, probe, e);
@@ -549,6 +550,7 @@ void agent_engine_free(struct agent_engine *e)
 	cox_kube_cancel(e->probe_call);
 	cox_timer_stop(&e->probe);
 	cox_loop_unsend(e->o.loop, &e->turn);
+	cox_loop_unsend(e->o.loop, &e->try_turn);
 	cox_timer_stop(&e->idle);
 	cox_timer_stop(&e->rediscover);
 	COX_MAP_EACH (&e->apps, slot)
@@ -562,6 +564,7 @@ void agent_engine_free(struct agent_engine *e)
 	cox_discovery_free(e->discovery);
 	cox_doc_unref(e->blank);
 	cox_vec_fini(&e->calls);
+	cox_vec_fini(&e->to_try);
 	free(e->api_error);
 	free(e->api_version);
 	free(e);

@@ -1,6 +1,7 @@
 /* Desired state in: what is assigned and buried, made durable, then put in force. */
 #include "agent/sync/app.h"
 #include "agent/sync/judge.h"
+#include "agent/sync/verdict.h"
 
 #include "common/base/log.h"
 #include "common/ctl/stamp.h"
@@ -127,6 +128,7 @@ static void look_again(struct agent_app *app)
 	COX_MAP_EACH (&app->entries, slot) {
 		struct agent_entry *entry = slot->value;
 
+		agent_verdict_drop(entry);
 		entry->evaluated = false;
 		entry->resource_version = 0;
 	}

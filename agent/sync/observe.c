@@ -2,9 +2,7 @@
 #include "agent/sync/app.h"
 #include "agent/sync/judge.h"
 #include "agent/sync/migrate.h"
-
-#include "agent/compare/compare.h"
-#include "common/doc/json.h"
+#include "agent/sync/verdict.h"
 
 #include <stdlib.h>
 
@@ -162,6 +160,7 @@ void agent_entry_free(struct agent_entry *entry)
 	struct agent_app *app = entry->app;
 
 	agent_judge_drop(entry);
+	agent_verdict_drop(entry);
 	if (app->removed.n >= REMOVED_MAX) { /* nobody listens: everything anew, later */
 		cox_strings_fini(&app->removed);
 		app->want_full = true;
@@ -221,44 +220,6 @@ static void set_differing(struct agent_entry *entry, struct agent_difference *d)
 
 /* ---- evaluation ---- */
 
-static const struct cox_node *ignored_differences(struct agent_app *app, struct cox_doc **ret_doc)
-{
-	const Coxswain__Assignment__V1__Policy *policy = app->assignment->policy;
-
-	if (!policy || !policy->ignore_differences.len)
-		return NULL;
-	if (cox_json_read(cox_str_n((const char *)policy->ignore_differences.data,
-				    policy->ignore_differences.len),
-			  "ignoreDifferences", ret_doc, NULL) < 0)
-		return NULL;
-	return cox_doc_root(*ret_doc);
-}
-
-static enum agent_sync_status compare_wanted(struct agent_entry *entry, struct cox_doc *live,
-					     struct agent_difference *d)
-{
-	struct agent_app *app = entry->app;
-	struct agent_holder *h = NULL;
-	_cleanup_doc_ struct cox_doc *ignore = NULL;
-
-	if (!app->assignment || agent_app_hold(app, app->digest, &h, NULL) < 0)
-		return AGENT_SYNC_UNKNOWN;
-	const struct agent_object *o = agent_desired_find(&h->desired, entry->key_text);
-	enum agent_sync_status status = AGENT_SYNC_UNKNOWN;
-
-	if (o) {
-		_cleanup_ignore_ struct agent_ignore ignored = AGENT_IGNORE_INIT;
-		struct agent_compare_options options = {.manager = AGENT_MANAGER,
-							.ignore = &ignored};
-
-		agent_ignore_for(ignored_differences(app, &ignore), cox_doc_root(o->doc), &ignored);
-		agent_compare(o->doc, live, &options, d);
-		status = d->n ? AGENT_OUT_OF_SYNC : AGENT_SYNCED;
-	}
-	agent_holder_unref(h);
-	return status;
-}
-
 static void forget_object(struct agent_entry *entry)
 {
 	struct agent_app *app = entry->app;
@@ -274,6 +235,8 @@ static void evaluate_gone(struct agent_entry *entry)
 	struct agent_difference none = AGENT_DIFFERENCE_INIT;
 
 	agent_judge_drop(entry);
+	agent_verdict_drop(entry);
+	entry->applied_hash = 0;
 	entry->rejudge = false;
 	free(entry->object_uid);
 	entry->object_uid = NULL;
@@ -294,10 +257,10 @@ static bool is_shared(const struct agent_entry *entry, const struct cox_node *li
 }
 
 static void evaluate_live(struct agent_entry *entry, struct cox_doc *live,
-			  const struct cox_health *health)
+			  const struct cox_health *health, enum agent_sync_status status,
+			  struct agent_difference *d)
 {
 	const struct cox_node *root = cox_doc_root(live);
-	_cleanup_difference_ struct agent_difference d = AGENT_DIFFERENCE_INIT;
 
 	free(entry->object_uid);
 	entry->object_uid = cox_str_dup(cox_meta_uid(root));
@@ -308,12 +271,10 @@ static void evaluate_live(struct agent_entry *entry, struct cox_doc *live,
 	entry->foreign = agent_migrate_is_needed(root);
 	entry->ignore_health = cox_str_is(
 		cox_meta_annotation(root, "argocd.argoproj.io/ignore-healthcheck"), "true");
+	entry->ignore_extraneous = agent_ignores_extraneous(root);
 	set_health(entry, health);
-	if (entry->wanted)
-		set_sync(entry, compare_wanted(entry, live, &d));
-	else
-		set_sync(entry, AGENT_OUT_OF_SYNC);
-	set_differing(entry, &d);
+	set_sync(entry, status);
+	set_differing(entry, d);
 	entry->evaluated = entry->sync != AGENT_SYNC_UNKNOWN;
 }
 
@@ -347,11 +308,14 @@ static void evaluated(struct agent_entry *entry, enum agent_sync_status before)
 void agent_entry_settle(struct agent_entry *entry, struct cox_doc *live,
 			const struct cox_health *health, bool current)
 {
-	enum agent_sync_status before = entry->sync;
+	_cleanup_difference_ struct agent_difference d = AGENT_DIFFERENCE_INIT;
+	enum agent_sync_status before = entry->sync, status;
 
+	if (agent_verdict_reach(entry, live, health, current, &status, &d) > 0)
+		return;
 	entry->resource_version = agent_version_number(cox_doc_root(live));
 	entry->rejudge &= !current;
-	evaluate_live(entry, live, health);
+	evaluate_live(entry, live, health, status, &d);
 	evaluated(entry, before);
 }
 
@@ -457,6 +421,12 @@ static void kind_remove(void *arg, const char *namespace, const char *name, stru
 	}
 }
 
+/* It was seen; what there is to say of it is on its way. */
+static bool is_being_judged(const struct agent_entry *entry)
+{
+	return entry->judging || agent_verdict_is_pending(entry);
+}
+
 static void kind_synced(void *arg)
 {
 	struct agent_kind *kind = arg;
@@ -471,7 +441,7 @@ static void kind_synced(void *arg)
 	COX_MAP_EACH (&e->keys, slot)
 		for (struct agent_entry *entry = slot->value; entry; entry = entry->next)
 			if (entry->kind == kind && !entry->evaluated && !entry->fetching &&
-			    !entry->judging && entry->app->built)
+			    !is_being_judged(entry) && entry->app->built)
 				cox_vec_push(&missing, entry);
 	COX_VEC_EACH (&missing, entry) {
 		struct agent_app *app = (*entry)->app;
@@ -504,7 +474,7 @@ static void kind_failed(void *arg, const struct cox_kube_answer *answer)
 
 /* ---- asking ---- */
 
-static void ask_later(struct agent_entry *entry)
+void agent_entry_ask_later(struct agent_entry *entry)
 {
 	struct agent_app *app = entry->app;
 
@@ -543,8 +513,8 @@ static void fetched(struct agent_call *call, const struct cox_kube_answer *answe
 		refused(entry, answer);
 	/* neither comparable nor an error: the bundle is away; not again and again */
 	entry = cox_map_get(&call->app->entries, call->key_text);
-	if (entry && !entry->evaluated && !entry->judging)
-		ask_later(entry);
+	if (entry && !entry->evaluated && !is_being_judged(entry))
+		agent_entry_ask_later(entry);
 }
 
 void agent_entry_fetch(struct agent_entry *entry)
@@ -562,7 +532,7 @@ void agent_entry_fetch(struct agent_entry *entry)
 /* Nothing is known of it, or no health by the scripts in force, and nothing is on its way. */
 static bool has_to_be_asked_for(const struct agent_entry *entry)
 {
-	return (!entry->evaluated || entry->rejudge) && !entry->fetching && !entry->judging;
+	return (!entry->evaluated || entry->rejudge) && !entry->fetching && !is_being_judged(entry);
 }
 
 void agent_app_observe(struct agent_app *app)
@@ -618,9 +588,12 @@ enum agent_sync_status agent_app_status(const struct agent_app *app)
 {
 	if (!agent_app_is_observed(app))
 		return AGENT_SYNC_UNKNOWN;
-	COX_MAP_EACH (&app->entries, slot)
-		if (((struct agent_entry *)slot->value)->sync != AGENT_SYNCED)
+	COX_MAP_EACH (&app->entries, slot) {
+		const struct agent_entry *entry = slot->value;
+
+		if (entry->sync != AGENT_SYNCED && (entry->wanted || !entry->ignore_extraneous))
 			return AGENT_OUT_OF_SYNC;
+	}
 	return AGENT_SYNCED;
 }
 

@@ -2,6 +2,7 @@
 #include "agent/sync/app.h"
 #include "agent/sync/judge.h"
 #include "agent/sync/migrate.h"
+#include "agent/sync/verdict.h"
 
 #include "common/base/log.h"
 
@@ -296,6 +297,9 @@ static void applied(struct agent_call *call, const struct cox_kube_answer *answe
 	struct cox_health health;
 
 	if (entry) {
+		if (entry->wanted &&
+		    memcmp(op->holder->digest, call->app->digest, COX_SHA256_BYTES) == 0)
+			agent_verdict_applied(entry, answer->doc);
 		agent_entry_evaluate(entry, answer->doc);
 		entry = cox_map_get(&call->app->entries, call->key_text);
 	}

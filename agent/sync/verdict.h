@@ -1,0 +1,34 @@
+/* Whether an object is as it shall be: the comparison, and where it says "different" of an object
+ * that we have applied, a dry run of applying it again, which may know better.
+ *
+ * Answers come later, and until then the entry says what it said before: status, health and version
+ * go together, as in judge.h. Of versions that come meanwhile the newest is kept. A question is
+ * asked once for one state of the two objects (agent_compare_state: what the server alone writes,
+ * status above all, is no part of it), and what an apply has just answered is no question at all;
+ * so an unchanged application costs no request. A dry run that is refused leaves what the
+ * comparison said; one that gets no answer is asked again later.
+ *
+ * Annotation argocd.argoproj.io/compare-options of an object: ServerSideDiff=false: the comparison
+ * alone decides; IncludeMutationWebhook=true: what the dry run changes beyond the wish counts too;
+ * IgnoreExtraneous: the object does not count when the bundle has it no more. */
+#ifndef AGENT_SYNC_VERDICT_H
+#define AGENT_SYNC_VERDICT_H
+
+#include "agent/compare/compare.h"
+#include "agent/sync/app.h"
+
+/* 0: *ret_status and *d say it. 1: later; agent_entry_settle is called again then. */
+int agent_verdict_reach(struct agent_entry *entry, struct cox_doc *live,
+			const struct cox_health *health, bool current,
+			enum agent_sync_status *ret_status, struct agent_difference *d);
+/* An apply of what is wanted now has answered with this: nothing is left to be done. */
+void agent_verdict_applied(struct agent_entry *entry, struct cox_doc *live);
+/* An answer is awaited. */
+bool agent_verdict_is_pending(const struct agent_entry *entry);
+/* Nothing that was asked or known counts any more: the object or the entry is gone, or the rules
+ * are others. */
+void agent_verdict_drop(struct agent_entry *entry);
+
+bool agent_ignores_extraneous(const struct cox_node *object);
+
+#endif
