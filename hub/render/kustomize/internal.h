@@ -37,6 +37,9 @@ struct kz_origin {
 	const char *configured_in, *api_version, *kind, *name, *namespace;
 };
 
+/* Values that stand at more than one place of an object, as YAML's aliases do. */
+typedef COX_VEC(const struct cox_node *) kz_shared;
+
 /* One object on its way. doc is unsealed between steps; NULL: deleted by a patch. */
 struct kz_res {
 	struct cox_doc *doc;
@@ -47,6 +50,7 @@ struct kz_res {
 	enum kz_behavior behavior;
 	bool hash; /* the name gets the hash of the content */
 	bool allow_name, allow_kind;
+	kz_shared shared; /* see kz_share */
 };
 
 typedef COX_VEC(struct kz_res *) kz_list;
@@ -201,6 +205,14 @@ const char *kz_place(struct kz *kz, const struct kz_res *r);
 /* "Deployment 'web' (apps/v1, namespace x)", in the arena. */
 const char *kz_id_text(struct kz *kz, const struct kz_id *id);
 
+/* A label or an annotation that is new at several places is one value there, in the reference
+ * program: what overwrites it at one place later (a label, a patch, a replacement) overwrites it at
+ * all of them, selectors too. Nobody planned that, but selectors cannot change in a cluster, so that
+ * what runs must come out the same. A JSON patch makes copies of all. */
+void kz_share(struct kz_res *r, const struct cox_node *value);
+/* old, which was at some place of r, gave way to `now` there. */
+void kz_overwrite(struct kz_res *r, const struct cox_node *old, const struct cox_node *now);
+
 int kz_acc_append(struct kz *kz, struct kz_acc *acc, struct kz_res *r, struct cox_error *err);
 /* What a generator made: adds, replaces or merges. */
 int kz_acc_absorb(struct kz *kz, struct kz_acc *acc, struct kz_res *r, struct cox_error *err);
@@ -301,10 +313,18 @@ int kz_transform(const struct kz_dir *dir, struct kz_acc *acc, struct cox_error 
 
 /* ---- merge.c ---- */
 
+/* What a patch put over values that r shares, in order. */
+struct kz_written {
+	const struct cox_node *old, *now;
+};
+typedef COX_VEC(struct kz_written) kz_writes;
+
 /* patch over base by the schema of `gvk`; the result is a new unsealed document, NULL in *ret when
- * the patch deletes the object. base and patch are sealed. */
+ * the patch deletes the object. base and patch are sealed. Values of `shared` that were overwritten
+ * are appended to ret_writes. */
 int kz_strategic_merge(struct kz *kz, struct cox_doc *base, struct cox_doc *patch,
-		       const struct kz_gvk *gvk, struct cox_doc **ret, struct cox_error *err);
+		       const struct kz_gvk *gvk, const kz_shared *shared, struct cox_doc **ret,
+		       kz_writes *ret_writes, struct cox_error *err);
 
 /* ---- source.c ---- */
 

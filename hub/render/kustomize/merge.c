@@ -6,6 +6,7 @@
 
 #define MAX_KEYS  4
 #define MAX_DEPTH 128
+#define MAX_ITEMS 5000 /* of both sides of a list; the time is its square */
 
 /* What is known of a value: a type of the table, or a schema of `openapi.path`. */
 struct type {
@@ -16,6 +17,8 @@ struct type {
 struct merge {
 	struct cox_doc *out;
 	const struct cox_node *definitions; /* of openapi.path; NULL: the table */
+	const kz_shared *shared;
+	kz_writes *writes; /* over what is shared */
 	int depth;
 };
 
@@ -265,31 +268,27 @@ static int merge_map(struct merge *m, const struct type *type, const struct cox_
 	return 0;
 }
 
-/* Items are the same when all keys that both have are equal, and one at least is. */
-static bool same_item(const struct keys *keys, const struct cox_node *a, const struct cox_node *b)
+/* ---- lists whose items have keys ----
+ *
+ * Step by step as the reference program goes, because what it makes of items that lack one of
+ * several keys (a port without a protocol) is nobody's design, and what people run. */
+
+typedef COX_VEC(const struct cox_node *) items_vec;
+
+/* What the keys of an item are; "" for one that it lacks. */
+struct values {
+	struct cox_str of[MAX_KEYS];
+};
+typedef COX_VEC(struct values) values_vec;
+
+static struct cox_str value_of(const struct cox_node *item, const char *key)
 {
-	bool one = false;
-
-	if (!keys->n)
-		return cox_str_eq(cox_node_text(a), cox_node_text(b));
-	for (size_t i = 0; i < keys->n; i++) {
-		const struct cox_node *x = COX_GET(a, keys->names[i]);
-		const struct cox_node *y = COX_GET(b, keys->names[i]);
-
-		if (x && y && !cox_str_eq(cox_node_text(x), cox_node_text(y)))
-			return false;
-		one = one || (x && y);
-	}
-	return one;
+	return cox_node_text(COX_GET(item, key));
 }
 
-static ptrdiff_t find_item(const struct keys *keys, const struct cox_node *list,
-			   const struct cox_node *item, const bool *taken)
+static bool has_key(const struct cox_node *item, const char *key)
 {
-	for (size_t i = 0; i < cox_node_len(list); i++)
-		if (!taken[i] && same_item(keys, cox_node_at(list, i), item))
-			return (ptrdiff_t)i;
-	return -1;
+	return !is_absent(COX_GET(item, key));
 }
 
 static bool is_empty_map(const struct cox_node *node)
@@ -297,69 +296,245 @@ static bool is_empty_map(const struct cox_node *node)
 	return cox_node_is(node, COX_MAP) && !cox_node_len(node);
 }
 
-/* How many of a list's keys any of its items has. */
-static size_t count_keys_used(const struct keys *keys, const struct cox_node *a,
-			      const struct cox_node *b)
+/* The first item with these values, of those that are not ""; NULL: none. */
+static const struct cox_node **find_item(const struct keys *keys, items_vec *list,
+					 const struct values *values)
 {
+	bool any = false;
+
+	for (size_t k = 0; k < keys->n; k++)
+		any = any || values->of[k].len;
+	for (size_t i = 0; any && i < list->n; i++) {
+		bool same = true;
+
+		for (size_t k = 0; same && k < keys->n; k++)
+			same = !values->of[k].len ||
+			       cox_str_eq(value_of(list->items[i], keys->names[k]), values->of[k]);
+		if (same)
+			return &list->items[i];
+	}
+	return NULL;
+}
+
+/* Whether an item is meant by the first n of the keys; a value of "" is any. */
+static bool is_meant(const struct keys *keys, const struct cox_node *item,
+		     const struct values *values, size_t n)
+{
+	for (size_t k = 0; k < n; k++)
+		if (!has_key(item, keys->names[k]) ||
+		    (values->of[k].len &&
+		     !cox_str_eq(value_of(item, keys->names[k]), values->of[k])))
+			return false;
+	return n > 0;
+}
+
+/* Puts item (NULL: nothing) in the place of all that are meant; at the end when there are none. */
+static void set_item(const struct keys *keys, items_vec *list, const struct cox_node *item,
+		     const struct values *values, size_t n_values)
+{
+	bool found = false;
 	size_t n = 0;
 
-	for (size_t k = 0; k < keys->n; k++) {
-		bool used = false;
+	for (size_t i = 0; i < list->n; i++) {
+		const struct cox_node *it = list->items[i];
+		bool meant = is_meant(keys, it, values, n_values);
 
-		for (size_t i = 0; i < cox_node_len(a); i++)
-			used = used ||
-			       cox_node_text(COX_GET(cox_node_at(a, i), keys->names[k])).len;
-		for (size_t i = 0; i < cox_node_len(b); i++)
-			used = used ||
-			       cox_node_text(COX_GET(cox_node_at(b, i), keys->names[k])).len;
-		n += used;
+		found = found || meant;
+		if (is_absent(it) || is_empty_map(it) || (meant && !item) ||
+		    (!meant && n_values == 0))
+			continue;
+		list->items[n++] = meant ? item : it;
 	}
-	return n;
+	list->n = n;
+	if (item && !found)
+		cox_vec_push(list, item);
 }
 
-static void push_item(struct merge *m, struct cox_node *out, const struct cox_node *value)
+static void add_values(const struct keys *keys, const items_vec *list, values_vec *to)
 {
-	if (value && !is_empty_map(value))
-		cox_list_push(m->out, out, value);
+	COX_VEC_EACH (list, item) {
+		struct values v = {0};
+		bool seen = false;
+
+		for (size_t k = 0; k < keys->n; k++)
+			v.of[k] = value_of(*item, keys->names[k]);
+		for (size_t i = 0; !seen && i < to->n; i++) {
+			seen = true;
+			for (size_t k = 0; seen && k < keys->n; k++)
+				seen = cox_str_eq(to->items[i].of[k], v.of[k]);
+		}
+		if (!seen)
+			cox_vec_push(to, v);
+	}
 }
 
-/* What the patch names comes first, in its order, then the rest; but with more than one key only
- * what is new comes first, and what was there keeps its place. */
-static int merge_items(struct merge *m, const struct type *type, const struct keys *keys,
-		       const struct cox_node *base, const struct cox_node *patch, size_t skip,
-		       struct cox_node *out, struct cox_error *err)
+/* Two that are equal but for what one of them lacks; *ret has it all. */
+static bool fits(const struct keys *keys, const struct values *a, const struct values *b,
+		 struct values *ret)
+{
+	bool common = false;
+
+	for (size_t k = 0; k < keys->n; k++) {
+		bool same = cox_str_eq(a->of[k], b->of[k]);
+
+		if (!same && a->of[k].len && b->of[k].len)
+			return false;
+		common = common || same;
+		ret->of[k] = a->of[k].len ? a->of[k] : b->of[k];
+	}
+	return common;
+}
+
+static void complete_values(const struct keys *keys, values_vec *all)
+{
+	for (size_t i = 0; i < all->n; i++) {
+		struct values at_first = all->items[i], whole;
+
+		for (size_t j = 0; j < all->n; j++)
+			if (fits(keys, &at_first, &all->items[j], &whole))
+				all->items[i] = all->items[j] = whole;
+	}
+}
+
+/* Drops the keys that no item has; all of them stay when none has any. */
+static void drop_unused_keys(struct keys *keys, values_vec *all)
+{
+	struct keys used = {.n = 0};
+	size_t from[MAX_KEYS];
+
+	for (size_t k = 0; k < keys->n; k++) {
+		bool any = false;
+
+		COX_VEC_EACH (all, v)
+			any = any || v->of[k].len;
+		if (!any)
+			continue;
+		from[used.n] = k;
+		used.names[used.n++] = keys->names[k];
+	}
+	if (!used.n)
+		return;
+	COX_VEC_EACH (all, v)
+		for (size_t k = 0; k < used.n; k++)
+			v->of[k] = v->of[from[k]];
+	*keys = used;
+}
+
+/* What was there, behind what was merged or is new, or in its place. */
+static void add_base(const struct keys *keys, items_vec *list, const items_vec *base)
+{
+	COX_VEC_EACH (base, item) {
+		struct values values = {0};
+		size_t n = 0;
+
+		for (size_t k = 0; k < keys->n; k++) {
+			if (has_key(*item, keys->names[k]))
+				values.of[n++] = value_of(*item, keys->names[k]);
+			else
+				cox_vec_push(list, *item);
+		}
+		if (keys->n > 1)
+			set_item(keys, list, NULL, &values, n);
+		set_item(keys, list, *item, &values, n);
+	}
+}
+
+static int merge_item(struct merge *m, const struct type *type, const struct cox_node **base,
+		      const struct cox_node **patch, const struct cox_node **ret,
+		      struct cox_error *err)
+{
+	enum directive directive;
+	int e;
+
+	*ret = base ? *base : NULL;
+	if (!patch)
+		return 0;
+	e = read_directive(m, *patch, &directive, err);
+	if (e == 0)
+		e = merge_value(m, type, base && *base != *patch ? *base : NULL, *patch, ret, err);
+	/* what is replaced is not changed where it stands */
+	if (e == 0 && base && *ret && directive != REPLACE)
+		*base = *ret;
+	return e;
+}
+
+static void gather(const struct cox_node *list, size_t skip, items_vec *ret)
+{
+	for (size_t i = 0; i < cox_node_len(list); i++)
+		if (i != skip)
+			cox_vec_push(ret, cox_node_at(list, i));
+}
+
+/* Lists of maps. */
+static int merge_keyed(struct merge *m, const struct type *type, struct keys keys, items_vec *base,
+		       items_vec *patch, items_vec *out, struct cox_error *err)
 {
 	struct type item_type = item_of(m, type);
-	bool keep_places = keys->n > 1 && count_keys_used(keys, base, patch) > 1;
-	_cleanup_free_ bool *taken = cox_new_n(bool, cox_node_len(base) + 1);
-	_cleanup_free_ const struct cox_node **values =
-		cox_new_n(const struct cox_node *, cox_node_len(base) + 1);
+	values_vec all = {0};
+	int e = 0;
 
-	for (size_t i = 0; i < cox_node_len(patch); i++) {
-		const struct cox_node *item = cox_node_at(patch, i), *value;
-		ptrdiff_t at;
-		int e;
+	add_values(&keys, patch, &all);
+	add_values(&keys, base, &all);
+	if (keys.n > 1)
+		complete_values(&keys, &all);
+	drop_unused_keys(&keys, &all);
+	for (size_t i = 0; e == 0 && i < all.n; i++) {
+		const struct values *values = &all.items[i];
+		const struct cox_node *value;
 
-		if (i == skip)
-			continue;
-		at = find_item(keys, base, item, taken);
-		e = merge_value(m, &item_type, at < 0 ? NULL : cox_node_at(base, (size_t)at), item,
-				&value, err);
-		if (e < 0)
-			return e;
-		if (at >= 0) {
-			taken[at] = true;
-			values[at] = value;
-		}
-		if (at < 0 || !keep_places)
-			push_item(m, out, value);
+		e = merge_item(m, &item_type, find_item(&keys, base, values),
+			       find_item(&keys, patch, values), &value, err);
+		if (e == 0 && (!value || is_empty_map(value)))
+			set_item(&keys, base, NULL, values, keys.n);
+		else if (e == 0)
+			set_item(&keys, out, value, values, keys.n);
 	}
-	for (size_t i = 0; i < cox_node_len(base); i++)
-		if (!taken[i])
-			cox_list_push(m->out, out, cox_node_at(base, i));
-		else if (keep_places)
-			push_item(m, out, values[i]);
-	return 0;
+	if (e == 0)
+		add_base(&keys, out, base);
+	cox_vec_fini(&all);
+	return e;
+}
+
+/* Lists of texts and numbers that are sets. */
+static void merge_set(const items_vec *base, const items_vec *patch, items_vec *out)
+{
+	for (size_t i = 0; i < 2; i++)
+		COX_VEC_EACH (i ? base : patch, item) {
+			bool seen = is_absent(*item);
+
+			for (size_t j = 0; !seen && j < out->n; j++)
+				seen = cox_str_eq(cox_node_text(*item),
+						  cox_node_text(out->items[j]));
+			if (!seen)
+				cox_vec_push(out, *item);
+		}
+}
+
+static int merge_items(struct merge *m, const struct type *type, const struct keys *keys,
+		       const struct cox_node *base, const struct cox_node *patch, size_t skip,
+		       struct cox_node *ret, struct cox_error *err)
+{
+	items_vec b = {0}, p = {0}, out = {0};
+	int e = 0;
+
+	gather(patch, skip, &p);
+	/* without a base the patch is merged with itself */
+	gather(base ? base : patch, base ? SIZE_MAX : skip, &b);
+	if (b.n + p.n > MAX_ITEMS)
+		e = cox_error(err, COX_RESOURCE_EXHAUSTED,
+			      "a list of more than %d items is not merged by their keys",
+			      MAX_ITEMS);
+	else if (keys->n)
+		e = merge_keyed(m, type, *keys, &b, &p, &out, err);
+	else
+		merge_set(&b, &p, &out);
+	if (e == 0)
+		COX_VEC_EACH (&out, item)
+			cox_list_push(m->out, ret, *item);
+	cox_vec_fini(&out);
+	cox_vec_fini(&p);
+	cox_vec_fini(&b);
+	return e;
 }
 
 static int merge_list(struct merge *m, const struct type *type, const struct cox_node *base,
@@ -391,6 +566,13 @@ static bool is_scalar(const struct cox_node *node)
 	return !cox_node_is(node, COX_MAP) && !cox_node_is(node, COX_LIST);
 }
 
+static void note_write(struct merge *m, const struct cox_node *base, const struct cox_node *patch)
+{
+	COX_VEC_EACH (m->shared, value)
+		if (*value == base)
+			cox_vec_push(m->writes, (struct kz_written){base, patch});
+}
+
 static int merge_value(struct merge *m, const struct type *type, const struct cox_node *base,
 		       const struct cox_node *patch, const struct cox_node **ret,
 		       struct cox_error *err)
@@ -409,8 +591,10 @@ static int merge_value(struct merge *m, const struct type *type, const struct co
 			err, m->out, patch, "the patch has a %s where the object has a %s",
 			cox_kind_name(cox_node_kind(patch)), cox_kind_name(cox_node_kind(base)));
 	*ret = patch;
-	if (is_scalar(patch))
+	if (is_scalar(patch)) {
+		note_write(m, base, patch);
 		return 0;
+	}
 	if (m->depth >= MAX_DEPTH)
 		return cox_error(err, COX_RESOURCE_EXHAUSTED, "a patch deeper than %d", MAX_DEPTH);
 	m->depth++;
@@ -421,9 +605,11 @@ static int merge_value(struct merge *m, const struct type *type, const struct co
 }
 
 int kz_strategic_merge(struct kz *kz, struct cox_doc *base, struct cox_doc *patch,
-		       const struct kz_gvk *gvk, struct cox_doc **ret, struct cox_error *err)
+		       const struct kz_gvk *gvk, const kz_shared *shared, struct cox_doc **ret,
+		       kz_writes *ret_writes, struct cox_error *err)
 {
-	struct merge m = {.out = cox_doc_new(cox_doc_name(patch))};
+	struct merge m = {
+		.out = cox_doc_new(cox_doc_name(patch)), .shared = shared, .writes = ret_writes};
 	const struct cox_node *root = NULL;
 	struct type type = {NULL, NULL};
 	int e;

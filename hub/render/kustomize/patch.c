@@ -18,12 +18,47 @@ static void source_fini(struct source *s)
 
 /* ---- strategic merge ---- */
 
-static int apply_strategic(struct kz *kz, struct kz_res *r, struct kz_res *patch,
+/* Labels and annotations of a patch with a target, and of the old field patchesStrategicMerge, are
+ * texts, null too; none is no map. */
+static void make_texts(struct cox_doc *patch, const char *field)
+{
+	struct cox_node *root = cox_doc_root_edit(patch), *meta, *map;
+	const struct cox_node *from = COX_GET(root, "metadata", field);
+
+	if (!from)
+		return;
+	meta = cox_map_edit_map(patch, root, "metadata");
+	if (!cox_node_is(from, COX_MAP) || !cox_node_len(from)) {
+		cox_map_drop(patch, meta, cox_str(field));
+		return;
+	}
+	map = cox_map_edit_map(patch, meta, field);
+	for (size_t i = 0; i < cox_node_len(map); i++)
+		if (!cox_node_is(cox_node_at(map, i), COX_STRING))
+			cox_map_put_str(patch, map, cox_node_key(map, i),
+					cox_doc_string(patch, cox_node_text(cox_node_at(map, i))));
+}
+
+/* The merged document's values of r that are shared are as the patch wrote them last. */
+static void spread_writes(struct kz_res *r, kz_writes *writes)
+{
+	for (size_t i = 0; i < writes->n; i++) {
+		struct kz_written *w = &writes->items[i];
+
+		kz_overwrite(r, w->old, w->now);
+		for (size_t j = i + 1; j < writes->n; j++)
+			if (writes->items[j].old == w->old)
+				writes->items[j].old = w->now;
+	}
+}
+
+static int apply_strategic(struct kz *kz, struct kz_res *r, struct kz_res *patch, bool texts,
 			   struct cox_error *err)
 {
 	struct kz_id id = kz_res_id(kz, r);
 	struct cox_doc *merged = NULL, *sealed;
 	struct cox_doc *own = cox_doc_edit(kz_res_sealed(patch));
+	kz_writes writes = {0};
 	struct cox_node *root;
 	int e;
 
@@ -33,19 +68,25 @@ static int apply_strategic(struct kz *kz, struct kz_res *r, struct kz_res *patch
 			    COX_GET(kz_root(r), "apiVersion"));
 	else
 		cox_map_drop(own, cox_doc_root_edit(own), COX_STR("apiVersion"));
+	if (texts) {
+		make_texts(own, "labels");
+		make_texts(own, "annotations");
+	}
 	cox_doc_use(own, kz_res_sealed(r));
 	cox_doc_seal(own);
 	if (patch->allow_name || patch->allow_kind)
 		kz_res_remember(kz, r);
 	sealed = cox_doc_ref(kz_res_sealed(r));
-	e = kz_strategic_merge(kz, sealed, own, &id.gvk, &merged, err);
+	e = kz_strategic_merge(kz, sealed, own, &id.gvk, &r->shared, &merged, &writes, err);
 	cox_doc_unref(sealed);
 	cox_doc_unref(own);
-	if (e < 0)
+	if (e == 0)
+		kz_res_replace(r, merged);
+	if (e == 0 && merged)
+		spread_writes(r, &writes);
+	cox_vec_fini(&writes);
+	if (e < 0 || !merged)
 		return e;
-	kz_res_replace(r, merged);
-	if (!merged)
-		return 0;
 	root = cox_doc_root_edit(merged);
 	if (!patch->allow_kind)
 		cox_map_put_cstr(merged, root, "kind", id.gvk.kind);
@@ -81,7 +122,7 @@ static int find_target(struct kz *kz, struct kz_acc *acc, const struct kz_res *p
 	return 0;
 }
 
-static int patch_by_identity(struct kz *kz, struct kz_acc *acc, const kz_list *patches,
+static int patch_by_identity(struct kz *kz, struct kz_acc *acc, const kz_list *patches, bool texts,
 			     struct cox_error *err)
 {
 	COX_VEC_EACH (patches, patch) {
@@ -89,7 +130,7 @@ static int patch_by_identity(struct kz *kz, struct kz_acc *acc, const kz_list *p
 		int e = find_target(kz, acc, *patch, &target, err);
 
 		if (e == 0)
-			e = apply_strategic(kz, target, *patch, err);
+			e = apply_strategic(kz, target, *patch, texts, err);
 		if (e < 0)
 			return e;
 	}
@@ -104,7 +145,7 @@ static int patch_selected(struct kz *kz, const kz_list *selected, const kz_list 
 				 "%s: a strategic merge patch with a target must be one document",
 				 s->name);
 	COX_VEC_EACH (selected, r) {
-		int e = apply_strategic(kz, *r, patches->items[0], err);
+		int e = apply_strategic(kz, *r, patches->items[0], true, err);
 
 		if (e < 0)
 			return e;
@@ -125,6 +166,7 @@ static int apply_json(struct kz *kz, struct kz_res *r, struct cox_doc *patch, st
 	if (e < 0)
 		return cox_error_wrap(err, "cannot patch %s", kz_id_text(kz, &id));
 	kz_res_replace(r, cox_doc_edit(result));
+	cox_vec_clear(&r->shared);
 	cox_doc_unref(result);
 	return 0;
 }
@@ -209,7 +251,7 @@ int kz_patch_entry(const struct kz_dir *dir, struct kz_acc *acc, const struct co
 	}
 	if (e == 0 && !is_json && patches.n)
 		e = target ? patch_selected(kz, &selected, &patches, &s, err)
-			   : patch_by_identity(kz, acc, &patches, err);
+			   : patch_by_identity(kz, acc, &patches, false, err);
 	cox_vec_fini(&patches);
 	cox_vec_fini(&selected);
 	return e;
@@ -251,7 +293,7 @@ int kz_patch_strategic(const struct kz_dir *dir, struct kz_acc *acc, const struc
 	for (size_t i = 0; e == 0 && i < patches.n; i++) {
 		kz_list one = {&patches.items[i], 1, 1};
 
-		e = patch_by_identity(dir->kz, acc, &one, err);
+		e = patch_by_identity(dir->kz, acc, &one, true, err);
 		kz_acc_drop_deleted(acc);
 	}
 	cox_vec_fini(&patches);

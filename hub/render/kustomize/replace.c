@@ -44,6 +44,7 @@ static int text_part(struct cox_str text, struct cox_str delimiter, int64_t i, s
 
 struct write {
 	struct kz *kz;
+	struct kz_res *r;
 	const struct cox_node *value; /* a node of a document that `doc` uses */
 	struct options options;
 	size_t n; /* places written */
@@ -85,7 +86,7 @@ static const struct cox_node *make_part(struct cox_doc *doc, const char *next,
 	return key.ptr || is_index(next) ? cox_doc_list(doc) : cox_doc_map(doc);
 }
 
-static int set_value(struct write *w, const struct kz_slot *slot, struct cox_error *err)
+static int put_value(struct write *w, const struct kz_slot *slot, struct cox_error *err)
 {
 	const struct cox_node *now = kz_slot_get(slot);
 	struct cox_str text = cox_node_text(w->value), old = cox_node_text(now), part;
@@ -137,6 +138,16 @@ static int set_value(struct write *w, const struct kz_slot *slot, struct cox_err
 	}
 	kz_slot_put(slot, cox_doc_clone(slot->doc, w->value));
 	return 0;
+}
+
+static int set_value(struct write *w, const struct kz_slot *slot, struct cox_error *err)
+{
+	const struct cox_node *old = kz_slot_get(slot);
+	int e = put_value(w, slot, err);
+
+	if (e == 0 && slot->doc == w->r->doc)
+		kz_overwrite(w->r, old, kz_slot_get(slot));
+	return e;
 }
 
 static bool item_matches(const struct cox_node *item, struct cox_str key, struct cox_str pattern)
@@ -469,6 +480,7 @@ static int write_paths(struct kz *kz, struct kz_res *r, const struct cox_doc *do
 	for (size_t i = 0; i < (n ? n : 1); i++) {
 		const char *path = n ? cox_node_cstr(cox_node_at(paths, i), "") : "metadata.name";
 		struct write w = {.kz = kz,
+				  .r = r,
 				  .value = value,
 				  .options = read_options(COX_GET(target, "options"))};
 		struct kz_id id = kz_res_id(kz, r);

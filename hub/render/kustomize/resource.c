@@ -188,6 +188,44 @@ struct cox_doc *kz_res_sealed(struct kz_res *r)
 	return sealed; /* r->doc holds it */
 }
 
+void kz_share(struct kz_res *r, const struct cox_node *value)
+{
+	cox_vec_push(&r->shared, value);
+}
+
+static bool holds(const struct cox_node *node, const struct cox_node *value)
+{
+	for (size_t i = 0; i < cox_node_len(node); i++)
+		if (cox_node_at(node, i) == value || holds(cox_node_at(node, i), value))
+			return true;
+	return false;
+}
+
+static void put_everywhere(struct cox_doc *doc, struct cox_node *node, const struct cox_node *old,
+			   const struct cox_node *now)
+{
+	for (size_t i = 0; i < cox_node_len(node); i++) {
+		struct kz_slot slot = {doc, node, {NULL, 0}, i};
+
+		if (cox_node_is(node, COX_MAP))
+			slot.key = cox_node_key(node, i);
+		if (cox_node_at(node, i) == old)
+			kz_slot_put(&slot, now);
+		else if (holds(cox_node_at(node, i), old))
+			put_everywhere(doc, kz_slot_edit(&slot), old, now);
+	}
+}
+
+void kz_overwrite(struct kz_res *r, const struct cox_node *old, const struct cox_node *now)
+{
+	COX_VEC_EACH (&r->shared, value)
+		if (old && *value == old) {
+			*value = now;
+			put_everywhere(r->doc, cox_doc_root_edit(r->doc), old, now);
+			return;
+		}
+}
+
 void kz_res_replace(struct kz_res *r, struct cox_doc *doc)
 {
 	cox_doc_unref(r->doc);

@@ -193,9 +193,34 @@ int kz_prefix(struct kz *kz, struct kz_acc *acc, const char *text, bool suffix,
 
 /* ---- labels and annotations ---- */
 
+struct pairs {
+	struct kz_res *r;
+	const struct cox_node *of;
+	struct cox_node **values; /* one a pair: what is new at a place is this one */
+	size_t *n_places;
+};
+
+static void set_pair(struct pairs *p, size_t i, struct cox_doc *doc, struct cox_node *map)
+{
+	struct cox_str key = cox_node_key(p->of, i);
+	const struct cox_node *old = cox_node_get_str(map, key), *now;
+
+	if (old == p->values[i])
+		return;
+	if (cox_node_kind(old) > COX_NULL) {
+		now = cox_doc_string(doc, cox_node_text(p->values[i]));
+		cox_map_put_str(doc, map, key, now);
+		kz_overwrite(p->r, old, now);
+		return;
+	}
+	cox_map_put_str(doc, map, key, p->values[i]);
+	if (++p->n_places[i] == 2)
+		kz_share(p->r, p->values[i]);
+}
+
 static int set_pairs(void *ctx, const struct kz_slot *slot, struct cox_error *err)
 {
-	const struct cox_node *pairs = ctx;
+	struct pairs *p = ctx;
 	struct cox_node *map = kz_slot_edit(slot);
 
 	if (cox_node_is(map, COX_NULL)) {
@@ -205,13 +230,29 @@ static int set_pairs(void *ctx, const struct kz_slot *slot, struct cox_error *er
 	if (!cox_node_is(map, COX_MAP))
 		return cox_node_error(err, slot->doc, map, "expected a map of labels, got %s",
 				      cox_kind_name(cox_node_kind(map)));
-	for (size_t i = 0; i < cox_node_len(pairs); i++) {
-		struct cox_str text = cox_node_is(cox_node_at(pairs, i), COX_NULL)
-					      ? COX_STR("")
-					      : cox_node_text(cox_node_at(pairs, i));
+	for (size_t i = 0; i < cox_node_len(p->of); i++)
+		set_pair(p, i, slot->doc, map);
+	return 0;
+}
 
-		cox_map_put_str(slot->doc, map, cox_node_key(pairs, i),
-				cox_doc_string(slot->doc, text));
+static int put_labels_of(struct kz *kz, struct kz_res *r, const struct cox_node *pairs,
+			 const kz_specs *specs, struct cox_error *err)
+{
+	size_t n = cox_node_len(pairs);
+	struct pairs p = {.r = r, .of = pairs};
+
+	p.values = cox_arena_calloc(&kz->arena, n * sizeof(struct cox_node *));
+	p.n_places = cox_arena_calloc(&kz->arena, n * sizeof(*p.n_places));
+	for (size_t i = 0; i < n; i++)
+		p.values[i] =
+			cox_doc_string(r->doc, cox_node_is(cox_node_at(pairs, i), COX_NULL)
+						       ? COX_STR("")
+						       : cox_node_text(cox_node_at(pairs, i)));
+	COX_VEC_EACH (specs, spec) {
+		int e = kz_field(kz, r, spec, COX_MAP, set_pairs, &p, err);
+
+		if (e < 0)
+			return e;
 	}
 	return 0;
 }
@@ -221,13 +262,12 @@ int kz_put_labels(struct kz *kz, struct kz_acc *acc, const struct cox_node *pair
 {
 	if (!cox_node_len(pairs))
 		return 0;
-	COX_VEC_EACH (&acc->res, r)
-		COX_VEC_EACH (specs, spec) {
-			int e = kz_field(kz, *r, spec, COX_MAP, set_pairs, (void *)pairs, err);
+	COX_VEC_EACH (&acc->res, r) {
+		int e = put_labels_of(kz, *r, pairs, specs, err);
 
-			if (e < 0)
-				return e;
-		}
+		if (e < 0)
+			return e;
+	}
 	return 0;
 }
 
