@@ -1,5 +1,6 @@
 #include "hub/control/control.h"
 
+#include "common/base/clock.h"
 #include "common/base/log.h"
 #include "hub/control/internal.h"
 
@@ -114,6 +115,7 @@ int hub_control_new(const struct hub_control_options *options, struct hub_contro
 	c->options = *options;
 	c->loop = options->loop;
 	c->store = options->store;
+	c->clock_ms = cox_clock_wall_ms() - cox_clock_ms();
 	if (!c->options.namespace)
 		c->options.namespace = "argocd";
 	cox_list_init(&c->watchers);
@@ -160,6 +162,7 @@ void hub_control_free(struct hub_control *c)
 	cox_queue_free(c->rollouts);
 	hub_fleet_free(c->fleet);
 	cox_map_fini(&c->bundles);
+	control_zones_fini(c);
 	cox_map_fini(&c->uids);
 	cox_doc_unref(c->ignored);
 	free(c);

@@ -252,11 +252,18 @@ static void mark_assigned(void *ctx, const char *cluster, const hub_assignment *
 
 static void mark_rollout(void *ctx, const struct cox_rollout *r)
 {
-	if (r->phase != COX_ROLLOUT_PROGRESSING)
+	if (r->phase != COX_ROLLOUT_PROGRESSING && r->phase != COX_ROLLOUT_SUCCEEDED &&
+	    !r->rollback_due)
 		return;
-	COX_VEC_EACH (&r->targets, t)
+	COX_VEC_EACH (&r->targets, t) {
+		/* When it is over only who is late still moves. */
+		if (r->phase == COX_ROLLOUT_SUCCEEDED && !t->late)
+			continue;
 		if (t->has_digest)
 			mark(ctx, t->digest, sizeof(t->digest));
+		if (t->has_previous)
+			mark(ctx, t->previous, sizeof(t->previous));
+	}
 }
 
 static void mark_apps(struct hub_control *c, struct cox_map *used)

@@ -132,6 +132,8 @@ struct hub_control {
 	struct cox_queue *sets, *apps, *repo_queue, *rollouts;
 	struct cox_list watchers;
 	struct cox_timer collect;
+	int64_t clock_ms;     /* the wall clock at the start, less the monotonic clock */
+	struct cox_map zones; /* name -> struct cox_zone that a window was in */
 	struct repo_sources *sources;
 	int64_t resource_version;
 	uint64_t renders_total, render_failures, resolves, resolve_failures;
@@ -285,7 +287,28 @@ void control_rendered_fini(struct control_rendered *r);
 
 enum cox_queue_result control_look_at_set(void *ctx, const char *key);
 
-/* ---- rollouts.c ---- */
+/* ---- rollouts.c, rollout_shell.c ---- */
+
+/* Wall-clock time that does not jump while the process lives: rollouts count with it. */
+int64_t control_now_ms(const struct hub_control *c);
+/* The environment that the planner asks. */
+int control_zone(void *ctx, const char *name, const struct cox_zone **ret_zone,
+		 struct cox_error *err);
+void control_zones_fini(struct hub_control *c);
+/* The RolloutPolicy that the set names, or whose selector is its; NULL: none. */
+int control_policy_of(struct hub_control *c, const struct cox_node *set,
+		      const struct control_object **ret_policy, struct cox_error *err);
+/* The plan of a set; NULL: of what belongs to none. As cox_rollout_plan_parse. */
+int control_plan_parse(struct hub_control *c, const struct cox_node *set,
+		       struct cox_rollout_plan *ret_plan, cox_rollout_problems *problems,
+		       struct cox_error *err);
+/* What the owner's waves are. 0: *ret_plan is the caller's; 1: nobody can say yet. */
+int control_plan_of(struct hub_control *c, const char *owner, struct cox_rollout_plan *ret_plan);
+/* What the agent says of a, and whether it can, goes into r. true: something changed. */
+bool control_rollout_feed(struct hub_control *c, struct cox_rollout *r, const struct control_app *a,
+			  int64_t now_ms);
+struct cox_rollout_member control_rollout_member(struct hub_control *c, const struct control_app *a,
+						 bool ordered);
 
 enum cox_queue_result control_look_at_rollout(void *ctx, const char *owner);
 int control_rollouts_load(struct hub_control *c, struct cox_error *err);

@@ -123,6 +123,17 @@ static void sets_by_cluster(struct hub_control *c)
 	}
 }
 
+/* A policy, or who is in its waves, may be another one. */
+static void sets_by_policy(struct hub_control *c)
+{
+	COX_MAP_EACH (&c->objects[HUB_APPLICATION_SET], slot) {
+		_cleanup_free_ char *owner = cox_asprintf("ApplicationSet/%s", slot->key);
+
+		cox_queue_add(c->sets, slot->key);
+		control_rollout_dirty(c, owner);
+	}
+}
+
 bool control_owned_by(const struct cox_node *object, const char *set_uid)
 {
 	const struct cox_node *owners = COX_GET(object, "metadata", "ownerReferences");
@@ -160,6 +171,9 @@ static void changed(struct hub_control *c, enum hub_kind kind, const char *key,
 		break;
 	case HUB_APP_PROJECT:
 		all_apps(c);
+		break;
+	case HUB_ROLLOUT_POLICY:
+		sets_by_policy(c);
 		break;
 	case HUB_SECRET:
 		control_repos_reload(c);

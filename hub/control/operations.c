@@ -83,23 +83,21 @@ static void target_set(struct target *t, const uint8_t *digest, const char *revi
 }
 
 /* The rollout that covers it has not come that far. Its own wave may be held back by a budget of 0,
- * which means: by hand. */
-static int check_gate(struct hub_control *c, struct control_app *a, bool skip, struct target *ret,
-		      struct cox_error *err)
+ * which means: by hand. by: who is recorded to have skipped it; NULL: nobody. */
+static int check_gate(struct hub_control *c, struct control_app *a, bool skip, const char *by,
+		      struct target *ret, struct cox_error *err)
 {
 	struct cox_rollout *r = NULL;
 	const struct cox_rollout_target *t = control_target(c, a, &r);
-	_cleanup_free_ char *waits = NULL;
+	int64_t now_ms = control_now_ms(c);
+	bool past = t && cox_rollout_may_sync(r, a->uid, false, NULL, now_ms, err) < 0;
 
-	if (!t || t->state != COX_TARGET_WAITING || t->wave < 0 ||
-	    (size_t)t->wave <= cox_rollout_open_wave(r))
+	if (!past)
 		return 0;
 	ret->past_gate = skip;
-	if (skip)
-		return 0;
-	waits = cox_rollout_waits(r, a->uid);
-	return cox_error(err, COX_FAILED_PRECONDITION, "application '%s' is %s", a->key,
-			 waits ? waits : "waiting for its wave");
+	if (!skip)
+		return -COX_FAILED_PRECONDITION;
+	return by ? cox_rollout_may_sync(r, a->uid, true, by, now_ms, err) : 0;
 }
 
 /* What a sync would deploy: what Git wants, as far as the rollout that covers it pins it. */
@@ -110,7 +108,8 @@ static int sync_target(struct hub_control *c, struct control_app *a,
 	struct cox_rollout *rollout = NULL;
 	const struct cox_rollout_target *t = control_target(c, a, &rollout);
 	const hub_assignment *have = hub_fleet_assignment(c->fleet, a->cluster, a->uid);
-	int r = check_gate(c, a, request->skip_gates || request->dry_run, ret, err);
+	int r = check_gate(c, a, request->skip_gates || request->dry_run,
+			   request->dry_run ? NULL : request->initiated_by, ret, err);
 
 	if (r < 0)
 		return r;
@@ -356,11 +355,11 @@ static void tell_rollout(struct hub_control *c, struct hub_batch *batch, struct 
 
 	if (!t || (!pinned && t->state == COX_TARGET_WAITING))
 		return;
-	cox_rollout_assigned(rollout, a->uid, now->epoch, now->generation, id, cox_clock_wall_ms());
+	cox_rollout_assigned(rollout, a->uid, now->epoch, now->generation, id, control_now_ms(c));
 	if (!pinned) {
 		away = cox_asprintf("moved to %.12s by %s",
 				    *to->revision ? to->revision : "other manifests", by);
-		cox_rollout_note(rollout, a->uid, away, cox_clock_wall_ms());
+		cox_rollout_note(rollout, a->uid, away, control_now_ms(c));
 	}
 	control_rollout_keep(batch, rollout);
 }

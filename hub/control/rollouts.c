@@ -188,71 +188,13 @@ bool control_is_by_hand(const struct control_app *a, bool ordered)
 	       control_app_is_paused(a) || (!a->cluster && !a->problem);
 }
 
-/* The plan of the owner; false when its object's controller has not had its say yet. */
-static bool plan_of(struct look *l)
+static void feed_all(struct look *l, const struct cox_map *apps)
 {
-	cox_rollout_problems problems = {0};
-	const struct cox_node *strategy = NULL;
-	const struct control_object *set;
-	bool known = true;
-
-	if (strncmp(l->line->owner, "ApplicationSet/", 15) == 0) {
-		set = control_object(l->c, HUB_APPLICATION_SET, l->line->owner + 15);
-		if (set) {
-			const struct cox_node *root = cox_doc_root(set->doc);
-
-			strategy = COX_GET(root, "spec", "strategy");
-			known = set->looked ==
-				cox_node_int(COX_GET(root, "metadata", "generation"), 0);
-		}
-	}
-	if (cox_rollout_plan_parse(strategy, &l->plan, &problems, NULL) < 0)
-		known = false;
-	COX_VEC_EACH (&problems, p)
-		free(*p);
-	cox_vec_fini(&problems);
-	return known;
-}
-
-/* By coxswain.report.v1.Phase. */
-static const int phases[] = {COX_OP_NONE,      COX_OP_RUNNING, COX_OP_RUNNING,
-			     COX_OP_SUCCEEDED, COX_OP_FAILED,  COX_OP_FAILED};
-
-static void feed(struct look *l, const struct control_app *a)
-{
-	const hub_report *r;
-	const Coxswain__Report__V1__OperationState *op;
-	_cleanup_free_ char *worst = NULL, *away = NULL;
-	struct cox_rollout_report p = {0};
-
-	if (!a->cluster || !l->line->current)
+	if (!l->line->current)
 		return;
-	r = hub_fleet_report(l->c->fleet, a->cluster, a->uid);
-	if (r) {
-		worst = control_worst(r);
-		op = r->operation;
-		p.epoch = r->epoch;
-		p.generation = r->generation;
-		p.sync_digest = r->sync_digest.len == HUB_DIGEST_BYTES ? r->sync_digest.data : NULL;
-		p.synced = r->assigned_sync == COXSWAIN__REPORT__V1__SYNC_STATUS__SYNCED;
-		p.healthy = r->health == COXSWAIN__REPORT__V1__HEALTH__HEALTHY;
-		p.degraded = r->health == COXSWAIN__REPORT__V1__HEALTH__DEGRADED;
-		p.health = control_health_name(r->health);
-		p.message = worst ? worst : r->n_conditions ? r->conditions[0]->message : NULL;
-		if (op) {
-			p.operation = op->id;
-			p.operation_digest =
-				op->digest.len == HUB_DIGEST_BYTES ? op->digest.data : NULL;
-			p.operation_message = op->message;
-			p.operation_phase =
-				phases[op->phase < COX_ARRAY_LEN(phases) ? op->phase : 0];
-		}
-		if (cox_rollout_observe(l->line->current, a->uid, &p, l->now_ms))
+	COX_MAP_EACH (apps, slot)
+		if (control_rollout_feed(l->c, l->line->current, slot->value, l->now_ms))
 			l->changed = true;
-	}
-	away = control_away(l->c, a->cluster);
-	if (away && cox_rollout_note(l->line->current, a->uid, away, l->now_ms))
-		l->changed = true;
 }
 
 /* Targets whose Application is gone do not hold up the others. */
@@ -274,59 +216,12 @@ static void drop_gone(struct look *l)
 
 typedef COX_VEC(struct cox_rollout_member) members;
 
-static struct cox_rollout_member member_of(struct look *l, const struct control_app *a)
-{
-	const hub_assignment *have =
-		a->cluster ? hub_fleet_assignment(l->c->fleet, a->cluster, a->uid) : NULL;
-	struct cox_rollout_member m = {
-		.uid = a->uid,
-		.name = a->key,
-		.cluster = a->cluster,
-		.revision = a->rendered.revision,
-		.labels = a->has_view ? a->view.labels : NULL,
-		.digest = a->rendered.valid && !a->rendered.error ? a->rendered.digest : NULL,
-		.error = a->problem,
-		.by_hand = control_is_by_hand(a, l->plan.ordered),
-	};
-
-	if (control_app_frozen(a)) {
-		m.digest = have->target_digest.data;
-		m.revision = have->target_revision;
-	}
-	if (a->problem)
-		m.digest = NULL;
-	if (have && m.digest && have->sync_digest.len == HUB_DIGEST_BYTES &&
-	    memcmp(have->sync_digest.data, m.digest, HUB_DIGEST_BYTES) == 0) {
-		m.at_digest = true;
-		m.epoch = have->epoch;
-		m.generation = have->generation;
-		if (have->operation && strcmp(have->operation->initiated_by, "rollout") == 0)
-			m.operation = have->operation->id;
-	}
-	return m;
-}
-
-/* Whether the rollout pins exactly this. */
-static bool pins(const struct look *l, const struct cox_rollout *r, const members *v)
-{
-	if (!r || r->targets.n != v->n || !cox_rollout_plan_equal(&r->plan, &l->plan))
-		return false;
-	COX_VEC_EACH (v, m) {
-		const struct cox_rollout_target *t = cox_rollout_find(r, m->uid);
-		int wave = m->by_hand ? -1 : cox_rollout_plan_wave(&l->plan, m->labels, NULL);
-
-		if (!t || t->wave != wave || t->has_digest != (m->digest != NULL) ||
-		    !cox_streq(t->cluster, m->cluster) ||
-		    (m->digest && memcmp(t->digest, m->digest, sizeof(t->digest)) != 0))
-			return false;
-	}
-	return true;
-}
-
+/* A policy says of those in no wave that they hold up all. */
 static bool has_planned(const struct look *l, const members *v)
 {
 	COX_VEC_EACH (v, m)
-		if (!m->by_hand && cox_rollout_plan_wave(&l->plan, m->labels, NULL) >= 0)
+		if (!m->by_hand && (l->plan.source == COX_ROLLOUT_POLICY ||
+				    cox_rollout_plan_wave(&l->plan, m, NULL) >= 0))
 			return true;
 	return false;
 }
@@ -372,16 +267,19 @@ static void retire(struct look *l)
 static void begin(struct look *l, const members *v, const char *revision)
 {
 	char id[COX_UUID_TEXT];
+	struct cox_rollout *r;
 
 	cox_uuid_new(id);
+	r = cox_rollout_new(&(struct cox_rollout_spec){.id = id,
+						       .owner = l->line->owner,
+						       .revision = revision,
+						       .plan = &l->plan,
+						       .members = v->items,
+						       .n_members = v->n,
+						       .before = l->line->current},
+			    l->now_ms);
 	retire(l);
-	l->line->current = cox_rollout_new(&(struct cox_rollout_spec){.id = id,
-								      .owner = l->line->owner,
-								      .revision = revision,
-								      .plan = &l->plan,
-								      .members = v->items,
-								      .n_members = v->n},
-					   l->now_ms);
+	l->line->current = r;
 	cox_log_info("rollout begins", COX_KV("owner", l->line->owner), COX_KV("id", id),
 		     COX_KV("revision", revision), COX_KV_INT("targets", (int64_t)v->n));
 	l->keep = l->changed = true;
@@ -405,6 +303,35 @@ static bool all_settled(const struct look *l)
 	return true;
 }
 
+/* Some joined; who left was dropped before. Once it is over, who joins is a rollout's worth. */
+static bool join(struct look *l, const members *v)
+{
+	struct cox_rollout *r = l->line->current;
+
+	if (r->phase != COX_ROLLOUT_PROGRESSING || r->plan.source != COX_ROLLOUT_POLICY)
+		return false;
+	COX_VEC_EACH (v, m)
+		if (cox_rollout_join(r, m, l->now_ms))
+			l->keep = l->changed = true;
+	return true;
+}
+
+/* Whether it is what the rollout pins, or would only do again what failed. */
+static bool stays(struct look *l, const members *v)
+{
+	const struct cox_rollout *r = l->line->current;
+	enum cox_rollout_difference d;
+
+	if (!r)
+		return false;
+	if (cox_rollout_is_barred(r, v->items, v->n))
+		return true;
+	if (r->phase == COX_ROLLOUT_ABORTED)
+		return false;
+	d = cox_rollout_compare(r, &l->plan, v->items, v->n);
+	return d == COX_ROLLOUT_SAME || (d == COX_ROLLOUT_MEMBERS && join(l, v));
+}
+
 /* Compares what the Applications want now with what is pinned. */
 static void consider(struct look *l)
 {
@@ -417,9 +344,10 @@ static void consider(struct look *l)
 		return;
 	COX_MAP_EACH (&l->line->members, slot)
 		if (!control_app_is_deleting(slot->value))
-			cox_vec_push(&v, member_of(l, slot->value));
+			cox_vec_push(&v,
+				     control_rollout_member(l->c, slot->value, l->plan.ordered));
 	revision = revision_of(&v);
-	if (pins(l, current, &v)) {
+	if (stays(l, &v)) {
 		set_next(l, NULL);
 	} else if (!has_planned(l, &v)) {
 		if (current && current->phase == COX_ROLLOUT_PROGRESSING) {
@@ -447,7 +375,6 @@ static void move(struct look *l, const struct cox_rollout_target *t)
 	const hub_assignment *now;
 	struct control_retry retry;
 	char id[COX_UUID_TEXT];
-	bool may;
 
 	if (!a || !a->has_view || !a->cluster)
 		return;
@@ -461,33 +388,77 @@ static void move(struct look *l, const struct cox_rollout_target *t)
 	op.initiated_by = (char *)"rollout";
 	op.retry = control_retry_of(&a->view, ROLLOUT_RETRIES, &retry);
 	op.revision = t->revision;
-	may = control_may_sync_itself(a);
-	control_assign(l->c, l->batch, a, t->digest, t->revision,
-		       l->plan.ordered && may ? &op : NULL);
+	control_assign(l->c, l->batch, a, t->digest, t->revision, l->plan.ordered ? &op : NULL);
 	now = hub_fleet_assignment(l->c->fleet, a->cluster, a->uid);
 	cox_rollout_assigned(l->line->current, a->uid, now->epoch, now->generation,
-			     l->plan.ordered && may ? id : "", l->now_ms);
+			     l->plan.ordered ? id : "", l->now_ms);
 	/* Who is away says nothing about it: this does. */
 	away = control_away(l->c, a->cluster);
+	cox_rollout_reach(l->line->current, a->uid, away == NULL, away, l->now_ms);
 	if (away)
 		cox_rollout_note(l->line->current, a->uid, away, l->now_ms);
 }
 
+/* The rollout failed: the way back takes its place. */
+static void turn_back(struct look *l)
+{
+	struct cox_rollout *failed = l->line->current;
+	char id[COX_UUID_TEXT];
+
+	cox_uuid_new(id);
+	l->line->current = cox_rollout_rollback(failed, id, l->now_ms);
+	control_rollout_keep(l->batch, failed);
+	cox_vec_push(&l->line->past, failed);
+	cox_log_warn("rollout goes back", COX_KV("owner", failed->owner), COX_KV("id", failed->id),
+		     COX_KV("by", id), COX_KV("reason", failed->reason));
+	l->keep = l->changed = true;
+}
+
+static void step(struct look *l);
+
+/* Effects of one step; a rollback is the last of them. */
+static void carry_out(struct look *l, const cox_rollout_effects *effects)
+{
+	COX_VEC_EACH (effects, e) {
+		if (e->kind == COX_EFFECT_MOVE)
+			move(l, &l->line->current->targets.items[e->target]);
+		if (e->kind == COX_EFFECT_ROLLBACK) {
+			turn_back(l);
+			step(l);
+			return;
+		}
+	}
+}
+
+static void log_end(const struct cox_rollout *r)
+{
+	if (r->phase == COX_ROLLOUT_SUCCEEDED)
+		cox_log_info("rollout done", COX_KV("owner", r->owner), COX_KV("id", r->id),
+			     COX_KV("revision", r->revision));
+	if (r->phase == COX_ROLLOUT_FAILED)
+		cox_log_warn("rollout failed", COX_KV("owner", r->owner), COX_KV("id", r->id),
+			     COX_KV("revision", r->revision), COX_KV("reason", r->reason));
+}
+
 static void step(struct look *l)
 {
-	cox_rollout_moves moves = {0};
+	cox_rollout_effects effects = {0};
 	struct cox_rollout *r = l->line->current;
+	struct cox_rollout_env env = {.zone = control_zone, .ctx = l->c};
+	bool under_way = r && r->phase == COX_ROLLOUT_PROGRESSING;
+	int64_t wake_ms = COX_ROLLOUT_FOREVER;
 
 	if (!r)
 		return;
-	if (cox_rollout_step(r, l->now_ms, &moves))
+	if (cox_rollout_step(r, &env, l->now_ms, &effects, &wake_ms))
 		l->keep = l->changed = true;
-	COX_VEC_EACH (&moves, i)
-		move(l, &r->targets.items[*i]);
-	if (r->phase == COX_ROLLOUT_SUCCEEDED && l->keep)
-		cox_log_info("rollout done", COX_KV("owner", r->owner), COX_KV("id", r->id),
-			     COX_KV("revision", r->revision));
-	cox_vec_fini(&moves);
+	if (under_way)
+		log_end(r);
+	if (wake_ms != COX_ROLLOUT_FOREVER)
+		cox_queue_add_after(l->c->rollouts, l->line->owner,
+				    wake_ms > l->now_ms ? wake_ms - l->now_ms : 0);
+	carry_out(l, &effects);
+	cox_vec_fini(&effects);
 }
 
 /* The rollout counts reports at the assignment that is in force, whoever wrote it. */
@@ -505,30 +476,11 @@ static void follow_assignment(struct look *l, const struct control_app *a)
 	l->keep = true;
 }
 
-/* The target of an application whose turn came while a sync window was closed, and that has not been
- * told to sync: it is open now. NULL: it is no such one. */
-static const struct cox_rollout_target *held_target(const struct look *l,
-						    const struct control_app *a)
-{
-	const struct cox_rollout *r = l->line->current;
-	const struct cox_rollout_target *t =
-		r && l->plan.ordered && r->phase == COX_ROLLOUT_PROGRESSING
-			? cox_rollout_find(r, a->uid)
-			: NULL;
-	const hub_report *report = hub_fleet_report(l->c->fleet, a->cluster, a->uid);
-
-	if (!t || t->state != COX_TARGET_MOVING || *t->operation || !control_may_sync_itself(a))
-		return NULL;
-	return report && report->assigned_sync == COXSWAIN__REPORT__V1__SYNC_STATUS__SYNCED ? NULL
-											    : t;
-}
-
 /* Policy, target digest and the like of everybody, the sync digest as it is. */
 static void refresh_assignments(struct look *l)
 {
 	COX_MAP_EACH (&l->line->members, slot) {
 		struct control_app *a = slot->value;
-		const struct cox_rollout_target *t;
 		const hub_assignment *have;
 		const uint8_t *digest;
 
@@ -543,9 +495,6 @@ static void refresh_assignments(struct look *l)
 									   : NULL;
 		control_assign(l->c, l->batch, a, digest, have ? have->sync_revision : NULL, NULL);
 		follow_assignment(l, a);
-		t = held_target(l, a);
-		if (t)
-			move(l, t);
 	}
 }
 
@@ -581,7 +530,7 @@ enum cox_queue_result control_look_at_rollout(void *ctx, const char *owner)
 	struct look l = {.c = c,
 			 .line = control_line(c, owner),
 			 .batch = hub_batch_new(),
-			 .now_ms = cox_clock_wall_ms()};
+			 .now_ms = control_now_ms(c)};
 	const struct cox_rollout *before;
 	bool known;
 
@@ -590,21 +539,16 @@ enum cox_queue_result control_look_at_rollout(void *ctx, const char *owner)
 		drop_line(c, l.line);
 		return COX_QUEUE_OK;
 	}
-	known = plan_of(&l);
-
-	if (l.line->current && l.line->current->phase == COX_ROLLOUT_PROGRESSING) {
-		if (l.line->dirty)
-			drop_gone(&l);
-		COX_MAP_EACH (l.line->dirty ? &l.line->members : &l.line->news, slot)
-			feed(&l, slot->value);
-	}
+	known = control_plan_of(c, owner, &l.plan) == 0;
+	if (l.line->current && l.line->dirty)
+		drop_gone(&l);
+	feed_all(&l, l.line->dirty ? &l.line->members : &l.line->news);
 	cox_map_clear(&l.line->news);
 	before = l.line->current;
 	if (known && (l.line->dirty || l.line->next))
 		consider(&l);
-	if (l.line->current && l.line->current != before)
-		COX_MAP_EACH (&l.line->members, slot)
-			feed(&l, slot->value);
+	if (l.line->current != before)
+		feed_all(&l, &l.line->members);
 	step(&l);
 	if (l.line->dirty)
 		refresh_assignments(&l);

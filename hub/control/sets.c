@@ -155,13 +155,12 @@ static int expand(struct pass *p, struct cox_error *err)
 }
 
 /* What is wrong with the strategy, and can be lived with. */
-static void check_strategy(struct control_object *o)
+static void check_strategy(struct hub_control *c, struct control_object *o)
 {
 	struct cox_rollout_plan plan = COX_ROLLOUT_PLAN_INIT;
 	cox_rollout_problems problems = {0};
 	struct cox_error err = COX_ERROR_INIT;
-	int r = cox_rollout_plan_parse(COX_GET(cox_doc_root(o->doc), "spec", "strategy"), &plan,
-				       &problems, &err);
+	int r = control_plan_parse(c, cox_doc_root(o->doc), &plan, &problems, &err);
 	_cleanup_free_ char *text = r < 0 ? cox_strdup(err.message) : NULL;
 
 	if (r == 0 && problems.n == 1)
@@ -193,7 +192,7 @@ enum cox_queue_result control_look_at_set(void *ctx, const char *key)
 		return COX_QUEUE_OK;
 	}
 	doc = p.object->doc;
-	check_strategy(p.object);
+	check_strategy(c, p.object);
 	r = hub_appset_init(&p.set, doc, &err);
 	if (r == 0) {
 		r = expand(&p, &err);

@@ -1,16 +1,34 @@
+/* The life of a rollout, and what is told to it about its targets. */
 #include "hub/rollout/rollout.h"
 
+#include "common/base/clock.h"
 #include "hub/rollout/internal.h"
 
 /* ---- life ---- */
 
-static void target_fini(struct cox_rollout_target *t)
+void rollout_target_fini(struct cox_rollout_target *t)
 {
 	free(t->uid);
 	free(t->name);
 	free(t->cluster);
 	free(t->revision);
+	free(t->previous_revision);
 	free(t->message);
+	free(t->resource);
+	free(t->hold);
+}
+
+static void wave_run_fini(struct cox_rollout_wave_run *w)
+{
+	COX_VEC_EACH (&w->before, g)
+		rollout_gate_run_fini(g);
+	cox_vec_fini(&w->before);
+	COX_VEC_EACH (&w->after, g)
+		rollout_gate_run_fini(g);
+	cox_vec_fini(&w->after);
+	COX_VEC_EACH (&w->approvals, a)
+		free(a->by);
+	cox_vec_fini(&w->approvals);
 }
 
 void cox_rollout_free(struct cox_rollout *r)
@@ -18,12 +36,25 @@ void cox_rollout_free(struct cox_rollout *r)
 	if (!r)
 		return;
 	COX_VEC_EACH (&r->targets, t)
-		target_fini(t);
+		rollout_target_fini(t);
 	cox_vec_fini(&r->targets);
+	COX_VEC_EACH (&r->waves, w)
+		wave_run_fini(w);
+	cox_vec_fini(&r->waves);
+	COX_VEC_EACH (&r->audit, a) {
+		free(a->by);
+		free(a->what);
+		free(a->text);
+	}
+	cox_vec_fini(&r->audit);
+	rollout_bars_fini(r);
 	cox_map_fini(&r->by_uid);
 	cox_rollout_plan_fini(&r->plan);
+	free(r->paused_by);
+	free(r->paused_message);
 	free(r->owner);
 	free(r->revision);
+	free(r->reason);
 	free(r);
 }
 
@@ -34,6 +65,13 @@ static int by_name(const void *a, const void *b)
 	return strcmp(x->name, y->name);
 }
 
+static void set_digest(bool *ret_has, uint8_t *ret, const uint8_t *digest)
+{
+	*ret_has = digest != NULL;
+	if (digest)
+		memcpy(ret, digest, COX_ROLLOUT_DIGEST);
+}
+
 static struct cox_rollout_target target_from(const struct cox_rollout_plan *plan,
 					     const struct cox_rollout_member *m, int64_t now_ms)
 {
@@ -42,13 +80,18 @@ static struct cox_rollout_target target_from(const struct cox_rollout_plan *plan
 		.name = cox_strdup(m->name),
 		.cluster = cox_strdup(m->cluster),
 		.revision = cox_strdup(m->revision),
-		.wave = m->by_hand ? -1 : cox_rollout_plan_wave(plan, m->labels, NULL),
-		.has_digest = m->digest != NULL,
+		.wave = m->by_hand ? -1 : cox_rollout_plan_wave(plan, m, NULL),
 		.since_ms = now_ms,
+		.clock_ms = now_ms,
+		.offline = m->offline,
+		.by_hand = m->by_hand,
 	};
 
-	if (m->digest)
-		memcpy(t.digest, m->digest, sizeof(t.digest));
+	set_digest(&t.has_digest, t.digest, m->digest);
+	if (!m->at_digest) {
+		set_digest(&t.has_previous, t.previous, m->previous);
+		t.previous_revision = cox_strdup(m->previous ? m->previous_revision : NULL);
+	}
 	if (m->error || !m->digest) {
 		t.state = COX_TARGET_BLOCKED;
 		t.message = cox_strdup(m->error ? m->error : "its manifests could not be rendered");
@@ -62,6 +105,46 @@ static struct cox_rollout_target target_from(const struct cox_rollout_plan *plan
 	return t;
 }
 
+/* What the rollout before left half done is no place to return to. */
+static void inherit(struct cox_rollout_target *t, const struct cox_rollout *before)
+{
+	const struct cox_rollout_target *b = before ? cox_rollout_find(before, t->uid) : NULL;
+
+	if (!b || !b->moved || b->state == COX_TARGET_HEALTHY || !b->has_previous)
+		return;
+	if (t->state == COX_TARGET_MOVING) /* at its digest, but nobody has seen it well there */
+		t->moved = true;
+	set_digest(&t->has_previous, t->previous, b->previous);
+	free(t->previous_revision);
+	t->previous_revision = cox_strdup(b->previous_revision);
+}
+
+static void bar(struct cox_rollout *r, struct cox_rollout_target *t)
+{
+	if (t->wave < 0 || t->state == COX_TARGET_BLOCKED || !rollout_is_bar(r, t))
+		return;
+	free(t->message);
+	t->state = COX_TARGET_BLOCKED;
+	t->barred = true;
+	t->message = cox_strdup("failed with this content before: it is barred until it changes, "
+				"or until `retry`");
+}
+
+void rollout_waves_init(struct cox_rollout *r)
+{
+	COX_VEC_EACH (&r->plan.waves, w) {
+		struct cox_rollout_wave_run run = {.since_ms = r->started_ms};
+
+		for (size_t i = 0; i < w->before.n; i++)
+			cox_vec_push(&run.before,
+				     (struct cox_rollout_gate_run){.since_ms = r->started_ms});
+		for (size_t i = 0; i < w->after.n; i++)
+			cox_vec_push(&run.after,
+				     (struct cox_rollout_gate_run){.since_ms = r->started_ms});
+		cox_vec_push(&r->waves, run);
+	}
+}
+
 struct cox_rollout *cox_rollout_new(const struct cox_rollout_spec *spec, int64_t now_ms)
 {
 	struct cox_rollout *r = cox_new(struct cox_rollout);
@@ -69,10 +152,25 @@ struct cox_rollout *cox_rollout_new(const struct cox_rollout_spec *spec, int64_t
 	strncat(r->id, spec->id, sizeof(r->id) - 1);
 	r->owner = cox_strdup(spec->owner);
 	r->revision = cox_strdup(spec->revision ? spec->revision : "");
-	r->started_ms = now_ms;
+	r->started_ms = r->last_ms = now_ms;
 	rollout_plan_copy(spec->plan, &r->plan);
-	for (size_t i = 0; i < spec->n_members; i++)
-		cox_vec_push(&r->targets, target_from(&r->plan, &spec->members[i], now_ms));
+	rollout_waves_init(r);
+	for (size_t i = 0; spec->before && i < spec->before->bars.n; i++) {
+		struct cox_rollout_bar b = spec->before->bars.items[i];
+
+		b.uid = cox_strdup(b.uid);
+		if (b.failed)
+			cox_vec_push(&r->bars, b);
+		else
+			free(b.uid);
+	}
+	for (size_t i = 0; i < spec->n_members; i++) {
+		struct cox_rollout_target t = target_from(&r->plan, &spec->members[i], now_ms);
+
+		inherit(&t, spec->before);
+		bar(r, &t);
+		cox_vec_push(&r->targets, t);
+	}
 	cox_vec_sort(&r->targets, by_name);
 	rollout_index(r);
 	return r;
@@ -85,7 +183,7 @@ void rollout_index(struct cox_rollout *r)
 		cox_map_set(&r->by_uid, r->targets.items[i].uid, (void *)(i + 1));
 }
 
-static struct cox_rollout_target *find(struct cox_rollout *r, const char *uid)
+struct cox_rollout_target *rollout_target(struct cox_rollout *r, const char *uid)
 {
 	size_t i = (size_t)cox_map_get(&r->by_uid, uid);
 
@@ -94,14 +192,51 @@ static struct cox_rollout_target *find(struct cox_rollout *r, const char *uid)
 
 const struct cox_rollout_target *cox_rollout_find(const struct cox_rollout *r, const char *uid)
 {
-	return find((struct cox_rollout *)r, uid);
+	return rollout_target((struct cox_rollout *)r, uid);
+}
+
+/* ---- time ---- */
+
+static void shift(int64_t *ms, int64_t by)
+{
+	if (*ms != 0)
+		*ms -= by;
+}
+
+static void shift_gate(struct cox_rollout_gate_run *g, int64_t by)
+{
+	shift(&g->since_ms, by);
+	shift(&g->answered_ms, by);
+	shift(&g->next_ms, by);
+}
+
+void rollout_clock(struct cox_rollout *r, int64_t now_ms)
+{
+	int64_t by = r->last_ms - now_ms;
+
+	r->last_ms = now_ms;
+	if (by <= 0)
+		return;
+	COX_VEC_EACH (&r->targets, t) {
+		shift(&t->since_ms, by);
+		shift(&t->clock_ms, by);
+		shift(&t->online_ms, by);
+	}
+	COX_VEC_EACH (&r->waves, w) {
+		shift(&w->since_ms, by);
+		COX_VEC_EACH (&w->before, g)
+			shift_gate(g, by);
+		COX_VEC_EACH (&w->after, g)
+			shift_gate(g, by);
+	}
+	shift(&r->paused_ms, by);
+	r->tokens_ms = now_ms;
 }
 
 /* ---- what happens to a target ---- */
 
-/* The one place where a target's state changes; takes message. 1 when it did. */
-static int target_set(struct cox_rollout_target *t, enum cox_rollout_state state,
-		      char *message_taken, int64_t now_ms)
+int rollout_set(struct cox_rollout_target *t, enum cox_rollout_state state, char *message_taken,
+		int64_t now_ms)
 {
 	bool moved = t->state != state;
 
@@ -109,29 +244,53 @@ static int target_set(struct cox_rollout_target *t, enum cox_rollout_state state
 		free(message_taken);
 		return 0;
 	}
+	if (moved && t->state == COX_TARGET_HEALTHY)
+		t->clock_ms = now_ms; /* it fell back: it has as long again to get well */
 	free(t->message);
 	t->message = message_taken;
 	t->state = state;
 	if (moved)
 		t->since_ms = now_ms;
+	if (state == COX_TARGET_HEALTHY)
+		t->overdue = t->excused = t->late = false;
 	return 1;
+}
+
+static void set_resource(struct cox_rollout_target *t, const char *resource)
+{
+	if (cox_streq(t->resource, resource))
+		return;
+	free(t->resource);
+	t->resource = cox_strdup(resource);
+}
+
+/* When all is done only those who are late are still on their way. */
+static bool listens(const struct cox_rollout *r, const struct cox_rollout_target *t)
+{
+	return r->phase == COX_ROLLOUT_PROGRESSING ||
+	       (r->phase == COX_ROLLOUT_SUCCEEDED && t->late);
 }
 
 void cox_rollout_assigned(struct cox_rollout *r, const char *uid, uint64_t epoch,
 			  uint64_t generation, const char *operation, int64_t now_ms)
 {
-	struct cox_rollout_target *t = find(r, uid);
+	struct cox_rollout_target *t = rollout_target(r, uid);
 
-	if (!t || r->phase != COX_ROLLOUT_PROGRESSING)
+	if (!t || !listens(r, t))
 		return;
+	rollout_clock(r, now_ms);
 	t->epoch = epoch;
 	t->generation = generation;
+	t->moved = true;
 	if (operation) {
 		t->operation[0] = '\0';
 		strncat(t->operation, operation, sizeof(t->operation) - 1);
 	}
-	if (t->state != COX_TARGET_MOVING)
-		target_set(t, COX_TARGET_MOVING, NULL, now_ms);
+	if (t->state == COX_TARGET_MOVING)
+		return;
+	rollout_set(t, COX_TARGET_MOVING, NULL, now_ms);
+	t->clock_ms = now_ms;
+	t->overdue = t->excused = t->barred = false;
 }
 
 static bool digest_is(const struct cox_rollout_target *t, const uint8_t *digest)
@@ -169,174 +328,154 @@ static char *sentence(const char *what, const char *why)
 	return why && *why ? cox_asprintf("%s: %s", what, why) : cox_strdup(what);
 }
 
+/* Not well, and not failed by itself: late it may be. */
+static int not_yet(struct cox_rollout_target *t, const char *what, const char *why, int64_t now_ms)
+{
+	_cleanup_free_ char *text = sentence(what, why);
+
+	if (t->overdue)
+		return rollout_set(t, COX_TARGET_FAILED,
+				   sentence("not well by its progress deadline", text), now_ms);
+	return rollout_set(t, COX_TARGET_MOVING, TAKE(text), now_ms);
+}
+
+static int judge(struct cox_rollout_target *t, const struct cox_rollout_report *p, int64_t now_ms)
+{
+	if (operation_failed(t, p))
+		return rollout_set(t, COX_TARGET_FAILED,
+				   sentence("the sync failed", p->operation_message), now_ms);
+	if (!p->synced && p->operation_phase == COX_OP_RUNNING)
+		return not_yet(t, "syncing", p->operation_message, now_ms);
+	set_resource(t, p->resource);
+	if (!p->synced)
+		return not_yet(t, "not synced yet", p->message, now_ms);
+	if (p->degraded)
+		return rollout_set(t, COX_TARGET_FAILED, sentence("Degraded", p->message), now_ms);
+	if (!operation_done(t, p))
+		return not_yet(t, "its sync is not finished", p->operation_message, now_ms);
+	if (!p->healthy)
+		return not_yet(t, p->health ? p->health : "health unknown", p->message, now_ms);
+	set_resource(t, NULL);
+	return rollout_set(t, COX_TARGET_HEALTHY, NULL, now_ms);
+}
+
 int cox_rollout_observe(struct cox_rollout *r, const char *uid, const struct cox_rollout_report *p,
 			int64_t now_ms)
 {
-	struct cox_rollout_target *t = find(r, uid);
+	struct cox_rollout_target *t = rollout_target(r, uid);
 
-	if (!t || r->phase != COX_ROLLOUT_PROGRESSING || !is_current(t, p))
+	if (!t || !listens(r, t) || !is_current(t, p))
 		return 0;
-	if (operation_failed(t, p))
-		return target_set(t, COX_TARGET_FAILED,
-				  sentence("the sync failed", p->operation_message), now_ms);
-	if (!p->synced)
-		return target_set(t, COX_TARGET_MOVING,
-				  p->operation_phase == COX_OP_RUNNING
-					  ? sentence("syncing", p->operation_message)
-					  : sentence("not synced yet", p->message),
-				  now_ms);
-	if (p->degraded)
-		return target_set(t, COX_TARGET_FAILED, sentence("Degraded", p->message), now_ms);
-	if (!operation_done(t, p))
-		return target_set(t, COX_TARGET_MOVING,
-				  sentence("its sync is not finished", p->operation_message),
-				  now_ms);
-	if (!p->healthy)
-		return target_set(t, COX_TARGET_MOVING,
-				  sentence(p->health ? p->health : "health unknown", p->message),
-				  now_ms);
-	return target_set(t, COX_TARGET_HEALTHY, NULL, now_ms);
+	rollout_clock(r, now_ms);
+	set_resource(t, NULL);
+	return judge(t, p, now_ms);
+}
+
+int cox_rollout_reach(struct cox_rollout *r, const char *uid, bool online, const char *message,
+		      int64_t now_ms)
+{
+	struct cox_rollout_target *t = rollout_target(r, uid);
+	bool news;
+
+	if (!t || !rollout_is_live(r))
+		return 0;
+	rollout_clock(r, now_ms);
+	news = t->offline == online;
+	t->offline = !online;
+	if (news && online) {
+		t->online_ms = t->clock_ms = now_ms;
+		if (t->state == COX_TARGET_MOVING || t->state == COX_TARGET_WAITING)
+			rollout_set(t, t->state, NULL, now_ms);
+		return 1;
+	}
+	if (!online && (t->state == COX_TARGET_MOVING || t->state == COX_TARGET_WAITING))
+		news |= rollout_set(t, t->state,
+				    cox_strdup(message ? message : "its cluster is away"), now_ms);
+	return news;
+}
+
+int cox_rollout_hold(struct cox_rollout *r, const char *uid, const char *message, int64_t until_ms,
+		     int64_t now_ms)
+{
+	struct cox_rollout_target *t = rollout_target(r, uid);
+
+	if (!t || !rollout_is_live(r))
+		return 0;
+	rollout_clock(r, now_ms);
+	if (cox_streq(t->hold, message) && (!message || t->hold_until_ms == until_ms))
+		return 0;
+	free(t->hold);
+	t->hold = cox_strdup(message);
+	t->hold_until_ms = message ? until_ms : 0;
+	return 1;
 }
 
 int cox_rollout_note(struct cox_rollout *r, const char *uid, const char *message, int64_t now_ms)
 {
-	struct cox_rollout_target *t = find(r, uid);
+	struct cox_rollout_target *t = rollout_target(r, uid);
 
-	if (!t || r->phase != COX_ROLLOUT_PROGRESSING || t->state != COX_TARGET_MOVING)
+	if (!t || !rollout_is_live(r) || t->state != COX_TARGET_MOVING)
 		return 0;
-	return target_set(t, COX_TARGET_MOVING, cox_strdup(message), now_ms);
+	rollout_clock(r, now_ms);
+	return rollout_set(t, COX_TARGET_MOVING, cox_strdup(message), now_ms);
+}
+
+/* ---- who joins and leaves ---- */
+
+int cox_rollout_join(struct cox_rollout *r, const struct cox_rollout_member *m, int64_t now_ms)
+{
+	struct cox_rollout_target t;
+
+	if (r->phase != COX_ROLLOUT_PROGRESSING || r->plan.source == COX_ROLLOUT_BACK ||
+	    rollout_target(r, m->uid))
+		return 0;
+	rollout_clock(r, now_ms);
+	t = target_from(&r->plan, m, now_ms);
+	bar(r, &t);
+	t.late = r->plan.source == COX_ROLLOUT_POLICY && t.wave >= 0 &&
+		 r->waves.items[t.wave].phase == COX_WAVE_PASSED;
+	cox_vec_push(&r->targets, t);
+	cox_vec_sort(&r->targets, by_name);
+	rollout_index(r);
+	rollout_record(r, ROLLOUT_ENGINE, "join", now_ms, "'%s' joined%s%s", m->name,
+		       t.wave < 0 ? ", in no wave" : " wave ",
+		       t.wave < 0 ? "" : r->plan.waves.items[t.wave].name);
+	return 1;
 }
 
 int cox_rollout_remove(struct cox_rollout *r, const char *uid, int64_t now_ms)
 {
-	struct cox_rollout_target *t = find(r, uid);
+	struct cox_rollout_target *t = rollout_target(r, uid);
 
-	(void)now_ms;
-	if (!t || r->phase != COX_ROLLOUT_PROGRESSING)
+	if (!t || !rollout_is_live(r))
 		return 0;
-	target_fini(t);
+	rollout_clock(r, now_ms);
+	rollout_record(r, ROLLOUT_ENGINE, "leave", now_ms, "'%s' left", t->name);
+	rollout_target_fini(t);
 	cox_vec_remove(&r->targets, (size_t)(t - r->targets.items));
 	rollout_index(r);
 	return 1;
 }
 
-/* ---- waves ---- */
-
-struct tally {
-	size_t n, waiting, moving, healthy, failed, blocked;
-};
-
-static struct tally count(const struct cox_rollout *r, size_t wave)
+enum cox_rollout_difference cox_rollout_compare(const struct cox_rollout *r,
+						const struct cox_rollout_plan *plan,
+						const struct cox_rollout_member *members, size_t n)
 {
-	struct tally c = {0};
+	size_t known = 0;
 
-	COX_VEC_EACH (&r->targets, t) {
-		if (t->wave != (int)wave)
+	if (!cox_rollout_plan_equal(&r->plan, plan))
+		return COX_ROLLOUT_CONTENT;
+	for (size_t i = 0; i < n; i++) {
+		const struct cox_rollout_member *m = &members[i];
+		const struct cox_rollout_target *t = cox_rollout_find(r, m->uid);
+
+		if (!t)
 			continue;
-		c.n++;
-		c.waiting += t->state == COX_TARGET_WAITING;
-		c.moving += t->state == COX_TARGET_MOVING;
-		c.healthy += t->state == COX_TARGET_HEALTHY;
-		c.failed += t->state == COX_TARGET_FAILED;
-		c.blocked += t->state == COX_TARGET_BLOCKED;
+		known++;
+		if (t->wave != (m->by_hand ? -1 : cox_rollout_plan_wave(plan, m, NULL)) ||
+		    t->has_digest != (m->digest != NULL) || !cox_streq(t->cluster, m->cluster) ||
+		    (m->digest && !digest_is(t, m->digest)))
+			return COX_ROLLOUT_CONTENT;
 	}
-	return c;
-}
-
-size_t cox_rollout_open_wave(const struct cox_rollout *r)
-{
-	size_t w = 0;
-
-	for (; w < r->plan.waves.n; w++) {
-		struct tally c = count(r, w);
-
-		if (c.healthy < c.n)
-			break;
-	}
-	return w;
-}
-
-size_t rollout_budget(const struct cox_rollout_wave *w, size_t n_targets)
-{
-	int64_t share;
-
-	if (w->max_kind == COX_ROLLOUT_ALL)
-		return n_targets;
-	if (w->max_kind == COX_ROLLOUT_COUNT)
-		return (size_t)w->max_update;
-	if (w->max_update == 0)
-		return 0;
-	share = (int64_t)n_targets * (w->max_update > 100 ? 100 : w->max_update) / 100;
-	return share < 1 ? 1 : (size_t)share;
-}
-
-int cox_rollout_step(struct cox_rollout *r, int64_t now_ms, cox_rollout_moves *moves)
-{
-	size_t open = cox_rollout_open_wave(r), budget, used;
-	struct tally c;
-	int changed = 0;
-
-	if (r->phase != COX_ROLLOUT_PROGRESSING)
-		return 0;
-	if (open == r->plan.waves.n) {
-		r->phase = COX_ROLLOUT_SUCCEEDED;
-		r->finished_ms = now_ms;
-		return 1;
-	}
-	c = count(r, open);
-	budget = rollout_budget(&r->plan.waves.items[open], c.n);
-	used = c.moving + c.failed;
-	for (size_t i = 0; i < r->targets.n && used < budget; i++) {
-		struct cox_rollout_target *t = &r->targets.items[i];
-
-		if (t->wave != (int)open || t->state != COX_TARGET_WAITING)
-			continue;
-		t->epoch = t->generation = 0;
-		t->operation[0] = '\0';
-		changed |= target_set(t, COX_TARGET_MOVING, NULL, now_ms);
-		cox_vec_push(moves, i);
-		used++;
-	}
-	return changed;
-}
-
-/* The last time that a target of the wave moved forward. */
-static int64_t last_progress(const struct cox_rollout *r, size_t wave)
-{
-	int64_t last = r->started_ms;
-
-	COX_VEC_EACH (&r->targets, t)
-		if (t->wave == (int)wave && t->since_ms > last)
-			last = t->since_ms;
-	return last;
-}
-
-bool cox_rollout_may_supersede(const struct cox_rollout *r, int64_t now_ms, int64_t *ret_again_ms)
-{
-	size_t open = cox_rollout_open_wave(r);
-	int64_t again = INT64_MAX, due;
-	struct tally c;
-	bool may = true;
-
-	if (r->phase == COX_ROLLOUT_PROGRESSING && open < r->plan.waves.n &&
-	    r->plan.supersede != COX_SUPERSEDE_NOW) {
-		c = count(r, open);
-		due = last_progress(r, open) + r->plan.patience_ms;
-		may = c.failed > 0 || c.blocked > 0 || now_ms >= due;
-		if (r->plan.supersede == COX_SUPERSEDE_WAVE)
-			may = may || (c.moving == 0 && c.healthy == 0);
-		if (!may)
-			again = due;
-	}
-	if (ret_again_ms)
-		*ret_again_ms = again;
-	return may;
-}
-
-void cox_rollout_supersede(struct cox_rollout *r, int64_t now_ms)
-{
-	if (r->phase != COX_ROLLOUT_PROGRESSING)
-		return;
-	r->phase = COX_ROLLOUT_SUPERSEDED;
-	r->finished_ms = now_ms;
+	return known == n && known == r->targets.n ? COX_ROLLOUT_SAME : COX_ROLLOUT_MEMBERS;
 }

@@ -62,8 +62,10 @@ static const struct script scripts[] = {
 	 "step:a; failed a; step:; ok a; step:b"},
 	{"NotIn passes for a missing label", ROLLING STEP("NotIn", "prod") STEP("In", "prod"),
 	 "a: p:prod", "step:a; ok a; step:p"},
-	{"an unknown operator matches nothing", ROLLING STEP("Exists", "") "  - {}\n", "a:dev",
-	 "step:a; wave 1 a"},
+	{"an unknown operator fails for a label that is there",
+	 ROLLING STEP("Exists", "") "  - {}\n", "a:dev", "step:a; wave 1 a"},
+	{"and passes for one that is not", ROLLING STEP("Exists", "") "  - {}\n",
+	 "a:", "step:a; wave 0 a"},
 	{"a newer revision waits for the wave", THREE_STEPS, "a:dev b:pre",
 	 "super yes; step:a; super no; slow a; super no; ok a; super yes; step:b; super no"},
 	{"but not for a failed one", THREE_STEPS, "a:dev b:pre", "step:a; failed a; super yes"},
@@ -177,17 +179,17 @@ static void reload(struct stage *s)
 
 static void do_step(struct stage *s, struct cox_str want)
 {
-	cox_rollout_moves moves = {0};
+	cox_rollout_effects effects = {0};
 	_cleanup_buf_ struct cox_buf said = COX_BUF_INIT;
 
-	cox_rollout_step(s->r, s->now_ms, &moves);
-	COX_VEC_EACH (&moves, i) {
-		const char *uid = s->r->targets.items[*i].uid;
+	cox_rollout_step(s->r, NULL, s->now_ms, &effects, NULL);
+	COX_VEC_EACH (&effects, e) {
+		const char *uid = s->r->targets.items[e->target].uid;
 
 		cox_buf_printf(&said, "%s%s", said.len ? "," : "", uid);
 		cox_rollout_assigned(s->r, uid, 1, ++s->generation, "op", s->now_ms);
 	}
-	cox_vec_fini(&moves);
+	cox_vec_fini(&effects);
 	if (!cox_str_is(want, cox_buf_cstr(&said)))
 		fail_msg("moved '%s' instead of '%.*s'", cox_buf_cstr(&said), COX_STR_ARG(want));
 }
