@@ -286,11 +286,13 @@ int cli_app_wait_for(struct cli_hub *hub, const struct cli_flags *flags, const c
 		_cleanup_doc_ struct cox_doc *app = NULL;
 		int r = cli_app_fetch(hub, flags, name, "", &app, err);
 
+		if (r == -COX_NOT_FOUND && goal->gone)
+			return 0;
 		if (r < 0)
 			return r;
 		if (goal->on_look)
 			goal->on_look(goal->ctx, cox_doc_root(app));
-		if (is_reached(goal, cox_doc_root(app))) {
+		if (!goal->gone && is_reached(goal, cox_doc_root(app))) {
 			*ret_app = TAKE(app);
 			return 0;
 		}
@@ -334,8 +336,8 @@ CLI_RUN(cli_app_wait)
 
 /* ---- refresh ---- */
 
-static int post_each(const struct cli_flags *flags, const cox_strings *args, const char *tail,
-		     const char *done, struct cox_error *err)
+int cli_app_post_each(const struct cli_flags *flags, const cox_strings *args, const char *tail,
+		      const char *done, struct cox_error *err)
 {
 	_cleanup_hub_ struct cli_hub *hub = NULL;
 	int r = cli_hub_open(flags, &hub, err);
@@ -352,6 +354,6 @@ static int post_each(const struct cli_flags *flags, const cox_strings *args, con
 
 CLI_RUN(cli_app_refresh)
 {
-	return post_each(flags, args, flags->hard ? "/refresh?hard=true" : "/refresh", "refreshing",
-			 err);
+	return cli_app_post_each(flags, args, flags->hard ? "/refresh?hard=true" : "/refresh",
+				 "refreshing", err);
 }

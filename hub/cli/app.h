@@ -3,6 +3,7 @@
 #define COX_HUB_CLI_APP_H
 
 #include "hub/cli/client.h"
+#include "hub/model/kind.h"
 
 /* "/api/v1/applications/-/NAME" + tail; the caller's. */
 char *cli_app_path(const struct cli_flags *flags, const char *name, const char *tail);
@@ -11,6 +12,7 @@ int cli_app_fetch(struct cli_hub *hub, const struct cli_flags *flags, const char
 
 struct cli_app_goal {
 	bool sync, health, no_operation;
+	bool gone; /* it is there no more: *ret_app stays as it is */
 	const char *revision;
 	const char *operation; /* id of the operation that shall have ended; NULL: any */
 	void (*on_look)(void *ctx, const struct cox_node *app); /* each time; may be NULL */
@@ -20,6 +22,12 @@ struct cli_app_goal {
 int cli_app_wait_for(struct cli_hub *hub, const struct cli_flags *flags, const char *name,
 		     const struct cli_app_goal *goal, int64_t until_ms, struct cox_doc **ret_app,
 		     struct cox_error *err);
+/* POSTs to each, and says that it is `done`. */
+int cli_app_post_each(const struct cli_flags *flags, const cox_strings *args, const char *tail,
+		      const char *done, struct cox_error *err);
+/* Asks the hub to delete it, as the flags say; prints what came of it. CLI_USAGE for wrong flags. */
+int cli_delete_object(struct cli_hub *hub, const struct cli_flags *flags,
+		      const struct hub_kind_info *info, const char *name, struct cox_error *err);
 /* status.operationState, for people. */
 void cli_app_print_operation(const struct cox_node *state);
 

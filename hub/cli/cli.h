@@ -38,6 +38,9 @@ struct cli_flags {
 	cox_strings sync_options;
 	int64_t retry_limit, backoff_factor;
 	bool replace, server_side, out_of_sync_only, retry_refresh, skip_gates, hooks, wait;
+	/* deletion */
+	char *propagation;
+	bool forget, yes;
 };
 
 struct cox_verb {
@@ -82,6 +85,8 @@ CLI_RUN(cli_app_sync);
 CLI_RUN(cli_app_history);
 CLI_RUN(cli_app_rollback);
 CLI_RUN(cli_app_terminate);
+CLI_RUN(cli_app_delete);
+CLI_RUN(cli_app_confirm_deletion);
 /* fleet.c */
 CLI_RUN(cli_appset_list);
 CLI_RUN(cli_appset_get);

@@ -1,8 +1,8 @@
 /* apply, get, delete: the objects that the hub keeps. */
 #include "common/base/encode.h"
 #include "common/base/file.h"
+#include "hub/cli/app.h"
 #include "hub/cli/cli.h"
-#include "hub/cli/client.h"
 #include "hub/cli/columns.h"
 #include "hub/model/check.h"
 
@@ -157,6 +157,50 @@ static int check_cascade(const char *word, struct cox_error *err)
 	return cli_usage(err, "--cascade takes true or false, not '%s'", word);
 }
 
+static int check_propagation(const char *word, struct cox_error *err)
+{
+	if (!word || strcmp(word, "foreground") == 0 || strcmp(word, "background") == 0 ||
+	    strcmp(word, "orphan") == 0)
+		return 0;
+	return cli_usage(err, "--propagation-policy is foreground, background or orphan, not '%s'",
+			 word);
+}
+
+static char *delete_query(const struct cli_flags *flags)
+{
+	struct cox_buf query = COX_BUF_INIT;
+
+	if (flags->cascade)
+		cox_buf_printf(&query, "&cascade=%s", flags->cascade);
+	if (flags->propagation)
+		cox_buf_printf(&query, "&propagationPolicy=%s", flags->propagation);
+	if (flags->forget)
+		cox_buf_puts(&query, "&forget=true");
+	if (query.len)
+		query.ptr[0] = '?';
+	return cox_buf_take(&query);
+}
+
+int cli_delete_object(struct cli_hub *hub, const struct cli_flags *flags,
+		      const struct hub_kind_info *info, const char *name, struct cox_error *err)
+{
+	_cleanup_doc_ struct cox_doc *answer = NULL;
+	_cleanup_free_ char *tail = delete_query(flags);
+	_cleanup_free_ char *path =
+		cli_object_path(info->plural, info->namespaced, flags->namespace, name, tail);
+	int r = check_cascade(flags->cascade, err);
+
+	if (r == 0)
+		r = check_propagation(flags->propagation, err);
+	if (r == 0)
+		r = cli_hub_call(hub, "DELETE", path, NULL, &answer, err);
+	if (r != 0)
+		return r;
+	printf("%s/%s %s\n", info->singular, name,
+	       cox_node_cstr(COX_GET(cox_doc_root(answer), "result"), "deleted"));
+	return 0;
+}
+
 CLI_RUN(cli_delete)
 {
 	_cleanup_hub_ struct cli_hub *hub = NULL;
@@ -164,23 +208,9 @@ CLI_RUN(cli_delete)
 	int r = parse_kind(args->items[0], &info, err);
 
 	if (r == 0)
-		r = check_cascade(flags->cascade, err);
-	if (r == 0)
 		r = cli_hub_open(flags, &hub, err);
-	for (size_t i = 1; r == 0 && i < args->n; i++) {
-		_cleanup_doc_ struct cox_doc *answer = NULL;
-		_cleanup_free_ char *tail = flags->cascade
-						    ? cox_asprintf("?cascade=%s", flags->cascade)
-						    : cox_strdup("");
-		_cleanup_free_ char *path = cli_object_path(info->plural, info->namespaced,
-							    flags->namespace, args->items[i], tail);
-
-		r = cli_hub_call(hub, "DELETE", path, NULL, &answer, err);
-		if (r < 0)
-			return r;
-		printf("%s/%s %s\n", info->singular, args->items[i],
-		       cox_node_cstr(COX_GET(cox_doc_root(answer), "result"), "deleted"));
-	}
+	for (size_t i = 1; r == 0 && i < args->n; i++)
+		r = cli_delete_object(hub, flags, info, args->items[i], err);
 	return r;
 }
 

@@ -5,6 +5,7 @@
 #include "hub/cli/columns.h"
 
 #include <stdio.h>
+#include <unistd.h>
 
 static const char *text(const struct cox_node *map, const char *key)
 {
@@ -462,4 +463,52 @@ CLI_RUN(cli_app_terminate)
 				COX_GET(cox_doc_root(app), "status", "operationState"));
 	}
 	return r;
+}
+
+/* ---- delete ---- */
+
+static int ask_first(const struct cli_flags *flags, const cox_strings *names, struct cox_error *err)
+{
+	char answer[16] = "";
+
+	if (flags->yes)
+		return 0;
+	if (!isatty(STDIN_FILENO))
+		return cli_usage(err, "this deletes: say --yes");
+	for (size_t i = 0; i < names->n; i++)
+		fprintf(stderr, "%s%s", i ? ", " : "delete ", names->items[i]);
+	fprintf(stderr, "%s? [y/N] ", flags->forget ? ", and forget" : "");
+	if (!fgets(answer, sizeof(answer), stdin) || (*answer != 'y' && *answer != 'Y'))
+		return cox_error(err, COX_CANCELLED, "nothing was deleted");
+	return 0;
+}
+
+static int wait_until_gone(struct cli_hub *hub, const struct cli_flags *flags, const char *name,
+			   int64_t until_ms, struct cox_error *err)
+{
+	struct cli_app_goal goal = {.gone = true};
+	_cleanup_doc_ struct cox_doc *app = NULL;
+
+	return cli_app_wait_for(hub, flags, name, &goal, until_ms, &app, err);
+}
+
+CLI_RUN(cli_app_delete)
+{
+	_cleanup_hub_ struct cli_hub *hub = NULL;
+	int64_t until_ms = cox_clock_ms() + flags->timeout_ms;
+	int r = ask_first(flags, args, err);
+
+	if (r == 0)
+		r = cli_hub_open(flags, &hub, err);
+	for (size_t i = 0; r == 0 && i < args->n; i++)
+		r = cli_delete_object(hub, flags, hub_kind_info(HUB_APPLICATION), args->items[i],
+				      err);
+	for (size_t i = 0; r == 0 && flags->wait && i < args->n; i++)
+		r = wait_until_gone(hub, flags, args->items[i], until_ms, err);
+	return r;
+}
+
+CLI_RUN(cli_app_confirm_deletion)
+{
+	return cli_app_post_each(flags, args, "/confirm-deletion", "deletion confirmed", err);
 }

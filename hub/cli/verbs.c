@@ -80,12 +80,15 @@ static const struct cox_option apply_rows[] = {
 	FILES_ROW,  FLAG_ROW("dry-run", dry_run, "say what would be done, and do nothing"),
 	OUTPUT_ROW, NAMESPACE_ROW,
 	HUB_ROWS,   {0}};
-static const struct cox_option delete_rows[] = {
-	TEXT_ROW("cascade", cascade, "true|false",
-		 "delete an Application's objects too; without it, as its finalizer says"),
-	NAMESPACE_ROW,
-	HUB_ROWS,
-	{0}};
+#define CASCADE_ROWS                                                                               \
+	TEXT_ROW("cascade", cascade, "true|false",                                                 \
+		 "delete an Application's objects too; without it, as its finalizer says"),        \
+		TEXT_ROW("propagation-policy", propagation, "foreground|background|orphan",        \
+			 "how the cluster deletes them"),                                          \
+		FLAG_ROW("forget", forget,                                                         \
+			 "do not wait for a cluster that is gone; its agent does it, should it "   \
+			 "return")
+static const struct cox_option delete_rows[] = {CASCADE_ROWS, NAMESPACE_ROW, HUB_ROWS, {0}};
 #define ASYNC_ROW FLAG_ROW("async", async, "do not wait for its end")
 static const struct cox_option sync_rows[] = {
 	TEXT_ROW("revision", revision, "REV", "to this one, instead of the Application's own"),
@@ -149,6 +152,18 @@ static const struct cox_option rollback_rows[] = {
 	NAMESPACE_ROW,
 	HUB_ROWS,
 	{0}};
+static const struct cox_option app_delete_rows[] = {CASCADE_ROWS,
+						    {.name = "yes",
+						     .letter = 'y',
+						     .kind = COX_OPT_BOOL,
+						     .offset = AT(yes),
+						     .help = "do not ask",
+						     .no_env = true},
+						    FLAG_ROW("wait", wait, "until it is gone"),
+						    TIMEOUT_ROW,
+						    NAMESPACE_ROW,
+						    HUB_ROWS,
+						    {0}};
 static const struct cox_option terminate_rows[] = {
 	FLAG_ROW("wait", wait, "for its end"), TIMEOUT_ROW, NAMESPACE_ROW, HUB_ROWS, {0}};
 static const struct cox_option refresh_rows[] = {
@@ -214,6 +229,10 @@ const struct cox_verb cli_verbs[] = {
 	{"app rollback", "NAME [ID]",
 	 "deploy again what the history has under this id; without one, what was before",
 	 rollback_rows, 1, 2, cli_app_rollback},
+	{"app delete", "NAME...", "delete an Application, and, as its finalizer says, its objects",
+	 app_delete_rows, 1, MANY, cli_app_delete},
+	{"app confirm-deletion", "NAME...", "let it prune and delete what asks for a word first",
+	 plain_rows, 1, MANY, cli_app_confirm_deletion},
 	{"app terminate", "NAME...", "end the operation that runs", terminate_rows, 1, MANY,
 	 cli_app_terminate},
 	{"app resources", "NAME", "the objects of an Application, each with its state", output_rows,

@@ -70,8 +70,7 @@ Coxswain__Assignment__V1__Retry *control_retry_of(const struct hub_application *
 
 int64_t control_deletion_approved_ms(const struct cox_node *application)
 {
-	const char *text =
-		hub_object_annotation(application, "argocd.argoproj.io/deletion-approved");
+	const char *text = hub_object_annotation(application, CONTROL_APPROVED_ANNOTATION);
 	int64_t wall_ms = 0;
 
 	return text && cox_time_parse(cox_str(text), &wall_ms, NULL) == 0 ? wall_ms : 0;

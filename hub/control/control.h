@@ -68,11 +68,28 @@ int hub_control_get(struct hub_control *c, enum hub_kind kind, const char *names
 void hub_control_list(struct hub_control *c, enum hub_kind kind, const char *namespace,
 		      cox_docs *ret_docs);
 
-enum hub_delete { HUB_DELETE_DEFAULT, HUB_DELETE_CASCADE, HUB_DELETE_ORPHAN };
+/* What becomes of an Application's objects; default: as its finalizer says. */
+enum hub_delete {
+	HUB_DELETE_DEFAULT,
+	HUB_DELETE_CASCADE,
+	HUB_DELETE_ORPHAN,
+	HUB_DELETE_FOREGROUND,
+	HUB_DELETE_BACKGROUND
+};
 /* 0: gone; 1: it goes when its clusters say that its objects are gone. */
 int hub_control_delete(struct hub_control *c, struct hub_batch *batch, enum hub_kind kind,
 		       const char *namespace, const char *name, enum hub_delete how,
 		       struct cox_error *err);
+
+/* The cluster is gone, it seems for good: the Application goes at once. Its agent, should it ever
+ * return, finds the tombstone and does what it says. */
+int hub_control_forget(struct hub_control *c, struct hub_batch *batch, const char *namespace,
+		       const char *name, enum hub_delete how, const char *by,
+		       struct cox_error *err);
+/* What asks for a word before it is pruned or deleted has it. */
+int hub_control_confirm_deletion(struct hub_control *c, struct hub_batch *batch,
+				 const char *namespace, const char *name, const char *by,
+				 struct cox_error *err);
 
 /* ---- applications ---- */
 

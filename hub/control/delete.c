@@ -7,6 +7,12 @@
 
 #define CASCADE_ANNOTATION "coxswain.dev/cascade"
 
+/* What a person says about the objects, as the annotation has it; over the finalizer. */
+static const char *const said_words[] = {[HUB_DELETE_CASCADE] = "true",
+					 [HUB_DELETE_ORPHAN] = "false",
+					 [HUB_DELETE_FOREGROUND] = "foreground",
+					 [HUB_DELETE_BACKGROUND] = "background"};
+
 /* The object with deletionTimestamp, and what a person said about its objects. */
 static struct cox_doc *mark(struct cox_doc *base, enum hub_delete how)
 {
@@ -21,8 +27,7 @@ static struct cox_doc *mark(struct cox_doc *base, enum hub_delete how)
 	if (how != HUB_DELETE_DEFAULT) {
 		struct cox_node *annotations = cox_map_edit_map(doc, metadata, "annotations");
 
-		cox_map_put_cstr(doc, annotations, CASCADE_ANNOTATION,
-				 how == HUB_DELETE_CASCADE ? "true" : "false");
+		cox_map_put_cstr(doc, annotations, CASCADE_ANNOTATION, said_words[how]);
 	}
 	return cox_doc_copy(cox_doc_name(base), root);
 }
@@ -33,9 +38,13 @@ static enum hub_cascade cascade_of(const struct control_app *a)
 	const char *said = hub_object_annotation(cox_doc_root(o->doc), CASCADE_ANNOTATION);
 	enum hub_cascade declared = a->has_view ? a->view.cascade : HUB_CASCADE_NONE;
 
-	if (cox_streq(said, "false"))
+	if (cox_streq(said, said_words[HUB_DELETE_ORPHAN]))
 		return HUB_CASCADE_NONE;
-	if (cox_streq(said, "true") && declared == HUB_CASCADE_NONE)
+	if (cox_streq(said, said_words[HUB_DELETE_BACKGROUND]))
+		return HUB_CASCADE_BACKGROUND;
+	if (cox_streq(said, said_words[HUB_DELETE_FOREGROUND]))
+		return HUB_CASCADE_FOREGROUND;
+	if (cox_streq(said, said_words[HUB_DELETE_CASCADE]) && declared == HUB_CASCADE_NONE)
 		return HUB_CASCADE_FOREGROUND;
 	return declared;
 }
@@ -52,35 +61,101 @@ static bool is_approved(const struct control_app *a)
 	       approved_ms >= asked_ms;
 }
 
-bool control_app_delete_step(struct hub_control *c, struct hub_batch *batch, struct control_app *a)
+/* What the cluster is told. Where no agent ever was, nothing was ever applied. */
+static void bury(struct hub_control *c, struct hub_batch *batch, const struct control_app *a,
+		 const char *cluster)
 {
 	enum hub_cascade cascade = cascade_of(a);
-	const char *cluster = hub_fleet_cluster_of(c->fleet, a->uid);
-	_cleanup_free_ char *key = cox_strdup(a->key);
-	bool cascading = cascade != HUB_CASCADE_NONE, pending = false;
+	bool cascading =
+		cascade != HUB_CASCADE_NONE && hub_fleet_cluster(c->fleet, cluster)->enrolled;
 
-	/* Where no agent ever was, nothing was ever applied. */
-	if (cluster && !hub_fleet_cluster(c->fleet, cluster)->enrolled)
-		cascading = false;
+	hub_fleet_bury(c->fleet, batch, cluster, a->uid, cascading,
+		       cascade == HUB_CASCADE_BACKGROUND
+			       ? COXSWAIN__ASSIGNMENT__V1__PROPAGATION__BACKGROUND
+		       : cascading ? COXSWAIN__ASSIGNMENT__V1__PROPAGATION__FOREGROUND
+				   : COXSWAIN__ASSIGNMENT__V1__PROPAGATION__ORPHAN,
+		       is_approved(a));
+}
 
-	if (cluster)
-		hub_fleet_bury(c->fleet, batch, cluster, a->uid, cascading,
-			       cascade == HUB_CASCADE_BACKGROUND
-				       ? COXSWAIN__ASSIGNMENT__V1__PROPAGATION__BACKGROUND
-			       : cascading ? COXSWAIN__ASSIGNMENT__V1__PROPAGATION__FOREGROUND
-					   : COXSWAIN__ASSIGNMENT__V1__PROPAGATION__ORPHAN,
-			       is_approved(a));
+/* Whether a cluster is still to delete objects of it. What a person said meanwhile, that it may or that
+ * it shall not, is said to it again. An orphaning tombstone is waited for by nobody: it stays until its
+ * agent has it. */
+static bool is_pending(struct hub_control *c, struct hub_batch *batch, const struct control_app *a)
+{
+	bool pending = false;
+
 	COX_MAP_EACH (&c->objects[HUB_CLUSTER], slot) {
 		const hub_tombstone *t = hub_fleet_tombstone(c->fleet, slot->key, a->uid);
 
-		pending = pending || (t && t->cascade);
+		if (!t || !t->cascade)
+			continue;
+		bury(c, batch, a, slot->key);
+		t = hub_fleet_tombstone(c->fleet, slot->key, a->uid);
+		pending = pending || t->cascade;
 	}
-	/* An orphaning tombstone is waited for by nobody: it stays until its agent has it. */
-	if (pending)
+	return pending;
+}
+
+bool control_app_delete_step(struct hub_control *c, struct hub_batch *batch, struct control_app *a)
+{
+	const char *cluster = hub_fleet_cluster_of(c->fleet, a->uid);
+	_cleanup_free_ char *key = cox_strdup(a->key);
+
+	if (cluster)
+		bury(c, batch, a, cluster);
+	if (is_pending(c, batch, a))
 		return false;
 	cox_log_info("application deleted", COX_KV("application", key));
 	control_object_remove(c, batch, HUB_APPLICATION, key);
 	return true;
+}
+
+int hub_control_forget(struct hub_control *c, struct hub_batch *batch, const char *namespace,
+		       const char *name, enum hub_delete how, const char *by, struct cox_error *err)
+{
+	struct control_app *a = NULL;
+	_cleanup_free_ char *key = NULL;
+	const char *cluster;
+	int r = control_find(c, namespace, name, &a, err);
+
+	if (r < 0)
+		return r;
+	key = cox_strdup(a->key);
+	control_object_store(c, batch, HUB_APPLICATION, key,
+			     mark(control_object(c, HUB_APPLICATION, key)->doc, how));
+	cluster = hub_fleet_cluster_of(c->fleet, a->uid);
+	if (cluster)
+		bury(c, batch, a, cluster);
+	else
+		is_pending(c, batch, a);
+	cox_log_warn(
+		"application forgotten: its objects are its cluster's to delete, if that returns",
+		COX_KV("application", key), COX_KV("uid", a->uid),
+		COX_KV("cluster", cluster ? cluster : ""), COX_KV("by", by));
+	control_object_remove(c, batch, HUB_APPLICATION, key);
+	return 0;
+}
+
+int hub_control_confirm_deletion(struct hub_control *c, struct hub_batch *batch,
+				 const char *namespace, const char *name, const char *by,
+				 struct cox_error *err)
+{
+	struct control_app *a = NULL;
+	_cleanup_free_ char *key = NULL;
+	char now[COX_TIME_TEXT_MAX];
+	int r = control_find(c, namespace, name, &a, err);
+
+	if (r < 0)
+		return r;
+	key = cox_strdup(a->key);
+	/* The next second: what was asked for in this one is meant too. */
+	cox_time_format(cox_clock_wall_ms() + 999, now);
+	cox_log_info("deletion confirmed", COX_KV("application", key), COX_KV("by", by));
+	control_object_store(
+		c, batch, HUB_APPLICATION, key,
+		hub_object_with_annotation(control_object(c, HUB_APPLICATION, key)->doc,
+					   CONTROL_APPROVED_ANNOTATION, now));
+	return 0;
 }
 
 /* Takes the owner away, so that an Application outlives its set. */

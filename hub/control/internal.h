@@ -243,6 +243,7 @@ void control_window_look(struct control_app *a);
 /* ---- pending.c ---- */
 
 #define CONTROL_REFRESH_ANNOTATION     "argocd.argoproj.io/refresh"
+#define CONTROL_APPROVED_ANNOTATION    "argocd.argoproj.io/deletion-approved"
 #define CONTROL_REFRESH_SET_ANNOTATION "argocd.argoproj.io/application-set-refresh"
 /* Begins the operation that waits, if there is one and its time has come. */
 void control_pending_step(struct hub_control *c, struct control_app *a);

@@ -219,6 +219,22 @@ void web_terminate(struct web_call *call)
 		reply_operation(call, TAKE(batch), id, NULL);
 }
 
+void web_confirm_deletion(struct web_call *call)
+{
+	COX_CLEANUP(hub_batch_free_p) struct hub_batch *batch = hub_batch_new();
+	_cleanup_doc_ struct cox_doc *doc = cox_doc_new("confirmed");
+	struct cox_node *map = cox_doc_map(doc);
+	struct cox_error err = COX_ERROR_INIT;
+
+	if (hub_control_confirm_deletion(call->web->control, batch, ns(call), call->vars[1],
+					 "admin", &err) < 0) {
+		web_reply_error(call->request, &err);
+		return;
+	}
+	cox_map_put_cstr(doc, map, "result", "confirmed");
+	web_reply_after(call, TAKE(batch), 200, map);
+}
+
 static void reply_refreshing(struct web_call *call, int r, const struct cox_error *err)
 {
 	_cleanup_doc_ struct cox_doc *doc = cox_doc_new("refresh");

@@ -174,31 +174,63 @@ void web_get_namespaced(struct web_call *call)
 	get(call, namespace_of(call->vars[1]), call->vars[2], true);
 }
 
+/* ?cascade=true|false, ?propagationPolicy=foreground|background|orphan */
+static int how_of(struct web_call *call, enum hub_delete *ret, struct cox_error *err)
+{
+	static const struct {
+		const char *word;
+		enum hub_delete how;
+	} words[] = {{"foreground", HUB_DELETE_FOREGROUND},
+		     {"background", HUB_DELETE_BACKGROUND},
+		     {"orphan", HUB_DELETE_ORPHAN}};
+	const char *cascade = cox_http_query(call->request, "cascade");
+	const char *policy = cox_http_query(call->request, "propagationPolicy");
+
+	*ret = !cascade			   ? HUB_DELETE_DEFAULT
+	       : web_flag(call, "cascade") ? HUB_DELETE_CASCADE
+					   : HUB_DELETE_ORPHAN;
+	if (!policy || *ret == HUB_DELETE_ORPHAN)
+		return 0;
+	for (size_t i = 0; i < COX_ARRAY_LEN(words); i++)
+		if (strcmp(words[i].word, policy) == 0) {
+			*ret = words[i].how;
+			return 0;
+		}
+	return cox_error(err, COX_INVALID_ARGUMENT,
+			 "propagationPolicy: foreground, background or orphan, not '%s'", policy);
+}
+
 static void remove_object(struct web_call *call, const char *namespace, const char *name,
 			  bool namespaced)
 {
+	struct hub_control *c = call->web->control;
 	enum hub_kind kind = kind_of(call);
 	COX_CLEANUP(hub_batch_free_p) struct hub_batch *batch = NULL;
 	_cleanup_doc_ struct cox_doc *doc = cox_doc_new("deleted");
 	struct cox_node *map = cox_doc_map(doc);
 	struct cox_error err = COX_ERROR_INIT;
-	const char *cascade;
+	enum hub_delete how = HUB_DELETE_DEFAULT;
 	int r;
 
 	if (kind == HUB_KIND_NONE || !check_scope(call, kind, namespaced))
 		return;
-	cascade = cox_http_query(call->request, "cascade");
 	batch = hub_batch_new();
-	r = hub_control_delete(call->web->control, batch, kind, namespace, name,
-			       !cascade			   ? HUB_DELETE_DEFAULT
-			       : web_flag(call, "cascade") ? HUB_DELETE_CASCADE
-							   : HUB_DELETE_ORPHAN,
-			       &err);
+	r = how_of(call, &how, &err);
+	if (r == 0 && web_flag(call, "forget"))
+		r = kind == HUB_APPLICATION
+			    ? hub_control_forget(c, batch, namespace, name, how, "admin", &err)
+			    : cox_error(&err, COX_INVALID_ARGUMENT,
+					"only applications can be forgotten");
+	else if (r == 0)
+		r = hub_control_delete(c, batch, kind, namespace, name, how, &err);
 	if (r < 0) {
 		web_reply_error(call->request, &err);
 		return;
 	}
-	cox_map_put_cstr(doc, map, "result", r == 0 ? "deleted" : "deleting");
+	cox_map_put_cstr(doc, map, "result",
+			 r != 0			    ? "deleting"
+			 : web_flag(call, "forget") ? "forgotten"
+						    : "deleted");
 	web_reply_after(call, TAKE(batch), 200, map);
 }
 
