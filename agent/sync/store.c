@@ -28,6 +28,15 @@ static const struct cox_db_migration migrations[] = {
 	 " begun INTEGER NOT NULL,"
 	 " spec BLOB NOT NULL, state BLOB NOT NULL) WITHOUT ROWID;"
 	 "CREATE INDEX operation_of_app ON operation(app_uid, begun);"},
+	{"hooks",
+	 "ALTER TABLE operation ADD COLUMN tried INTEGER NOT NULL DEFAULT 0;"
+	 "ALTER TABLE operation ADD COLUMN failing BLOB;"
+	 "CREATE TABLE hook(id INTEGER PRIMARY KEY, app_uid TEXT NOT NULL,"
+	 " operation TEXT NOT NULL, attempt INTEGER NOT NULL, phase INTEGER NOT NULL,"
+	 " object TEXT NOT NULL, version TEXT NOT NULL, object_uid TEXT NOT NULL,"
+	 " state INTEGER NOT NULL, released INTEGER NOT NULL, gone INTEGER NOT NULL,"
+	 " hook_delete INTEGER NOT NULL, started_ms INTEGER NOT NULL, message BLOB NOT NULL,"
+	 " UNIQUE(app_uid, operation, attempt, phase, object));"},
 };
 
 int agent_store_open(const char *dir, struct agent_store **ret_store, struct cox_error *err)
@@ -165,6 +174,7 @@ int agent_store_drop_app(struct agent_store *store, const char *uid, struct cox_
 		"DELETE FROM app WHERE uid = ?",
 		"DELETE FROM inventory WHERE app_uid = ?",
 		"DELETE FROM operation WHERE app_uid = ?",
+		"DELETE FROM hook WHERE app_uid = ?",
 	};
 	_cleanup_tx_ struct cox_tx tx = COX_TX_INIT;
 	int code = cox_tx_begin(&tx, store->db, err);
@@ -342,21 +352,24 @@ int agent_store_put_operation(struct agent_store *store, const struct agent_oper
 {
 	_cleanup_tx_ struct cox_tx tx = COX_TX_INIT;
 	COX_CLEANUP(cox_buf_fini) struct cox_buf spec = COX_BUF_INIT, state = COX_BUF_INIT;
+	COX_CLEANUP(cox_buf_fini) struct cox_buf failing = COX_BUF_INIT;
 	int code = cox_tx_begin(&tx, store->db, err);
 
 	if (code < 0)
 		return code;
 	seal(store, "operation.spec", cox_str(row->id), row->spec, &spec);
 	seal(store, "operation.state", cox_str(row->id), row->state, &state);
+	seal(store, "operation.failing", cox_str(row->id), row->failing, &failing);
 	code = cox_db_run(store->db, err,
 			  "INSERT INTO operation(id, app_uid, running, from_hub, started_ms,"
-			  " begun, spec, state) VALUES(?, ?, ?, ?, ?,"
-			  " (SELECT coalesce(max(begun), 0) + 1 FROM operation), ?, ?)"
+			  " begun, spec, state, tried, failing) VALUES(?, ?, ?, ?, ?,"
+			  " (SELECT coalesce(max(begun), 0) + 1 FROM operation), ?, ?, ?, ?)"
 			  " ON CONFLICT(id) DO UPDATE SET running = excluded.running,"
-			  " state = excluded.state",
-			  "ssiiibb", row->id, row->app_uid, (int64_t)row->running,
+			  " state = excluded.state, tried = excluded.tried,"
+			  " failing = excluded.failing",
+			  "ssiiibbib", row->id, row->app_uid, (int64_t)row->running,
 			  (int64_t)row->from_hub, row->started_ms, cox_buf_str(&spec),
-			  cox_buf_str(&state));
+			  cox_buf_str(&state), (int64_t)row->tried, cox_buf_str(&failing));
 	if (code == 0)
 		code = cox_db_run(store->db, err,
 				  "DELETE FROM operation WHERE app_uid = ? AND from_hub = ? AND"
@@ -385,9 +398,11 @@ int agent_store_last_operation(struct agent_store *store, const char *app_uid,
 {
 	_cleanup_stmt_ struct cox_stmt q = COX_STMT_INIT;
 	COX_CLEANUP(cox_buf_fini) struct cox_buf spec = COX_BUF_INIT, state = COX_BUF_INIT;
+	COX_CLEANUP(cox_buf_fini) struct cox_buf failing = COX_BUF_INIT;
 	int code = cox_stmt_begin(
 		&q, store->db,
-		"SELECT id, running, from_hub, started_ms, spec, state FROM operation"
+		"SELECT id, running, from_hub, started_ms, spec, state, tried, failing"
+		" FROM operation"
 		" WHERE app_uid = ? ORDER BY begun DESC LIMIT 1",
 		err);
 
@@ -403,15 +418,106 @@ int agent_store_last_operation(struct agent_store *store, const char *app_uid,
 		.running = cox_stmt_int(&q, 1),
 		.from_hub = cox_stmt_int(&q, 2),
 		.started_ms = cox_stmt_int(&q, 3),
+		.tried = (uint32_t)cox_stmt_int(&q, 6),
 	};
 
 	code = unseal(store, "operation.spec", cox_str(row.id), cox_stmt_blob(&q, 4), &spec, err);
 	if (code == 0)
 		code = unseal(store, "operation.state", cox_str(row.id), cox_stmt_blob(&q, 5),
 			      &state, err);
+	/* an operation of before there were hooks has none */
+	if (code == 0 && cox_stmt_blob(&q, 7).len)
+		code = unseal(store, "operation.failing", cox_str(row.id), cox_stmt_blob(&q, 7),
+			      &failing, err);
 	if (code < 0)
 		return cox_error_wrap(err, "operation '%s'", row.id);
 	row.spec = cox_buf_str(&spec);
 	row.state = cox_buf_str(&state);
+	row.failing = cox_buf_str(&failing);
 	return each(ctx, &row, err);
+}
+
+/* ---- hooks ---- */
+
+/* The row's place, for its message. */
+static void hook_place(struct cox_buf *out, const char *app_uid, const struct agent_hook_row *row)
+{
+	cox_buf_printf(out, "%s/%s/%u/%d/%s", app_uid, row->operation, row->attempt, row->phase,
+		       row->key_text);
+}
+
+int agent_store_put_hook(struct agent_store *store, const char *app_uid,
+			 const struct agent_hook_row *row, struct cox_error *err)
+{
+	COX_CLEANUP(cox_buf_fini) struct cox_buf at = COX_BUF_INIT, message = COX_BUF_INIT;
+
+	hook_place(&at, app_uid, row);
+	seal(store, "hook", cox_buf_str(&at), cox_str(row->message), &message);
+	return cox_db_run(store->db, err,
+			  "INSERT INTO hook(app_uid, operation, attempt, phase, object, version,"
+			  " object_uid, state, released, gone, hook_delete, started_ms, message)"
+			  " VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
+			  " object_uid = excluded.object_uid, state = excluded.state,"
+			  " released = excluded.released, gone = excluded.gone,"
+			  " started_ms = excluded.started_ms, message = excluded.message",
+			  "ssiisssiiiiib", app_uid, row->operation, (int64_t)row->attempt,
+			  (int64_t)row->phase, row->key_text, row->version, row->object_uid,
+			  (int64_t)row->state, (int64_t)row->released, (int64_t)row->gone,
+			  (int64_t)row->hook_delete, row->started_ms, cox_buf_str(&message));
+}
+
+int agent_store_each_hook(struct agent_store *store, const char *app_uid, const char *operation,
+			  int (*each)(void *ctx, const struct agent_hook_row *row,
+				      struct cox_error *err),
+			  void *ctx, struct cox_error *err)
+{
+	_cleanup_stmt_ struct cox_stmt q = COX_STMT_INIT;
+	int code = cox_stmt_begin(&q, store->db,
+				  "SELECT operation, attempt, phase, object, version, object_uid,"
+				  " state, released, gone, hook_delete, started_ms, message"
+				  " FROM hook WHERE app_uid = ?1 AND (?2 = '' OR operation = ?2)"
+				  " ORDER BY id",
+				  err);
+
+	if (code < 0)
+		return code;
+	cox_stmt_bind_text(&q, 1, cox_str(app_uid));
+	cox_stmt_bind_text(&q, 2, cox_str(operation ? operation : ""));
+	while ((code = cox_stmt_step(&q, err)) > 0) {
+		COX_CLEANUP(cox_buf_fini) struct cox_buf at = COX_BUF_INIT, message = COX_BUF_INIT;
+		struct agent_hook_row row = {
+			.operation = cox_stmt_text(&q, 0),
+			.attempt = (uint32_t)cox_stmt_int(&q, 1),
+			.phase = (int)cox_stmt_int(&q, 2),
+			.key_text = cox_stmt_text(&q, 3),
+			.version = cox_stmt_text(&q, 4),
+			.object_uid = cox_stmt_text(&q, 5),
+			.state = (enum agent_hook_state)cox_stmt_int(&q, 6),
+			.released = cox_stmt_int(&q, 7),
+			.gone = cox_stmt_int(&q, 8),
+			.hook_delete = (uint32_t)cox_stmt_int(&q, 9),
+			.started_ms = cox_stmt_int(&q, 10),
+		};
+
+		hook_place(&at, app_uid, &row);
+		code = unseal(store, "hook", cox_buf_str(&at), cox_stmt_blob(&q, 11), &message,
+			      err);
+		if (code < 0)
+			return cox_error_wrap(err, "hook '%s'", row.key_text);
+		row.message = cox_buf_cstr(&message);
+		code = each(ctx, &row, err);
+		if (code < 0)
+			return code;
+	}
+	return code;
+}
+
+int agent_store_drop_old_hooks(struct agent_store *store, const char *app_uid,
+			       const char *operation, struct cox_error *err)
+{
+	return cox_db_run(store->db, err,
+			  "DELETE FROM hook WHERE app_uid = ? AND operation <> ? AND (gone OR"
+			  " EXISTS(SELECT 1 FROM hook AS h WHERE h.app_uid = hook.app_uid AND"
+			  " h.object = hook.object AND h.id > hook.id))",
+			  "ss", app_uid, operation);
 }

@@ -1,5 +1,5 @@
 /* What an agent must not forget, in one SQLite file of --state: who it is, what it was assigned and
- * up to where, the bundles, what it has applied, which operations it has begun.
+ * up to where, the bundles, what it has applied, which operations it has begun, which hooks.
  *
  * A call that returned 0 is durable (synchronous=FULL). Bodies and secrets are sealed with the key
  * file beside the database; the row's table and key are associated data, so that no row can take
@@ -97,6 +97,9 @@ struct agent_operation_row {
 	int64_t started_ms;
 	struct cox_str spec;  /* packed coxswain.assignment.v1.Operation */
 	struct cox_str state; /* packed coxswain.report.v1.OperationState */
+	uint32_t tried;	      /* the last attempt whose dry run is over */
+	/* why that attempt has failed: its SyncFail hooks run; "": it has not */
+	struct cox_str failing;
 };
 /* The last COX_LIMIT_AGENT_OPERATIONS of an application are kept, of the hub's and of its own each,
  * so that an id of the hub that an assignment still names is never begun again. */
@@ -109,5 +112,39 @@ int agent_store_last_operation(struct agent_store *store, const char *app_uid,
 			       int (*each)(void *ctx, const struct agent_operation_row *row,
 					   struct cox_error *err),
 			       void *ctx, struct cox_error *err);
+
+/* ---- hooks: each run of each, from before its object is made ---- */
+
+enum agent_hook_state {
+	AGENT_HOOK_INTENT,  /* its object may have been made */
+	AGENT_HOOK_CREATED, /* it was, with object_uid */
+	AGENT_HOOK_ENDED_WELL,
+	AGENT_HOOK_ENDED_BADLY,
+};
+struct agent_hook_row {
+	const char *operation; /* its id */
+	uint32_t attempt;
+	int phase; /* enum agent_phase */
+	const char *key_text;
+	const char *version;
+	const char *object_uid; /* "" until it is known */
+	enum agent_hook_state state;
+	bool released; /* the finalizer is off, or there is no object */
+	bool gone;     /* the object was deleted */
+	uint32_t hook_delete;
+	int64_t started_ms;  /* wall; when the object was made */
+	const char *message; /* of the outcome */
+};
+int agent_store_put_hook(struct agent_store *store, const char *app_uid,
+			 const struct agent_hook_row *row, struct cox_error *err);
+/* operation NULL: of all. In the order in which they were first put. */
+int agent_store_each_hook(struct agent_store *store, const char *app_uid, const char *operation,
+			  int (*each)(void *ctx, const struct agent_hook_row *row,
+				      struct cox_error *err),
+			  void *ctx, struct cox_error *err);
+/* What is known of objects that are gone, or that a later run made anew, of operations other than
+ * this one. */
+int agent_store_drop_old_hooks(struct agent_store *store, const char *app_uid,
+			       const char *operation, struct cox_error *err);
 
 #endif

@@ -251,6 +251,102 @@ static void test_operations(void **state)
 	agent_store_close(s);
 }
 
+static int list_hook(void *ctx, const struct agent_hook_row *row, struct cox_error *err)
+{
+	(void)err;
+	cox_buf_printf(ctx, "%s/%u/%d %s %s state %d%s%s policy %u at %lld '%s'\n", row->operation,
+		       row->attempt, row->phase, row->key_text, row->object_uid, row->state,
+		       row->released ? " released" : "", row->gone ? " gone" : "", row->hook_delete,
+		       (long long)row->started_ms, row->message);
+	return 0;
+}
+
+static void put_hook(struct agent_store *s, const char *operation, uint32_t attempt,
+		     const char *key, enum agent_hook_state state, bool gone, const char *message)
+{
+	assert_int_equal(
+		agent_store_put_hook(s, "app",
+				     &(struct agent_hook_row){.operation = operation,
+							      .attempt = attempt,
+							      .phase = 2,
+							      .key_text = key,
+							      .version = "v1",
+							      .object_uid = state ? "uid" : "",
+							      .state = state,
+							      .released = gone,
+							      .gone = gone,
+							      .hook_delete = 4,
+							      .started_ms = state ? 5 : 0,
+							      .message = message},
+				     NULL),
+		0);
+}
+
+static const char *hooks_of(struct agent_store *s, const char *operation)
+{
+	static char text[1024];
+	COX_CLEANUP(cox_buf_fini) struct cox_buf out = COX_BUF_INIT;
+
+	assert_int_equal(agent_store_each_hook(s, "app", operation, list_hook, &out, NULL), 0);
+	snprintf(text, sizeof(text), "%s", cox_buf_cstr(&out));
+	return text;
+}
+
+static void test_hooks(void **state)
+{
+	struct agent_store *s = reopen(NULL);
+
+	(void)state;
+	put_hook(s, "op-1", 1, "b/Job/n/z", AGENT_HOOK_INTENT, false, "");
+	put_hook(s, "op-1", 1, "b/Job/n/a", AGENT_HOOK_INTENT, false, "");
+	put_hook(s, "op-1", 1, "b/Job/n/z", AGENT_HOOK_ENDED_BADLY, false, "canary-message");
+	put_hook(s, "op-1", 2, "b/Job/n/z", AGENT_HOOK_CREATED, false, "");
+	s = reopen(s);
+	assert_string_equal(hooks_of(s, "op-1"),
+			    "op-1/1/2 b/Job/n/z uid state 3 policy 4 at 5 'canary-message'\n"
+			    "op-1/1/2 b/Job/n/a  state 0 policy 4 at 0 ''\n"
+			    "op-1/2/2 b/Job/n/z uid state 1 policy 4 at 5 ''\n");
+	assert_string_equal(hooks_of(s, "op-2"), "");
+	/* what a later run made anew, and what is gone, is forgotten once that run is over */
+	put_hook(s, "op-2", 1, "b/Job/n/z", AGENT_HOOK_ENDED_WELL, true, "");
+	put_hook(s, "op-2", 1, "b/Job/n/y", AGENT_HOOK_ENDED_WELL, true, "");
+	assert_int_equal(agent_store_drop_old_hooks(s, "app", "op-2", NULL), 0);
+	assert_string_equal(hooks_of(s, NULL),
+			    "op-1/1/2 b/Job/n/a  state 0 policy 4 at 0 ''\n"
+			    "op-2/1/2 b/Job/n/z uid state 2 released gone policy 4 at 5 ''\n"
+			    "op-2/1/2 b/Job/n/y uid state 2 released gone policy 4 at 5 ''\n");
+	assert_int_equal(agent_store_drop_old_hooks(s, "app", "op-3", NULL), 0);
+	assert_string_equal(hooks_of(s, NULL), "op-1/1/2 b/Job/n/a  state 0 policy 4 at 0 ''\n");
+	assert_int_equal(agent_store_drop_app(s, "app", NULL), 0);
+	assert_string_equal(hooks_of(s, NULL), "");
+	agent_store_close(s);
+}
+
+static int failing(void *ctx, const struct agent_operation_row *row, struct cox_error *err)
+{
+	(void)err;
+	cox_buf_printf(ctx, "%u '%.*s'", row->tried, COX_STR_ARG(row->failing));
+	return 0;
+}
+
+static void test_how_far_an_operation_is(void **state)
+{
+	COX_CLEANUP(cox_buf_fini) struct cox_buf out = COX_BUF_INIT;
+	struct agent_store *s = reopen(NULL);
+	struct agent_operation_row row = {
+		.id = "far", .app_uid = "app", .running = true, .failing = COX_STR("")};
+
+	(void)state;
+	assert_int_equal(agent_store_put_operation(s, &row, NULL), 0);
+	row.tried = 3;
+	row.failing = COX_STR("Job/mute: broken");
+	assert_int_equal(agent_store_put_operation(s, &row, NULL), 0);
+	s = reopen(s);
+	agent_store_last_operation(s, "app", failing, &out, NULL);
+	assert_string_equal(cox_buf_cstr(&out), "3 'Job/mute: broken'");
+	agent_store_close(s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -259,6 +355,8 @@ int main(void)
 		cmocka_unit_test(test_what_is_not_committed_is_not_there),
 		cmocka_unit_test(test_bundles),
 		cmocka_unit_test(test_operations),
+		cmocka_unit_test(test_how_far_an_operation_is),
+		cmocka_unit_test(test_hooks),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
