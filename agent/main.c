@@ -16,7 +16,7 @@
 struct config {
 	char *cluster, *hub, *state, *kubeconfig, *context, *token_file, *ca_pin;
 	char *config, *log_level, *log_format;
-	int64_t wave_delay_ms;
+	int64_t wave_delay_ms, hook_grace_ms;
 };
 
 #define AT(field) offsetof(struct config, field)
@@ -37,6 +37,8 @@ static const struct cox_option rows[] = {
 	 .help = "fingerprint of the hub's CA key, needed to join"},
 	{"wave-delay", 0, COX_OPT_DURATION, AT(wave_delay_ms), .arg = "D", .def = "2s",
 	 .help = "between sync waves, so that controllers see what a wave changed"},
+	{"hook-grace", 0, COX_OPT_DURATION, AT(hook_grace_ms), .arg = "D", .def = "30s",
+	 .help = "that hooks at work get when a newer revision takes over"},
 	{"config", 0, COX_OPT_STRING, AT(config), .arg = "FILE",
 	 .help = "YAML file with these flags as keys"},
 	{"log-level", 0, COX_OPT_STRING, AT(log_level), .arg = "L", .def = "info",
@@ -99,8 +101,9 @@ static int check(const struct config *c, struct cox_error *err)
 		if (!needed[i].value || !*needed[i].value)
 			return cox_error(err, COX_INVALID_ARGUMENT, "--%s is needed",
 					 needed[i].name);
-	if (c->wave_delay_ms < 0)
-		return cox_error(err, COX_INVALID_ARGUMENT, "--wave-delay is below zero");
+	if (c->wave_delay_ms < 0 || c->hook_grace_ms < 0)
+		return cox_error(err, COX_INVALID_ARGUMENT,
+				 "--wave-delay and --hook-grace are no negative times");
 	if (!cox_name_is_safe(c->cluster))
 		return cox_error(err, COX_INVALID_ARGUMENT,
 				 "--cluster '%s': expected lower-case letters, digits, '-' and '.'",

@@ -24,8 +24,8 @@ struct agent_kind {
 	struct cox_kube_resource *resource; /* NULL: the cluster hasn't got it */
 	struct cox_watch *watch;
 	bool synced;
-	size_t n_entries;
-	char *error; /* of the last try to watch; NULL: none */
+	size_t n_holders; /* entries, and hooks at work */
+	char *error;	  /* of the last try to watch; NULL: none */
 };
 
 /* One object of an application: what shall be there, what we applied once, or both. */
@@ -75,6 +75,7 @@ enum agent_stage {
 	AGENT_STAGE_BEGIN, /* waits for its bundle and for discovery */
 	AGENT_STAGE_DRY_RUN,
 	AGENT_STAGE_RUN,
+	AGENT_STAGE_CLEAN, /* the attempt is over but for its hooks' objects */
 	AGENT_STAGE_PAUSE, /* before the next try */
 };
 
@@ -86,7 +87,12 @@ struct agent_operation {
 	enum agent_stage stage;
 	struct agent_holder *holder;
 	struct agent_plan plan;
+	struct agent_hooks *hooks; /* of this attempt; NULL before the plan is made */
 	bool planned;
+	uint32_t tried;		/* the last attempt whose dry run is over; durable */
+	char *failing;		/* why this attempt has failed; durable before SyncFail begins */
+	bool attempt_succeeded; /* in AGENT_STAGE_CLEAN */
+	char *attempt_message;
 	bool namespace_known, namespace_is_live; /* the one that CreateNamespace makes */
 	bool superseded; /* cut short by something newer: says nothing about its bundle */
 	size_t n_in_flight;
@@ -100,7 +106,8 @@ struct agent_operation {
 	int64_t started_ms; /* wall */
 	uint32_t retry_count, pauses;
 	struct cox_timer pause;
-	struct cox_timer wave; /* until the next one may begin */
+	struct cox_timer wave;	/* until the next one may begin */
+	struct cox_timer grace; /* while it runs, hooks of an operation that was superseded go on */
 	char *message;
 };
 
@@ -149,6 +156,7 @@ struct agent_engine {
 	struct cox_map apps;   /* uid to struct agent_app * */
 	struct cox_map kinds;  /* id to struct agent_kind * */
 	struct cox_map keys;   /* key text to the first struct agent_entry * */
+	struct cox_map hooks;  /* key text to the first struct agent_hook * that is watched */
 	struct cox_task turn;  /* reconciles what is queued */
 	struct cox_timer idle; /* drops cached bundles */
 	struct cox_timer rediscover;
@@ -215,6 +223,7 @@ struct agent_call *agent_call_new(struct agent_app *app, const char *key_text,
 /* For cox_kube_*; frees the call after its done. */
 void agent_call_done(void *arg, const struct cox_kube_answer *answer);
 void agent_calls_cancel(struct agent_engine *e, struct agent_app *app); /* app NULL: all */
+void agent_calls_cancel_of(struct agent_engine *e, const void *arg);
 
 /* ---- bundle.c ---- */
 /* The desired objects of that digest, one reference. COX_UNAVAILABLE while the bundle or discovery
@@ -251,6 +260,10 @@ bool agent_app_is_observed(const struct agent_app *app);
 enum agent_sync_status agent_app_status(const struct agent_app *app);
 void agent_app_health(const struct agent_app *app, struct cox_health *ret);
 void agent_kind_free(struct agent_kind *kind);
+/* The kind, watched as long as somebody holds it. */
+struct agent_kind *agent_kind_hold(struct agent_engine *e, struct cox_object_key key,
+				   const char *version);
+void agent_kind_release(struct agent_kind *kind);
 /* After a discovery: kinds that were unknown begin to be watched. */
 void agent_kinds_rediscovered(struct agent_engine *e);
 
@@ -268,7 +281,7 @@ void agent_operation_end(struct agent_app *app, bool superseded, const char *mes
 /* Without a word: the engine is freed or the application is gone. */
 void agent_operation_free(struct agent_operation *op);
 void agent_operation_observed(struct agent_entry *entry);
-/* Fills state from what runs. */
+/* operation_state.c: fills state from what runs. */
 void agent_operation_state(const struct agent_operation *op, struct cox_arena *arena,
 			   Coxswain__Report__V1__OperationState *state);
 
@@ -283,6 +296,11 @@ void agent_tasks_start(struct agent_operation *op, size_t begin, size_t finish_a
 void agent_tasks_check_definitions(struct agent_operation *op);
 /* An answer that says nothing about the object: the server is not there. */
 bool agent_answer_is_silence(const struct cox_kube_answer *answer);
+
+/* ---- hook_step.c; the rest is in hook_run.h ---- */
+/* What a watch tells of an object, for the hooks that wait for it. */
+void agent_hook_seen(struct agent_kind *kind, const char *key_text, struct cox_doc *object);
+void agent_hook_vanished(struct agent_kind *kind, const char *key_text);
 
 /* ---- remove.c ---- */
 void agent_app_remove_step(struct agent_app *app);

@@ -196,9 +196,11 @@ static void add_left_out_hooks(struct agent_app *app, const struct agent_desired
 	size_t n = 0;
 
 	COX_VEC_EACH (&desired->objects, o) {
-		if (!o->is_hook || !o->hook_phases || n++)
+		if (!(o->hook_phases &
+		      (1u << AGENT_PHASE_PRE_DELETE | 1u << AGENT_PHASE_POST_DELETE)) ||
+		    n++)
 			continue;
-		cox_buf_puts(&text, "hooks are not run: ");
+		cox_buf_puts(&text, "hooks of PreDelete and PostDelete are not run: ");
 		cox_object_key_describe(&text, o->key);
 	}
 	if (n > 1)

@@ -15,6 +15,7 @@
 #include "common/base/map.h"
 #include "common/base/options.h"
 #include "common/doc/doc.h"
+#include "common/health/health.h"
 #include "common/kube/meta.h"
 #include "common/project/project.h"
 
@@ -23,6 +24,8 @@
 #define AGENT_TRACKING_ID "argocd.argoproj.io/tracking-id"
 #define AGENT_APP_UID	  "coxswain.dev/app-uid"
 #define AGENT_MANAGER	  "coxswain"
+/* Of the objects that are made for hooks: an object that is no hook any more is taken over. */
+#define AGENT_HOOK_MANAGER "coxswain-hooks"
 /* What a hook's object says of the run that it was made for; it has all three or none. */
 #define AGENT_HOOK_OPERATION "coxswain.dev/operation"
 #define AGENT_HOOK_ATTEMPT   "coxswain.dev/attempt"
@@ -100,8 +103,10 @@ enum agent_hook_outcome {
 /* How far a live hook is. A Job counts by its conditions Complete and Failed, a resumed one too; a
  * Pod and an Argo Workflow by their phase; other kinds by their health, Degraded and Unknown being
  * failures; a kind without health is done by being there. What is being deleted and has not
- * completed has failed: nobody works on it any more. ret_message: COX_HEALTH_MESSAGE_MAX. */
-enum agent_hook_outcome agent_hook_judge(const struct cox_node *live, char *ret_message);
+ * completed has failed: nobody works on it any more. health: the object's, by rule or script.
+ * ret_message: COX_HEALTH_MESSAGE_MAX. */
+enum agent_hook_outcome agent_hook_judge(const struct cox_node *live,
+					 const struct cox_health *health, char *ret_message);
 
 struct agent_desired {
 	COX_VEC(struct agent_object) objects; /* ordinary ones and hooks, in the bundle's order */

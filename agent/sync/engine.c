@@ -114,6 +114,21 @@ void agent_calls_cancel(struct agent_engine *e, struct agent_app *app)
 	}
 }
 
+void agent_calls_cancel_of(struct agent_engine *e, const void *arg)
+{
+	for (size_t i = 0; i < e->calls.n;) {
+		struct agent_call *call = e->calls.items[i];
+
+		if (call->arg != arg) {
+			i++;
+			continue;
+		}
+		e->calls.items[i] = e->calls.items[--e->calls.n];
+		cox_kube_cancel(call->call);
+		call_free(call);
+	}
+}
+
 /* ---- the API server's state ---- */
 
 void agent_engine_queue_all(struct agent_engine *e)
@@ -560,6 +575,7 @@ void agent_engine_free(struct agent_engine *e)
 		agent_kind_free(slot->value);
 	cox_map_fini(&e->kinds);
 	cox_map_fini(&e->keys);
+	cox_map_fini(&e->hooks);
 	agent_configuration_free(e);
 	cox_discovery_free(e->discovery);
 	cox_doc_unref(e->blank);

@@ -29,6 +29,7 @@ struct agent_engine_options {
 	struct cox_kube *kube;
 	int64_t wave_delay_ms;	 /* between the last apply of a wave and the next wave */
 	unsigned script_threads; /* that health scripts run on; 0: they run on the loop */
+	int64_t hook_grace_ms;	 /* hooks of an operation that something newer takes the place of */
 	/* A bundle is needed that is not in the store; asked once, and again by
 	 * agent_engine_each_missing. */
 	void (*want_bundle)(void *ctx, const uint8_t digest[COX_SHA256_BYTES]);

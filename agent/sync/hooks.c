@@ -2,7 +2,6 @@
 #include "agent/sync/desired.h"
 
 #include "common/base/clock.h"
-#include "common/health/health.h"
 
 #include <stdio.h>
 
@@ -217,35 +216,33 @@ static enum agent_hook_outcome judge_job(const struct cox_node *job, char *ret_m
 	return AGENT_OUTCOME_RUNNING;
 }
 
-static enum agent_hook_outcome judge_health(const struct cox_node *live, char *ret_message)
+static enum agent_hook_outcome judge_health(const struct cox_health *health, char *ret_message)
 {
-	struct cox_health health;
-
-	cox_health_assess(live, &health);
-	switch (health.status) {
+	switch (health->status) {
 	case COX_HEALTH_NONE:
 	case COX_HEALTH_HEALTHY:
 		snprintf(ret_message, COX_HEALTH_MESSAGE_MAX, "%s",
-			 health.status == COX_HEALTH_NONE ? "" : health.message);
+			 health->status == COX_HEALTH_NONE ? "" : health->message);
 		return AGENT_OUTCOME_SUCCEEDED;
 	case COX_HEALTH_DEGRADED:
 	case COX_HEALTH_UNKNOWN:
 		snprintf(ret_message, COX_HEALTH_MESSAGE_MAX, "%s",
-			 health.message[0] ? health.message : cox_health_name(health.status));
+			 health->message[0] ? health->message : cox_health_name(health->status));
 		return AGENT_OUTCOME_FAILED;
 	default:
 		return AGENT_OUTCOME_RUNNING;
 	}
 }
 
-enum agent_hook_outcome agent_hook_judge(const struct cox_node *live, char *ret_message)
+enum agent_hook_outcome agent_hook_judge(const struct cox_node *live,
+					 const struct cox_health *health, char *ret_message)
 {
 	bool job =
 		cox_str_is(cox_meta_group(live), "batch") && cox_str_is(cox_meta_kind(live), "Job");
 
 	ret_message[0] = '\0';
 	enum agent_hook_outcome outcome =
-		job ? judge_job(live, ret_message) : judge_health(live, ret_message);
+		job ? judge_job(live, ret_message) : judge_health(health, ret_message);
 
 	if (outcome != AGENT_OUTCOME_RUNNING || !cox_meta_is_deleting(live))
 		return outcome;

@@ -11,6 +11,7 @@ static const struct {
 } foreign[] = {
 	{"kubectl-client-side-apply", "Update"},
 	{"argocd-controller", NULL},
+	{AGENT_HOOK_MANAGER, NULL}, /* ours, while the object was a hook */
 };
 
 static struct cox_str text(const struct cox_node *entry, const char *key)

@@ -50,17 +50,20 @@ static void find_resource(struct agent_kind *kind)
 		kind->resource = cox_kube_resource_copy(found);
 }
 
-static struct agent_kind *kind_get(struct agent_engine *e, struct cox_object_key key,
+struct agent_kind *agent_kind_hold(struct agent_engine *e, struct cox_object_key key,
 				   const char *version)
 {
 	_cleanup_free_ char *id = cox_asprintf("%.*s/%s/%.*s", COX_STR_ARG(key.group), version,
 					       COX_STR_ARG(key.kind));
 	struct agent_kind *kind = cox_map_get(&e->kinds, id);
 
-	if (kind)
+	if (kind) {
+		kind->n_holders++;
 		return kind;
+	}
 	kind = cox_new(struct agent_kind);
 	kind->engine = e;
+	kind->n_holders = 1;
 	kind->id = cox_strdup(id);
 	cox_map_set(&e->kinds, id, kind);
 	find_resource(kind);
@@ -78,11 +81,11 @@ void agent_kind_free(struct agent_kind *kind)
 	free(kind);
 }
 
-static void kind_release(struct agent_kind *kind)
+void agent_kind_release(struct agent_kind *kind)
 {
 	struct agent_engine *e = kind->engine;
 
-	if (--kind->n_entries || e->is_freed)
+	if (--kind->n_holders || e->is_freed)
 		return;
 	cox_map_remove(&e->kinds, kind->id);
 	agent_kind_free(kind);
@@ -132,8 +135,7 @@ struct agent_entry *agent_entry_get(struct agent_app *app, const char *key_text,
 	entry->report = true;
 	cox_map_set(&app->entries, key_text, entry);
 	entry->next = cox_map_set(&e->keys, key_text, entry);
-	entry->kind = kind_get(e, entry->key, version);
-	entry->kind->n_entries++;
+	entry->kind = agent_kind_hold(e, entry->key, version);
 	return entry;
 }
 
@@ -169,7 +171,7 @@ void agent_entry_free(struct agent_entry *entry)
 	app->dirty = true;
 	cox_map_remove(&app->entries, entry->key_text);
 	unchain(entry);
-	kind_release(entry->kind);
+	agent_kind_release(entry->kind);
 	cox_strings_fini(&entry->differing);
 	free(entry->health_message);
 	free(entry->object_uid);
@@ -392,6 +394,7 @@ static void kind_upsert(void *arg, struct cox_doc *object)
 	struct agent_entry *entry = cox_map_get(&kind->engine->keys, key_text);
 
 	agent_engine_api_works(kind->engine);
+	agent_hook_seen(kind, key_text, object);
 	if (!entry)
 		entry = recover(kind, key_text, root);
 	while (entry) {
@@ -410,6 +413,7 @@ static void kind_remove(void *arg, const char *namespace, const char *name, stru
 	struct agent_entry *entry = cox_map_get(&kind->engine->keys, key_text);
 	struct cox_str uid = cox_meta_uid(object ? cox_doc_root(object) : NULL);
 
+	agent_hook_vanished(kind, key_text);
 	while (entry) {
 		struct agent_entry *next = entry->next;
 

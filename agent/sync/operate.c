@@ -1,12 +1,15 @@
 /* One operation: a plan, tried first, then executed wave by wave.
  *
- * begin -> dry run -> run -> over
- *            \          \-> pause -> run (retry)
- * Durable before the first effect; every object is in the inventory before it is applied. */
-#include "agent/sync/app.h"
+ * begin -> dry run -> run -> clean -> over
+ *            \                 \-> pause -> begin (retry: a new attempt)
+ *             \-> clean
+ * Durable before the first effect; every object is in the inventory before it is applied. An attempt
+ * is durable before it begins, and so is that it has failed before its SyncFail hooks run. After a
+ * restart the plan is made anew from what the cluster is like by then, and what is durable of hooks
+ * (hook_run.h) makes it go on where it was. */
+#include "agent/sync/hook_run.h"
 
 #include "common/base/clock.h"
-#include "common/base/limits.h"
 #include "common/base/log.h"
 #include "common/base/rand.h"
 #include "common/ctl/stamp.h"
@@ -22,6 +25,8 @@ const char *agent_app_name(const struct agent_app *app)
 {
 	return app->assignment ? app->assignment->app_name : app->uid;
 }
+
+static void end(struct agent_operation *op, Coxswain__Report__V1__Phase phase, const char *message);
 
 static struct agent_engine *engine_of(const struct agent_operation *op)
 {
@@ -51,6 +56,8 @@ static int store(struct agent_operation *op, bool running, struct cox_error *err
 						 .started_ms = op->started_ms,
 						 .spec = cox_buf_str(&spec),
 						 .state = cox_buf_str(&body),
+						 .tried = op->tried,
+						 .failing = cox_str(op->failing ? op->failing : ""),
 					 },
 					 err);
 }
@@ -65,7 +72,8 @@ static agent_operation_spec *copy_spec(const agent_operation_spec *spec)
 							   (const uint8_t *)bytes.ptr);
 }
 
-static void wave_is_due(void *arg)
+/* What a timer was for may go on. */
+static void wake(void *arg)
 {
 	agent_engine_queue(((struct agent_operation *)arg)->app);
 }
@@ -74,7 +82,7 @@ static void resume(void *arg)
 {
 	struct agent_operation *op = arg;
 
-	op->stage = AGENT_STAGE_RUN;
+	op->stage = AGENT_STAGE_BEGIN;
 	agent_engine_queue(op->app);
 }
 
@@ -93,7 +101,8 @@ static struct agent_operation *operation_new(struct agent_app *app, agent_operat
 	if (!agent_digest_is_set(op->digest))
 		memcpy(op->digest, app->digest, COX_SHA256_BYTES);
 	cox_timer_init(&op->pause, app->engine->o.loop, resume, op);
-	cox_timer_init(&op->wave, app->engine->o.loop, wave_is_due, op);
+	cox_timer_init(&op->wave, app->engine->o.loop, wake, op);
+	cox_timer_init(&op->grace, app->engine->o.loop, wake, op);
 	return op;
 }
 
@@ -103,6 +112,8 @@ void agent_operation_free(struct agent_operation *op)
 		return;
 	cox_timer_stop(&op->pause);
 	cox_timer_stop(&op->wave);
+	cox_timer_stop(&op->grace);
+	agent_hooks_free(op->hooks);
 	agent_plan_fini(&op->plan);
 	agent_holder_unref(op->holder);
 	coxswain__assignment__v1__operation__free_unpacked(op->spec, NULL);
@@ -110,6 +121,8 @@ void agent_operation_free(struct agent_operation *op)
 	free(op->dry_message);
 	free(op->end_message);
 	free(op->message);
+	free(op->failing);
+	free(op->attempt_message);
 	free(op);
 }
 
@@ -145,6 +158,32 @@ static bool still_wanted(const struct agent_app *app, const agent_operation_spec
 	       (asked && cox_streq(asked->id, spec->id));
 }
 
+/* Takes spec. */
+static void go_on(struct agent_app *app, const struct agent_operation_row *row,
+		  agent_operation_spec *spec, const Coxswain__Report__V1__OperationState *state)
+{
+	bool wanted = still_wanted(app, spec, state);
+	/* a heal goes on from what is there now: who waits for its end hears of one */
+	struct agent_operation *op =
+		operation_new(app, spec, row->from_hub, cox_streq(spec->initiated_by, "self-heal"));
+
+	op->started_ms = row->started_ms;
+	op->retry_count = state->retry_count;
+	op->tried = row->tried;
+	op->failing = row->failing.len ? cox_str_dup(row->failing) : NULL;
+	cox_stamp_set_digest(op->digest, state->digest.data, state->digest.len);
+	app->operation = op;
+	cox_log_info(wanted ? "operation goes on" : "operation is ended",
+		     COX_KV("app", agent_app_name(app)), COX_KV("id", row->id));
+	if (wanted) {
+		app->last_full = !spec->dry_run;
+		cox_stamp_set_digest(app->last_digest, state->digest.data, state->digest.len);
+	} else { /* overtaken: it says nothing about what shall be now, but its hooks are there */
+		op->superseded = true;
+		end(op, PHASE(FAILED), "superseded while the agent was away");
+	}
+}
+
 static int loaded(void *ctx, const struct agent_operation_row *row, struct cox_error *err)
 {
 	struct agent_app *app = ctx;
@@ -160,24 +199,9 @@ static int loaded(void *ctx, const struct agent_operation_row *row, struct cox_e
 			coxswain__assignment__v1__operation__free_unpacked(spec, NULL);
 		return cox_error(err, COX_DATA_LOSS, "stored operation '%s' is damaged", row->id);
 	}
-	/* A heal goes on from what is there now: who waits for its end hears of one. */
-	if (row->running && still_wanted(app, spec, state)) {
-		bool partial = cox_streq(spec->initiated_by, "self-heal");
-
-		app->last_full = !spec->dry_run;
-		cox_stamp_set_digest(app->last_digest, state->digest.data, state->digest.len);
-		app->operation = operation_new(app, spec, row->from_hub, partial);
-		app->operation->started_ms = row->started_ms;
-		app->operation->retry_count = state->retry_count;
-		cox_stamp_set_digest(app->operation->digest, state->digest.data, state->digest.len);
-		cox_log_info("operation goes on", COX_KV("app", agent_app_name(app)),
-			     COX_KV("id", row->id));
+	if (row->running) {
+		go_on(app, row, spec, state);
 		coxswain__report__v1__operation_state__free_unpacked(state, NULL);
-		return 0;
-	}
-	if (row->running) { /* overtaken: it says nothing about what shall be now */
-		coxswain__report__v1__operation_state__free_unpacked(state, NULL);
-		coxswain__assignment__v1__operation__free_unpacked(spec, NULL);
 		return 0;
 	}
 	app->last_full = state->digest.len == COX_SHA256_BYTES && !spec->dry_run;
@@ -231,7 +255,8 @@ static void finish(struct agent_operation *op)
 					    "succeeded", "failed",  "error"};
 
 	cox_timer_stop(&op->pause);
-	if (store(op, false, &err) < 0)
+	if (store(op, false, &err) < 0 ||
+	    agent_store_drop_old_hooks(engine_of(op)->o.store, app->uid, op->spec->id, &err) < 0)
 		cox_log_error("cannot keep the end of an operation",
 			      COX_KV("app", agent_app_name(app)), COX_KV_ERROR(&err));
 	cox_log_info("operation ended", COX_KV("app", agent_app_name(app)),
@@ -257,12 +282,20 @@ static void end(struct agent_operation *op, Coxswain__Report__V1__Phase phase, c
 	op->end_message = cox_strdup(message);
 }
 
+/* A hook in the middle of its work is let go on for a while when something newer is to come, but not
+ * when a person said that it shall end. */
 void agent_operation_end(struct agent_app *app, bool superseded, const char *message)
 {
-	if (!app->operation)
+	struct agent_operation *op = app->operation;
+
+	if (!op)
 		return;
-	app->operation->superseded = superseded && !app->operation->ending;
-	end(app->operation, PHASE(FAILED), message);
+	if (!op->ending && superseded && !app->tombstone)
+		cox_timer_start(&op->grace, engine_of(op)->o.hook_grace_ms);
+	if (!superseded)
+		cox_timer_stop(&op->grace);
+	op->superseded = superseded && !op->ending;
+	end(op, PHASE(FAILED), message);
 	agent_engine_queue(app);
 }
 
@@ -290,10 +323,12 @@ static void pause_for(struct agent_operation *op, int64_t delay_ms)
 	cox_timer_start(&op->pause, delay_ms);
 }
 
-/* Everything that was begun anew: what failed, and whatever was not done. */
+/* The next try begins from what is there then. */
 static void again(struct agent_operation *op)
 {
 	cox_timer_stop(&op->wave);
+	agent_hooks_free(op->hooks);
+	op->hooks = NULL;
 	agent_plan_fini(&op->plan);
 	op->planned = false;
 	op->namespace_known = false;
@@ -301,33 +336,92 @@ static void again(struct agent_operation *op)
 	cox_vec_clear(&op->establishing);
 }
 
-static void failed(struct agent_operation *op, const char *message)
+/* What is durable of the attempt's hooks, for a plan or only to end them. */
+static int load_hooks(struct agent_operation *op, struct cox_error *err)
 {
-	struct agent_retry r = retry_of(op);
+	return agent_hooks_new(op->app,
+			       &(struct agent_hooks_options){
+				       .operation = op->spec->id,
+				       .attempt = op->retry_count + 1,
+				       .options = agent_app_options(op->app, op->spec),
+				       .plan = op->planned ? &op->plan : NULL,
+				       .holder = op->planned ? op->holder : NULL,
+			       },
+			       &op->hooks, err);
+}
+
+/* The attempt is over, but for the objects of its hooks. */
+static void begin_clean(struct agent_operation *op, bool succeeded, const char *message)
+{
+	struct cox_error err;
+
+	if (op->stage == AGENT_STAGE_CLEAN || op->ending)
+		return;
+	if (!op->hooks && load_hooks(op, &err) < 0) {
+		end(op, PHASE(ERROR), err.message);
+		return;
+	}
+	op->stage = AGENT_STAGE_CLEAN;
+	op->attempt_succeeded = succeeded;
+	free(op->attempt_message);
+	op->attempt_message = cox_strdup(message);
+	op->app->dirty = true;
+	agent_hooks_clean(op->hooks, succeeded);
+}
+
+/* The API server is away: that is no failure of the attempt, which begins again where it was. */
+static void wait_for_api(struct agent_operation *op, const char *message)
+{
 	struct cox_rng rng;
 
+	op->api_down = false;
 	free(op->message);
 	op->message = cox_strdup(message);
+	cox_rng_init(&rng, (uint64_t)cox_clock_us());
+	pause_for(op, cox_backoff_ms(&rng, API_DOWN_BASE_MS, API_DOWN_MAX_MS, op->pauses++));
+	again(op);
+}
+
+static void failed(struct agent_operation *op, const char *message)
+{
 	if (op->ending)
 		return;
-	if (op->api_down) {
-		op->api_down = false;
-		cox_rng_init(&rng, (uint64_t)cox_clock_us());
-		pause_for(op,
-			  cox_backoff_ms(&rng, API_DOWN_BASE_MS, API_DOWN_MAX_MS, op->pauses++));
-		again(op);
+	if (op->api_down)
+		wait_for_api(op, message);
+	else
+		begin_clean(op, false, message);
+}
+
+/* A new attempt, durable before it begins: its hooks run again. */
+static void try_again(struct agent_operation *op, const struct agent_retry *r)
+{
+	struct cox_error err;
+
+	op->retry_count++;
+	free(op->failing);
+	op->failing = NULL;
+	if (store(op, true, &err) < 0) {
+		end(op, PHASE(ERROR), err.message);
 		return;
 	}
-	if (r.limit < 0 || op->retry_count < (uint64_t)r.limit) {
-		op->retry_count++;
-		cox_log_warn("sync failed, will be tried again",
-			     COX_KV("app", agent_app_name(op->app)),
-			     COX_KV_INT("retry", op->retry_count), COX_KV("error", message));
-		pause_for(op, agent_retry_delay_ms(&r, op->retry_count));
-		again(op);
-		return;
-	}
-	end(op, PHASE(FAILED), message);
+	free(op->message);
+	op->message = cox_strdup(op->attempt_message);
+	cox_log_warn("sync failed, will be tried again", COX_KV("app", agent_app_name(op->app)),
+		     COX_KV_INT("retry", op->retry_count), COX_KV("error", op->message));
+	pause_for(op, agent_retry_delay_ms(r, op->retry_count));
+	again(op);
+}
+
+static void attempt_is_over(struct agent_operation *op)
+{
+	struct agent_retry r = retry_of(op);
+
+	if (op->attempt_succeeded)
+		end(op, PHASE(SUCCEEDED), op->attempt_message);
+	else if (r.limit < 0 || op->retry_count < (uint64_t)r.limit)
+		try_again(op, &r);
+	else
+		end(op, PHASE(FAILED), op->attempt_message);
 }
 
 /* ---- planning ---- */
@@ -400,7 +494,11 @@ static int make_plan(struct agent_operation *op, struct cox_error *err)
 		.n_extras = extras.n,
 		.options = agent_app_options(app, op->spec),
 		.prune = op->spec->prune,
+		.hooks = !op->partial && !op->spec->skip_hooks && op->spec->n_resources == 0,
 		.wave_delay_ms = engine_of(op)->o.wave_delay_ms,
+		.revision = op->spec->revision,
+		.started_ms = op->started_ms,
+		.attempt = op->retry_count + 1,
 		.namespace = app->assignment->destination_namespace,
 		.sets_namespace =
 			policy && (policy->n_namespace_labels || policy->n_namespace_annotations),
@@ -420,8 +518,27 @@ static int make_plan(struct agent_operation *op, struct cox_error *err)
 	return code;
 }
 
+static bool has_hooks(const struct agent_operation *op)
+{
+	COX_VEC_EACH (&op->plan.tasks, t)
+		if (t->action == AGENT_ACTION_HOOK)
+			return true;
+	return false;
+}
+
+/* What has passed it is not tried again after a restart: its failure would mean something else. */
+static int keep_tried(struct agent_operation *op, struct cox_error *err)
+{
+	if (!has_hooks(op))
+		return 0;
+	op->tried = op->retry_count + 1;
+	return store(op, true, err);
+}
+
 static void end_dry_run(struct agent_operation *op)
 {
+	struct cox_error err;
+
 	if (op->n_dry_failed) {
 		_cleanup_free_ char *message =
 			cox_asprintf("one or more objects failed to apply (dry run): %s%s",
@@ -431,12 +548,17 @@ static void end_dry_run(struct agent_operation *op)
 		failed(op, message);
 		return;
 	}
-	op->stage = AGENT_STAGE_RUN;
 	if (op->spec->dry_run) {
 		for (size_t i = 0; i < op->plan.tasks.n; i++)
 			op->plan.tasks.items[i].state = AGENT_TASK_DONE;
 		end(op, PHASE(SUCCEEDED), "successfully synced (dry run)");
+		return;
 	}
+	if (keep_tried(op, &err) < 0) {
+		end(op, PHASE(ERROR), err.message);
+		return;
+	}
+	op->stage = AGENT_STAGE_RUN;
 }
 
 /* ---- running ---- */
@@ -471,46 +593,81 @@ static bool is_approved(const struct agent_operation *op)
 	       a->policy->deletion_approved_ms >= op->started_ms - op->started_ms % 1000;
 }
 
+/* The SyncFail hooks begin, once that is durable. */
+static void begin_to_fail(struct agent_operation *op)
+{
+	COX_CLEANUP(cox_buf_fini) struct cox_buf why = COX_BUF_INIT;
+	struct cox_error err;
+
+	agent_plan_describe(&op->plan, &why);
+	if (op->api_down) {
+		wait_for_api(op, cox_buf_cstr(&why));
+		return;
+	}
+	free(op->failing);
+	op->failing = cox_strdup(cox_buf_cstr(&why));
+	if (store(op, true, &err) < 0)
+		end(op, PHASE(ERROR), err.message);
+	else
+		agent_plan_fail(&op->plan, op->failing);
+}
+
+static void run_failed(struct agent_operation *op)
+{
+	COX_CLEANUP(cox_buf_fini) struct cox_buf why = COX_BUF_INIT;
+
+	cox_buf_puts(&why, "one or more synchronization tasks completed unsuccessfully, reason: ");
+	agent_plan_describe(&op->plan, &why);
+	failed(op, cox_buf_cstr(&why));
+}
+
+static void start_tasks(struct agent_operation *op, size_t begin, size_t finish_at)
+{
+	if (op->plan.tasks.items[begin].action == AGENT_ACTION_HOOK)
+		agent_hooks_start(op->hooks, begin, finish_at);
+	else
+		agent_tasks_start(op, begin, finish_at);
+}
+
+static void wait_for_wave(struct agent_operation *op)
+{
+	if (!cox_timer_is_running(&op->wave))
+		cox_timer_start(&op->wave, op->plan.due_ms - agent_engine_now(engine_of(op)));
+}
+
 static void run(struct agent_operation *op)
 {
 	size_t begin = 0, finish_at = 0;
 
 	if (is_approved(op))
 		agent_plan_approve(&op->plan);
-
 	agent_tasks_check_definitions(op);
-	for (;;) {
+	while (!op->ending && op->stage == AGENT_STAGE_RUN) {
 		if (op->n_in_flight == 0 && needs_unknown_kind(op) && kinds_are_pending(op))
 			return; /* discovery wakes us */
 		switch (agent_plan_next(&op->plan, agent_engine_now(engine_of(op)), &begin,
 					&finish_at)) {
 		case AGENT_PLAN_RUN:
-			agent_tasks_start(op, begin, finish_at);
+			start_tasks(op, begin, finish_at);
 			if (op->n_in_flight)
 				return;
-			continue;
+			break;
 		case AGENT_PLAN_WAIT:
 			return;
 		case AGENT_PLAN_PAUSE:
-			if (!cox_timer_is_running(&op->wave))
-				cox_timer_start(&op->wave,
-						op->plan.due_ms - agent_engine_now(engine_of(op)));
+			wait_for_wave(op);
 			return;
 		case AGENT_PLAN_SUCCEEDED:
-			end(op, PHASE(SUCCEEDED),
-			    op->partial ? "successfully healed"
-					: "successfully synced (all tasks run)");
+			begin_clean(op, true,
+				    op->partial ? "successfully healed"
+						: "successfully synced (all tasks run)");
 			return;
 		case AGENT_PLAN_FAILING:
-		case AGENT_PLAN_FAILED: {
-			COX_CLEANUP(cox_buf_fini) struct cox_buf why = COX_BUF_INIT;
-
-			cox_buf_puts(&why, "one or more synchronization tasks completed "
-					   "unsuccessfully, reason: ");
-			agent_plan_describe(&op->plan, &why);
-			failed(op, cox_buf_cstr(&why));
+			begin_to_fail(op);
+			break;
+		case AGENT_PLAN_FAILED:
+			run_failed(op);
 			return;
-		}
 		}
 	}
 }
@@ -598,7 +755,29 @@ static bool prepare(struct agent_operation *op)
 		failed(op, err.message);
 		return false;
 	}
+	if (load_hooks(op, &err) < 0) {
+		end(op, PHASE(ERROR), err.message);
+		return false;
+	}
+	if (op->failing)
+		agent_plan_fail(&op->plan, op->failing);
 	return true;
+}
+
+/* What runs of hooks goes on in the time that it has; after that it is ended. */
+static void end_hooks(struct agent_operation *op)
+{
+	struct cox_error err;
+
+	if (!op->hooks && load_hooks(op, &err) < 0) {
+		cox_log_error("cannot read the state of hooks",
+			      COX_KV("app", agent_app_name(op->app)), COX_KV_ERROR(&err));
+		return;
+	}
+	if (op->end_phase == PHASE(FAILED) && cox_timer_is_running(&op->grace) &&
+	    !op->app->tombstone && agent_hooks_run(op->hooks))
+		return;
+	agent_hooks_end(op->hooks, "Terminated");
 }
 
 void agent_operation_step(struct agent_app *app)
@@ -607,13 +786,23 @@ void agent_operation_step(struct agent_app *app)
 
 	if (!op->ending && op->stage == AGENT_STAGE_PAUSE)
 		return;
-	if (!op->ending && !op->planned && prepare(op))
-		agent_tasks_dry_run(op);
+	if (!op->ending && op->stage == AGENT_STAGE_BEGIN && !op->planned && prepare(op)) {
+		if (op->tried == op->retry_count + 1)
+			op->stage = AGENT_STAGE_RUN;
+		else
+			agent_tasks_dry_run(op);
+	}
 	if (!op->ending && op->planned && op->stage == AGENT_STAGE_DRY_RUN && !op->n_in_flight)
 		end_dry_run(op);
 	if (!op->ending && op->planned && op->stage == AGENT_STAGE_RUN)
 		run(op);
+	if (op->hooks)
+		agent_hooks_step(op->hooks);
+	if (!op->ending && op->stage == AGENT_STAGE_CLEAN && agent_hooks_are_over(op->hooks))
+		attempt_is_over(op);
 	if (op->ending && op->n_in_flight == 0)
+		end_hooks(op);
+	if (op->ending && op->n_in_flight == 0 && (!op->hooks || agent_hooks_are_over(op->hooks)))
 		finish(op);
 }
 
@@ -626,66 +815,4 @@ void agent_operation_observed(struct agent_entry *entry)
 		return;
 	agent_entry_health(entry, &health);
 	agent_plan_observed(&op->plan, entry->key_text, entry->live ? &health : NULL);
-}
-
-/* ---- what it tells ---- */
-
-static void task_result(const struct agent_task *t, struct cox_arena *arena,
-			Coxswain__Report__V1__ResourceResult *r)
-{
-	Coxswain__Report__V1__ResourceKey *key = cox_arena_calloc(arena, sizeof(*key));
-
-	coxswain__report__v1__resource_result__init(r);
-	coxswain__report__v1__resource_key__init(key);
-	key->group = cox_arena_strndup(arena, t->key.group.ptr, t->key.group.len);
-	key->version = cox_arena_strndup(arena, t->version, strlen(t->version));
-	key->kind = cox_arena_strndup(arena, t->key.kind.ptr, t->key.kind.len);
-	key->namespace_ = cox_arena_strndup(arena, t->key.namespace.ptr, t->key.namespace.len);
-	key->name = cox_arena_strndup(arena, t->key.name.ptr, t->key.name.len);
-	r->key = key;
-	r->sync_phase = (char *)agent_phase_name(t->phase);
-	r->message =
-		t->message ? cox_arena_strndup(arena, t->message, strlen(t->message)) : (char *)"";
-	if (t->state == AGENT_TASK_FAILED)
-		r->status = (char *)"SyncFailed";
-	else if (t->action == AGENT_ACTION_PRUNE)
-		r->status = (char *)(t->state == AGENT_TASK_SKIPPED ? "PruneSkipped" : "Pruned");
-	else
-		r->status = (char *)"Synced";
-}
-
-void agent_operation_state(const struct agent_operation *op, struct cox_arena *arena,
-			   Coxswain__Report__V1__OperationState *s)
-{
-	COX_CLEANUP(cox_buf_fini) struct cox_buf text = COX_BUF_INIT;
-
-	coxswain__report__v1__operation_state__init(s);
-	s->id = op->spec->id;
-	s->phase = op->ending && op->n_in_flight == 0 ? op->end_phase
-		   : op->ending			      ? PHASE(TERMINATING)
-						      : PHASE(RUNNING);
-	if (op->ending)
-		cox_buf_puts(&text, op->end_message);
-	else if (op->stage == AGENT_STAGE_PAUSE)
-		cox_buf_printf(&text, "%s; will be tried again", op->message);
-	else if (op->planned)
-		agent_plan_describe(&op->plan, &text);
-	s->message = cox_arena_strndup(arena, cox_buf_cstr(&text), text.len);
-	s->started_ms = op->started_ms;
-	s->finished_ms = op->ending && op->n_in_flight == 0 ? cox_clock_wall_ms() : 0;
-	s->retry_count = op->retry_count;
-	s->attempt = op->retry_count + 1;
-	s->digest.data = (uint8_t *)op->digest;
-	s->digest.len = COX_SHA256_BYTES;
-	s->initiated_by = op->spec->initiated_by;
-	s->results = cox_arena_calloc(arena, (op->plan.tasks.n + 1) * sizeof(*s->results));
-	for (size_t i = 0; i < op->plan.tasks.n; i++) {
-		const struct agent_task *t = &op->plan.tasks.items[i];
-
-		if (t->state == AGENT_TASK_PENDING || t->state == AGENT_TASK_RUNNING ||
-		    s->n_results >= COX_LIMIT_REPEATED)
-			continue;
-		s->results[s->n_results] = cox_arena_calloc(arena, sizeof(**s->results));
-		task_result(t, arena, s->results[s->n_results++]);
-	}
 }

@@ -1,5 +1,5 @@
 /* The requests of an operation's tasks: trying, taking over ownership, applying, pruning. */
-#include "agent/sync/app.h"
+#include "agent/sync/hook_run.h"
 #include "agent/sync/judge.h"
 #include "agent/sync/migrate.h"
 #include "agent/sync/verdict.h"
@@ -206,7 +206,11 @@ static void dry_run_done(struct agent_call *call, const struct cox_kube_answer *
 	if (!op)
 		return;
 	op->n_in_flight--;
-	if (answer->error->code != COX_OK) {
+	/* an older instance of a hook: it will be gone, and the server has judged the new one */
+	bool is_there = op->plan.tasks.items[call->task].action == AGENT_ACTION_HOOK &&
+			answer->reason == COX_KUBE_ALREADY_EXISTS;
+
+	if (answer->error->code != COX_OK && !is_there) {
 		op->n_dry_failed++;
 		if (agent_answer_is_silence(answer)) {
 			op->api_down = true;
@@ -222,6 +226,30 @@ static void dry_run_done(struct agent_call *call, const struct cox_kube_answer *
 	agent_engine_queue(call->app);
 }
 
+static void try_hook(struct agent_operation *op, size_t i)
+{
+	const struct agent_task *t = &op->plan.tasks.items[i];
+	const struct cox_kube_resource *r =
+		agent_engine_resource_of(op->app->engine, t->key, t->version);
+	_cleanup_free_ char *namespace = cox_str_dup(t->key.namespace);
+	_cleanup_doc_ struct cox_doc *doc = NULL;
+
+	if (!r)
+		return;
+	doc = agent_hook_object(op->hooks, i);
+	struct agent_call *call = agent_call_new(op->app, t->key_text, dry_run_done);
+	bool lax = options_of(op, t) & AGENT_OPT_NO_VALIDATE;
+
+	call->task = i;
+	op->n_in_flight++;
+	call->call = cox_kube_create(
+		op->app->engine->o.kube, r, namespace, cox_doc_root(doc),
+		&(struct cox_kube_write_options){.field_manager = AGENT_HOOK_MANAGER,
+						 .field_validation = lax ? "Ignore" : "Strict",
+						 .dry_run = true},
+		agent_call_done, call);
+}
+
 void agent_tasks_dry_run(struct agent_operation *op)
 {
 	op->stage = AGENT_STAGE_DRY_RUN;
@@ -234,9 +262,12 @@ void agent_tasks_dry_run(struct agent_operation *op)
 	for (size_t i = 0; i < op->plan.tasks.n; i++) {
 		const struct agent_task *t = &op->plan.tasks.items[i];
 
-		if (t->action == AGENT_ACTION_APPLY && !t->skip_dry_run &&
-		    t->state == AGENT_TASK_PENDING)
+		if (t->skip_dry_run || t->state != AGENT_TASK_PENDING)
+			continue;
+		if (t->action == AGENT_ACTION_APPLY)
 			send_apply(op, i, true, dry_run_done);
+		else if (t->action == AGENT_ACTION_HOOK)
+			try_hook(op, i);
 	}
 }
 

@@ -532,7 +532,10 @@ static void test_judged_by_completion(void **state)
 		char message[COX_HEALTH_MESSAGE_MAX];
 
 		assert_int_equal(cox_yaml_read(cox_str(rows[i].object), "t", NULL, &doc, NULL), 0);
-		if (agent_hook_judge(cox_doc_root(doc), message) != rows[i].outcome ||
+		struct cox_health health;
+
+		cox_health_assess(cox_doc_root(doc), &health);
+		if (agent_hook_judge(cox_doc_root(doc), &health, message) != rows[i].outcome ||
 		    (rows[i].message && strcmp(message, rows[i].message) != 0))
 			fail_msg("%s: '%s'", rows[i].object, message);
 	}
