@@ -131,6 +131,8 @@ struct agent_app {
 	struct agent_operation *operation;
 	/* the last operation that ended; state is kept for reports */
 	Coxswain__Report__V1__OperationState *last_state;
+	/* the last one of the hub's that ended; NULL: none */
+	Coxswain__Report__V1__OperationState *asked_state;
 	bool last_full, last_failed, changed_since;
 	uint8_t last_digest[COX_SHA256_BYTES];
 	uint32_t heals;
@@ -275,6 +277,8 @@ int agent_operation_start(struct agent_app *app, const agent_operation_spec *spe
 			  bool partial, struct cox_error *err);
 /* At the start of the process: goes on with what was running. */
 int agent_operation_load(struct agent_app *app, struct cox_error *err);
+/* Keeps how an operation of the hub's ended, packed: the hub wants to know, whatever comes after. */
+void agent_operation_asked(struct agent_app *app, struct cox_str state);
 void agent_operation_step(struct agent_app *app);
 /* Fails it as soon as nothing is in flight. */
 void agent_operation_end(struct agent_app *app, bool superseded, const char *message);

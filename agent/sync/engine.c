@@ -312,11 +312,19 @@ static bool must_wait(const struct agent_app *app)
 	return false;
 }
 
+static int take_asked(void *ctx, const struct agent_operation_row *row, struct cox_error *err)
+{
+	(void)err;
+	if (!row->running)
+		agent_operation_asked(ctx, row->state);
+	return 0;
+}
+
 static bool is_begun(struct agent_app *app, const char *id)
 {
 	if (cox_streq(app->ended_by_hub, id))
 		return true;
-	if (agent_store_has_operation(app->engine->o.store, id, NULL) <= 0)
+	if (agent_store_operation(app->engine->o.store, id, take_asked, app, NULL) <= 0)
 		return false;
 	free(app->ended_by_hub);
 	app->ended_by_hub = cox_strdup(id);

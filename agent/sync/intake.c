@@ -31,6 +31,8 @@ void agent_app_free(struct agent_app *app)
 		coxswain__assignment__v1__tombstone__free_unpacked(app->tombstone, NULL);
 	if (app->last_state)
 		coxswain__report__v1__operation_state__free_unpacked(app->last_state, NULL);
+	if (app->asked_state)
+		coxswain__report__v1__operation_state__free_unpacked(app->asked_state, NULL);
 	cox_strings_fini(&app->warnings);
 	cox_strings_fini(&app->left_out);
 	cox_strings_fini(&app->removed);

@@ -221,6 +221,14 @@ int agent_operation_load(struct agent_app *app, struct cox_error *err)
 
 /* ---- the end ---- */
 
+void agent_operation_asked(struct agent_app *app, struct cox_str state)
+{
+	if (app->asked_state)
+		coxswain__report__v1__operation_state__free_unpacked(app->asked_state, NULL);
+	app->asked_state = coxswain__report__v1__operation_state__unpack(
+		NULL, state.len, (const uint8_t *)state.ptr);
+}
+
 static void keep_last(struct agent_operation *op)
 {
 	struct agent_app *app = op->app;
@@ -236,6 +244,8 @@ static void keep_last(struct agent_operation *op)
 		coxswain__report__v1__operation_state__free_unpacked(app->last_state, NULL);
 	app->last_state = coxswain__report__v1__operation_state__unpack(NULL, body.len,
 									(const uint8_t *)body.ptr);
+	if (op->from_hub)
+		agent_operation_asked(app, cox_buf_str(&body));
 	/* what was superseded says nothing about its bundle */
 	bool counts = !op->spec->dry_run && op->spec->n_resources == 0 && !op->superseded;
 

@@ -239,6 +239,16 @@ static void add_statuses(struct agent_app *app, struct cox_arena *arena, report_
 		       : COXSWAIN__REPORT__V1__SYNC_STATUS__OUT_OF_SYNC;
 }
 
+/* The assignment's own operation has ended, and what is reported came after it. */
+static bool is_asked(const struct agent_app *app,
+		     const Coxswain__Report__V1__OperationState *reported)
+{
+	const agent_operation_spec *asked = app->assignment ? app->assignment->operation : NULL;
+
+	return asked && app->asked_state && cox_streq(app->asked_state->id, asked->id) &&
+	       reported && !cox_streq(reported->id, asked->id);
+}
+
 int agent_engine_report(struct agent_engine *e, const char *app_uid, bool full,
 			struct cox_arena *arena, report_msg *ret_report)
 {
@@ -259,6 +269,8 @@ int agent_engine_report(struct agent_engine *e, const char *app_uid, bool full,
 	} else {
 		r.operation = app->last_state;
 	}
+	if (is_asked(app, r.operation))
+		r.asked = app->asked_state;
 	collect_conditions(app, &c);
 	r.n_conditions = c.n;
 	r.conditions = cox_arena_calloc(arena, (c.n + 1) * sizeof(*r.conditions));

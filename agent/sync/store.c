@@ -391,30 +391,25 @@ int agent_store_has_operation(struct agent_store *store, const char *id, struct 
 	return cox_stmt_step(&q, err);
 }
 
-int agent_store_last_operation(struct agent_store *store, const char *app_uid,
-			       int (*each)(void *ctx, const struct agent_operation_row *row,
-					   struct cox_error *err),
-			       void *ctx, struct cox_error *err)
+typedef int operation_fn(void *ctx, const struct agent_operation_row *row, struct cox_error *err);
+
+static int read_operation(struct agent_store *store, const char *sql, const char *which,
+			  operation_fn *each, void *ctx, struct cox_error *err)
 {
 	_cleanup_stmt_ struct cox_stmt q = COX_STMT_INIT;
 	COX_CLEANUP(cox_buf_fini) struct cox_buf spec = COX_BUF_INIT, state = COX_BUF_INIT;
 	COX_CLEANUP(cox_buf_fini) struct cox_buf failing = COX_BUF_INIT;
-	int code = cox_stmt_begin(
-		&q, store->db,
-		"SELECT id, running, from_hub, started_ms, spec, state, tried, failing"
-		" FROM operation"
-		" WHERE app_uid = ? ORDER BY begun DESC LIMIT 1",
-		err);
+	int code = cox_stmt_begin(&q, store->db, sql, err);
 
 	if (code < 0)
 		return code;
-	cox_stmt_bind_text(&q, 1, cox_str(app_uid));
+	cox_stmt_bind_text(&q, 1, cox_str(which));
 	code = cox_stmt_step(&q, err);
 	if (code <= 0)
 		return code;
 	struct agent_operation_row row = {
 		.id = cox_stmt_text(&q, 0),
-		.app_uid = app_uid,
+		.app_uid = cox_stmt_text(&q, 8),
 		.running = cox_stmt_int(&q, 1),
 		.from_hub = cox_stmt_int(&q, 2),
 		.started_ms = cox_stmt_int(&q, 3),
@@ -434,7 +429,27 @@ int agent_store_last_operation(struct agent_store *store, const char *app_uid,
 	row.spec = cox_buf_str(&spec);
 	row.state = cox_buf_str(&state);
 	row.failing = cox_buf_str(&failing);
-	return each(ctx, &row, err);
+	code = each(ctx, &row, err);
+	return code < 0 ? code : 1;
+}
+
+#define OPERATION                                                                                  \
+	"SELECT id, running, from_hub, started_ms, spec, state, tried, failing,"                   \
+	" app_uid FROM operation"
+
+int agent_store_operation(struct agent_store *store, const char *id, operation_fn *each, void *ctx,
+			  struct cox_error *err)
+{
+	return read_operation(store, OPERATION " WHERE id = ?", id, each, ctx, err);
+}
+
+int agent_store_last_operation(struct agent_store *store, const char *app_uid, operation_fn *each,
+			       void *ctx, struct cox_error *err)
+{
+	int code = read_operation(store, OPERATION " WHERE app_uid = ? ORDER BY begun DESC LIMIT 1",
+				  app_uid, each, ctx, err);
+
+	return code < 0 ? code : 0;
 }
 
 /* ---- hooks ---- */

@@ -107,6 +107,11 @@ int agent_store_put_operation(struct agent_store *store, const struct agent_oper
 			      struct cox_error *err);
 /* 1 when this id was ever begun. */
 int agent_store_has_operation(struct agent_store *store, const char *id, struct cox_error *err);
+/* The one of that id; each is not called when there is none. 1: there is one. */
+int agent_store_operation(struct agent_store *store, const char *id,
+			  int (*each)(void *ctx, const struct agent_operation_row *row,
+				      struct cox_error *err),
+			  void *ctx, struct cox_error *err);
 /* The last one that began; each is not called when there is none. */
 int agent_store_last_operation(struct agent_store *store, const char *app_uid,
 			       int (*each)(void *ctx, const struct agent_operation_row *row,

@@ -236,15 +236,29 @@ static bool is_ended(const char *phase)
 	return strcmp(phase, "Running") != 0 && strcmp(phase, "Terminating") != 0;
 }
 
+const struct cox_node *cli_app_operation(const struct cox_node *app, const char *id)
+{
+	const struct cox_node *const states[] = {COX_GET(app, "status", "operationState"),
+						 COX_GET(app, "status", "askedOperationState")};
+
+	for (size_t i = 0; i < COX_ARRAY_LEN(states); i++)
+		if (strcmp(text_at(states[i], "id", NULL), id) == 0)
+			return states[i];
+	return NULL;
+}
+
 static bool is_reached(const struct cli_app_goal *g, const struct cox_node *app)
 {
 	const struct cox_node *status = COX_GET(app, "status");
 	const struct cox_node *state = COX_GET(status, "operationState");
 	const char *revision = text_at(status, "sync", "revision");
 
-	if (g->operation && (strcmp(text_at(state, "id", NULL), g->operation) != 0 ||
-			     !is_ended(text_at(state, "phase", NULL))))
-		return false;
+	if (g->operation) {
+		const struct cox_node *own = cli_app_operation(app, g->operation);
+
+		if (!own || !is_ended(text_at(own, "phase", NULL)))
+			return false;
+	}
 	if (g->sync && strcmp(text_at(status, "sync", "status"), "Synced") != 0)
 		return false;
 	if (g->health && strcmp(text_at(status, "health", "status"), "Healthy") != 0)

@@ -256,11 +256,6 @@ struct progress {
 	size_t n_said;
 };
 
-static const struct cox_node *results_of(const struct cox_node *app)
-{
-	return COX_GET(app, "status", "operationState", "syncResult", "resources");
-}
-
 /* "Sync  apps/Deployment shop/web  Synced  …" */
 static char *result_line(const struct cox_node *r)
 {
@@ -276,11 +271,9 @@ static char *result_line(const struct cox_node *r)
 static void show_progress(void *ctx, const struct cox_node *app)
 {
 	struct progress *p = ctx;
-	const struct cox_node *results = results_of(app);
+	const struct cox_node *results =
+		COX_GET(cli_app_operation(app, p->operation), "syncResult", "resources");
 
-	if (strcmp(cox_node_cstr(COX_GET(app, "status", "operationState", "id"), ""),
-		   p->operation) != 0)
-		return;
 	for (size_t i = 0; i < cox_node_len(results); i++) {
 		_cleanup_free_ char *line = result_line(cox_node_at(results, i));
 		bool said = false;
@@ -308,7 +301,7 @@ static int wait_for_operation(struct cli_hub *hub, const struct cli_flags *flags
 	cox_strings_fini(&progress.lines);
 	if (r < 0)
 		return r;
-	state = COX_GET(cox_doc_root(app), "status", "operationState");
+	state = cli_app_operation(cox_doc_root(app), id);
 	cli_app_print_operation(state);
 	return strcmp(text(state, "phase"), "Succeeded") == 0 ? 0 : CLI_FAILED;
 }
@@ -460,7 +453,7 @@ CLI_RUN(cli_app_terminate)
 				     cox_clock_ms() + flags->timeout_ms, &app, err);
 		if (r == 0)
 			cli_app_print_operation(
-				COX_GET(cox_doc_root(app), "status", "operationState"));
+				cli_app_operation(cox_doc_root(app), goal.operation));
 	}
 	return r;
 }

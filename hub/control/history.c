@@ -169,16 +169,26 @@ static struct cox_node *entry(struct cox_doc *doc, const struct control_app *a, 
 	return map;
 }
 
-/* Whole syncs only: not dry runs, not parts, and of the agent's own not those that only healed. */
-static bool counts(const struct control_app *a, const hub_assignment *have, const hub_report *r)
+static bool is_noted(const struct cox_node *list, const char *operation)
 {
-	const Coxswain__Report__V1__OperationState *op = r->operation;
+	for (size_t i = 0; i < cox_node_len(list); i++)
+		if (cox_str_is(cox_node_str(cox_node_get(cox_node_at(list, i), "operation")),
+			       operation))
+			return true;
+	return false;
+}
+
+/* Whole syncs only: not dry runs, not parts, and of the agent's own not those that only healed. */
+static bool counts(const struct control_app *a, const hub_assignment *have,
+		   const Coxswain__Report__V1__OperationState *op)
+{
 	const struct cox_node *list = a->history ? cox_doc_root(a->history) : NULL;
 	const struct cox_node *last = cox_node_at(list, cox_node_len(list) - 1);
 	char hex[2 * HUB_DIGEST_BYTES + 1];
 
 	if (!op || op->phase != COXSWAIN__REPORT__V1__PHASE__SUCCEEDED ||
-	    op->digest.len != HUB_DIGEST_BYTES || strcmp(op->id, a->last_history) == 0)
+	    op->digest.len != HUB_DIGEST_BYTES || strcmp(op->id, a->last_history) == 0 ||
+	    is_noted(list, op->id))
 		return false;
 	if (have->operation && strcmp(have->operation->id, op->id) == 0)
 		return !have->operation->dry_run && have->operation->n_resources == 0 &&
@@ -188,40 +198,45 @@ static bool counts(const struct control_app *a, const hub_assignment *have, cons
 	       !cox_str_is(cox_node_str(cox_node_get(last, "digest")), hex);
 }
 
+static void note(struct hub_control *c, struct control_app *a, const hub_assignment *have,
+		 const Coxswain__Report__V1__OperationState *op)
+{
+	int64_t limit = a->has_view ? a->view.revision_history_limit : 10, id = 0;
+	const struct cox_node *old = a->history ? cox_doc_root(a->history) : NULL;
+	struct cox_doc *doc = cox_doc_new("history");
+	struct cox_node *list = cox_doc_list(doc);
+	struct hub_batch *batch = hub_batch_new();
+	size_t n = cox_node_len(old), skip = 0;
+
+	if (n > 0)
+		id = cox_node_int(cox_node_get(cox_node_at(old, n - 1), "id"), 0) + 1;
+	if ((int64_t)n >= limit)
+		skip = n + 1 - (size_t)(limit > 0 ? limit : 0);
+	for (size_t i = skip; i < n; i++)
+		cox_list_push(doc, list, cox_doc_clone(doc, cox_node_at(old, i)));
+	if (limit > 0)
+		cox_list_push(doc, list, entry(doc, a, id, have->sync_revision, op));
+	cox_doc_set_root(doc, list);
+	cox_doc_seal(doc);
+	cox_doc_unref(a->history);
+	a->history = doc;
+	snprintf(a->last_history, sizeof(a->last_history), "%.36s", op->id);
+	keep_row(batch, a);
+	hub_store_commit(c->store, batch);
+}
+
 void control_history_note(struct hub_control *c, struct control_app *a)
 {
 	const hub_assignment *have =
 		a->cluster ? hub_fleet_assignment(c->fleet, a->cluster, a->uid) : NULL;
 	const hub_report *r = a->cluster ? hub_fleet_report(c->fleet, a->cluster, a->uid) : NULL;
-	int64_t limit = a->has_view ? a->view.revision_history_limit : 10;
-	const struct cox_node *old;
-	struct cox_doc *doc;
-	struct cox_node *list;
-	struct hub_batch *batch;
-	int64_t id = 0;
-	size_t skip;
+	/* in the order in which they ended */
+	const Coxswain__Report__V1__OperationState *const ended[] = {r ? r->asked : NULL,
+								     r ? r->operation : NULL};
 
-	if (!have || !r || !counts(a, have, r))
-		return;
-	old = a->history ? cox_doc_root(a->history) : NULL;
-	if (cox_node_len(old) > 0)
-		id = cox_node_int(cox_node_get(cox_node_at(old, cox_node_len(old) - 1), "id"), 0) +
-		     1;
-	doc = cox_doc_new("history");
-	list = cox_doc_list(doc);
-	skip = (int64_t)cox_node_len(old) >= limit ? cox_node_len(old) + 1 - (size_t)limit : 0;
-	for (size_t i = skip; i < cox_node_len(old); i++)
-		cox_list_push(doc, list, cox_doc_clone(doc, cox_node_at(old, i)));
-	if (limit > 0)
-		cox_list_push(doc, list, entry(doc, a, id, have->sync_revision, r->operation));
-	cox_doc_set_root(doc, list);
-	cox_doc_seal(doc);
-	cox_doc_unref(a->history);
-	a->history = doc;
-	snprintf(a->last_history, sizeof(a->last_history), "%.36s", r->operation->id);
-	batch = hub_batch_new();
-	keep_row(batch, a);
-	hub_store_commit(c->store, batch);
+	for (size_t i = 0; have && i < COX_ARRAY_LEN(ended); i++)
+		if (counts(a, have, ended[i]))
+			note(c, a, have, ended[i]);
 }
 
 /* ---- bundles that nothing names ---- */

@@ -250,6 +250,10 @@ void control_pending_step(struct hub_control *c, struct control_app *a);
 
 /* ---- operations.c ---- */
 
+/* How the operation that the assignment carries goes; NULL: its agent has not said. */
+const Coxswain__Report__V1__OperationState *control_asked_state(const hub_assignment *have,
+								const hub_report *report);
+
 int control_find(struct hub_control *c, const char *namespace, const char *name,
 		 struct control_app **ret_app, struct cox_error *err);
 /* Whether the application's cluster can be given work. */

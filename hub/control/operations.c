@@ -128,6 +128,19 @@ static int sync_target(struct hub_control *c, struct control_app *a,
 	return 0;
 }
 
+const Coxswain__Report__V1__OperationState *control_asked_state(const hub_assignment *have,
+								const hub_report *r)
+{
+	const Coxswain__Report__V1__OperationState *const states[] = {r ? r->operation : NULL,
+								      r ? r->asked : NULL};
+
+	for (size_t i = 0; i < COX_ARRAY_LEN(states); i++)
+		if (states[i] && have && have->operation &&
+		    strcmp(states[i]->id, have->operation->id) == 0)
+			return states[i];
+	return NULL;
+}
+
 /* The operation that the hub gave and that runs now; NULL: none. */
 static const operation *running(struct hub_control *c, const struct control_app *a)
 {

@@ -205,31 +205,31 @@ static struct cox_node *sync_result(struct cox_doc *doc, const struct cox_node *
 	return map;
 }
 
+/* How one went, or goes. */
 static struct cox_node *operation_state(struct cox_doc *doc, const struct control_app *a,
 					const hub_assignment *have,
 					const Coxswain__Report__V1__OperationState *op)
 {
 	static const char *const told[] = {"local", "rollbackTo", "gatesSkipped", "forced"};
-	struct cox_node *map = cox_doc_map(doc);
 	const Coxswain__Assignment__V1__Operation *given = have ? have->operation : NULL;
-	bool waits = given && !given->terminate && (!op || strcmp(op->id, given->id) != 0);
-	const char *id = waits ? given->id : op->id, *revision = "";
+	bool is_given = given && !given->terminate && (!op || strcmp(given->id, op->id) == 0);
+	struct cox_node *map = cox_doc_map(doc);
+	const char *id = op ? op->id : given->id, *revision = "";
 	const struct cox_node *note = control_note(a, id);
-	bool is_given = given && !given->terminate && strcmp(given->id, id) == 0;
 
 	if (note)
 		revision = cox_node_cstr(cox_node_get(note, "revision"), "");
 	else if (is_given)
 		revision = given->revision;
-	else if (have && op && same_digest(op->digest, have->sync_digest))
+	else if (have && same_digest(op->digest, have->sync_digest))
 		revision = have->sync_revision;
 	cox_map_put(doc, map, "operation",
-		    asked(doc, note, waits ? given->initiated_by : op->initiated_by, revision,
+		    asked(doc, note, op ? op->initiated_by : given->initiated_by, revision,
 			  is_given && given->prune));
 	cox_map_put_cstr(doc, map, "id", id);
 	for (size_t i = 0; i < COX_ARRAY_LEN(told); i++)
 		put_clone(doc, map, told[i], cox_node_get(note, told[i]));
-	if (waits) {
+	if (!op) {
 		cox_map_put_cstr(doc, map, "phase", "Running");
 		cox_map_put_cstr(doc, map, "message", "waiting for the cluster's agent to begin");
 		return map;
@@ -242,6 +242,23 @@ static struct cox_node *operation_state(struct cox_doc *doc, const struct contro
 		cox_map_put_int(doc, map, "retryCount", op->retry_count);
 	cox_map_put(doc, map, "syncResult", sync_result(doc, note, revision, op));
 	return map;
+}
+
+/* The newest operation; beside it how the one ended that was asked for, when the agent's own came after. */
+static void put_operations(struct cox_doc *doc, struct cox_node *map, const struct control_app *a,
+			   const hub_assignment *have, const hub_report *r)
+{
+	const Coxswain__Report__V1__OperationState *newest =
+		r && r->operation && *r->operation->id ? r->operation : NULL;
+	const Coxswain__Report__V1__OperationState *given = control_asked_state(have, r);
+	bool is_asked = have && have->operation && !have->operation->terminate;
+
+	if (is_asked && !given)
+		newest = NULL; /* it waits */
+	if (newest || is_asked)
+		cox_map_put(doc, map, "operationState", operation_state(doc, a, have, newest));
+	if (given && newest && given != newest)
+		cox_map_put(doc, map, "askedOperationState", operation_state(doc, a, have, given));
 }
 
 /* ---- applications ---- */
@@ -399,13 +416,7 @@ static struct cox_node *app_status(struct hub_control *c, struct cox_doc *doc,
 	cox_map_put(doc, map, "health", health);
 	put_text(doc, map, "cluster", a->cluster);
 	cox_map_put(doc, map, "resources", resources(doc, s.last));
-	if ((s.have && s.have->operation && !s.have->operation->terminate) ||
-	    (s.last && s.last->operation && *s.last->operation->id))
-		cox_map_put(doc, map, "operationState",
-			    operation_state(doc, a, s.have,
-					    s.last && s.last->operation && *s.last->operation->id
-						    ? s.last->operation
-						    : NULL));
+	put_operations(doc, map, a, s.have, s.last);
 	if (a->history) {
 		cox_doc_use(doc, a->history);
 		cox_map_put(doc, map, "history", cox_doc_root(a->history));
