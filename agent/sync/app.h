@@ -6,6 +6,7 @@
 #include "agent/sync/desired.h"
 #include "agent/sync/engine.h"
 #include "agent/sync/plan.h"
+#include "agent/sync/tree.h"
 #include "common/health/health.h"
 #include "common/kube/discovery.h"
 #include "common/kube/watch.h"
@@ -22,10 +23,13 @@ struct agent_kind {
 	struct agent_engine *engine;
 	char *id;			    /* "group/version/kind" */
 	struct cox_kube_resource *resource; /* NULL: the cluster hasn't got it */
-	struct cox_watch *watch;
+	struct cox_watch *watch;	    /* NULL: none yet */
+	bool metadata_only;		    /* the watch is */
 	bool synced;
-	size_t n_holders; /* entries, and hooks at work */
-	char *error;	  /* of the last try to watch; NULL: none */
+	uint32_t rounds;    /* lists of the watches before this one */
+	size_t n_holders;   /* entries, and hooks at work */
+	size_t n_followers; /* kinds that are used and that objects of this one grow from */
+	char *error;	    /* of the last try to watch; NULL: none */
 };
 
 /* One object of an application: what shall be there, what we applied once, or both. */
@@ -55,7 +59,9 @@ struct agent_entry {
 	uint64_t hash;			 /* of the desired object */
 	uint64_t applied_hash, applied_state; /* what an apply was of, and came to; 0: none was */
 	uint64_t resource_version;
-	char *object_uid; /* of the live object; NULL */
+	uint32_t round;		  /* of the kind's lists, that told of it last */
+	struct agent_node *below; /* of the tree: the first of its children */
+	char *object_uid;	  /* of the live object; NULL */
 	int64_t wave;
 	uint32_t options;
 	enum agent_sync_status sync;
@@ -148,6 +154,7 @@ struct agent_app {
 	/* reports */
 	uint64_t sequence;
 	bool want_full, dirty;
+	bool tree_changed;   /* since the last report */
 	cox_strings removed; /* key texts, with "version " before */
 	uint64_t summary;    /* hash of what was last noted */
 };
@@ -179,6 +186,7 @@ struct agent_engine {
 	struct cox_timer probe; /* runs while the API server does not answer */
 	struct cox_doc *blank;
 	COX_VEC(void *) calls; /* struct agent_call *, of the engine's own requests */
+	struct agent_tree tree;
 	uint64_t discovery_generation;
 	bool is_freed;
 };
@@ -249,8 +257,11 @@ void agent_entry_evaluate(struct agent_entry *entry, struct cox_doc *live);
  * are in force. */
 void agent_entry_settle(struct agent_entry *entry, struct cox_doc *live,
 			const struct cox_health *health, bool current);
+/* It was seen; what there is to say of it is on its way. */
+bool agent_entry_is_being_judged(const struct agent_entry *entry);
 void agent_entry_health(const struct agent_entry *entry, struct cox_health *ret);
 /* resourceVersion as a number; 0: it is none. */
+uint64_t agent_version_of(struct cox_str text);
 uint64_t agent_version_number(const struct cox_node *object);
 /* Asks the server; agent_entry_evaluate follows. */
 void agent_entry_fetch(struct agent_entry *entry);
@@ -261,11 +272,20 @@ void agent_app_observe(struct agent_app *app);
 bool agent_app_is_observed(const struct agent_app *app);
 enum agent_sync_status agent_app_status(const struct agent_app *app);
 void agent_app_health(const struct agent_app *app, struct cox_health *ret);
-void agent_kind_free(struct agent_kind *kind);
+
+/* ---- kinds.c ---- */
+#define AGENT_WATCH_PAGE 50
+
 /* The kind, watched as long as somebody holds it. */
 struct agent_kind *agent_kind_hold(struct agent_engine *e, struct cox_object_key key,
 				   const char *version);
 void agent_kind_release(struct agent_kind *kind);
+/* Without a look at what holds it: the engine goes. */
+void agent_kind_free(struct agent_kind *kind);
+/* Lists all anew, then watches on. */
+void agent_kind_relist(struct agent_kind *kind);
+/* The list that what is told now belongs to. */
+uint32_t agent_kind_round(const struct agent_kind *kind);
 /* After a discovery: kinds that were unknown begin to be watched. */
 void agent_kinds_rediscovered(struct agent_engine *e);
 

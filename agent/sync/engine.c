@@ -239,7 +239,8 @@ static void discovered(void *arg, const struct cox_error *error)
 
 	/* somebody may bring the kind that is missing */
 	COX_MAP_EACH (&e->kinds, slot)
-		if (!((struct agent_kind *)slot->value)->resource)
+		if (!((struct agent_kind *)slot->value)->resource &&
+		    ((struct agent_kind *)slot->value)->n_holders > 0)
 			agent_engine_rediscover(e, MISSING_KIND_MS);
 
 	e->discovery_generation = cox_discovery_generation(e->discovery);
@@ -545,6 +546,7 @@ int agent_engine_new(const struct agent_engine_options *options, struct agent_en
 	cox_doc_seal(e->blank);
 	cox_task_init(&e->turn, turn, e);
 	cox_task_init(&e->try_turn, agent_verdicts_turn, e);
+	agent_tree_init(e);
 	cox_timer_init(&e->idle, options->loop, idle, e);
 	cox_timer_init(&e->rediscover, options->loop, rediscover, e);
 	cox_timer_init(&e->probe, options->loop, probe, e);
@@ -579,6 +581,7 @@ void agent_engine_free(struct agent_engine *e)
 	COX_MAP_EACH (&e->apps, slot)
 		agent_app_free(slot->value);
 	cox_map_fini(&e->apps);
+	agent_tree_fini(e);
 	COX_MAP_EACH (&e->kinds, slot)
 		agent_kind_free(slot->value);
 	cox_map_fini(&e->kinds);

@@ -237,6 +237,14 @@ void agent_judge_applied(struct agent_engine *e, const struct agent_entry *entry
 	}
 }
 
+bool agent_judge_is_of_another(const struct agent_entry *entry, struct cox_str uid)
+{
+	const struct agent_judgement *j = entry->judging;
+
+	return j && uid.len &&
+	       !cox_str_eq(cox_meta_uid(cox_doc_root(j->next ? j->next : j->live)), uid);
+}
+
 void agent_judge_drop(struct agent_entry *entry)
 {
 	struct agent_judgement *j = entry->judging;

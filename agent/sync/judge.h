@@ -27,6 +27,8 @@ void agent_judge_now(struct agent_engine *e, struct cox_doc *live, struct cox_he
 /* What a request has just answered: its health as far as it is known. entry may be NULL. */
 void agent_judge_applied(struct agent_engine *e, const struct agent_entry *entry,
 			 struct cox_doc *live, struct cox_health *ret_health);
+/* An object with another uid than this is being judged: what is told of this one is old news. */
+bool agent_judge_is_of_another(const struct agent_entry *entry, struct cox_str uid);
 /* Nothing comes of what is being judged: the object or the entry is gone. */
 void agent_judge_drop(struct agent_entry *entry);
 

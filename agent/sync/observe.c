@@ -1,4 +1,4 @@
-/* Watches, and what they mean for the objects of applications. */
+/* What is seen of the objects of applications, and what it means. */
 #include "agent/sync/app.h"
 #include "agent/sync/judge.h"
 #include "agent/sync/migrate.h"
@@ -7,102 +7,8 @@
 #include <stdlib.h>
 
 #define RELIST_FROM  20 /* objects of a kind to be asked for: from here on one list is cheaper */
-#define WATCH_PAGE   50
 #define ASK_AGAIN_MS 5000
 #define REMOVED_MAX  5000
-
-/* ---- kinds ---- */
-
-static void kind_upsert(void *arg, struct cox_doc *object);
-static void kind_remove(void *arg, const char *namespace, const char *name, struct cox_doc *object);
-static void kind_synced(void *arg);
-static void kind_failed(void *arg, const struct cox_kube_answer *answer);
-
-static void kind_watch(struct agent_kind *kind)
-{
-	cox_watch_free(kind->watch);
-	kind->synced = false;
-	kind->watch = cox_watch_new(kind->engine->o.kube, &(struct cox_watch_options){
-								  .resource = kind->resource,
-								  .page = WATCH_PAGE,
-								  .max_backoff_ms = 10000,
-								  .upsert = kind_upsert,
-								  .remove = kind_remove,
-								  .synced = kind_synced,
-								  .failed = kind_failed,
-								  .arg = kind,
-							  });
-}
-
-/* "group/version/kind" into its parts. */
-static void find_resource(struct agent_kind *kind)
-{
-	struct cox_str rest = cox_str(kind->id), group, version;
-
-	cox_str_split(&rest, '/', &group);
-	cox_str_split(&rest, '/', &version);
-	_cleanup_free_ char *g = cox_str_dup(group), *v = cox_str_dup(version),
-			    *k = cox_str_dup(rest);
-	const struct cox_kube_resource *found =
-		cox_discovery_find(kind->engine->discovery, g, v, k);
-
-	if (found)
-		kind->resource = cox_kube_resource_copy(found);
-}
-
-struct agent_kind *agent_kind_hold(struct agent_engine *e, struct cox_object_key key,
-				   const char *version)
-{
-	_cleanup_free_ char *id = cox_asprintf("%.*s/%s/%.*s", COX_STR_ARG(key.group), version,
-					       COX_STR_ARG(key.kind));
-	struct agent_kind *kind = cox_map_get(&e->kinds, id);
-
-	if (kind) {
-		kind->n_holders++;
-		return kind;
-	}
-	kind = cox_new(struct agent_kind);
-	kind->engine = e;
-	kind->n_holders = 1;
-	kind->id = cox_strdup(id);
-	cox_map_set(&e->kinds, id, kind);
-	find_resource(kind);
-	if (kind->resource)
-		kind_watch(kind);
-	return kind;
-}
-
-void agent_kind_free(struct agent_kind *kind)
-{
-	cox_watch_free(kind->watch);
-	free(kind->resource);
-	free(kind->error);
-	free(kind->id);
-	free(kind);
-}
-
-void agent_kind_release(struct agent_kind *kind)
-{
-	struct agent_engine *e = kind->engine;
-
-	if (--kind->n_holders || e->is_freed)
-		return;
-	cox_map_remove(&e->kinds, kind->id);
-	agent_kind_free(kind);
-}
-
-void agent_kinds_rediscovered(struct agent_engine *e)
-{
-	COX_MAP_EACH (&e->kinds, slot) {
-		struct agent_kind *kind = slot->value;
-
-		if (kind->resource)
-			continue;
-		find_resource(kind);
-		if (kind->resource)
-			kind_watch(kind);
-	}
-}
 
 /* ---- entries ---- */
 
@@ -163,6 +69,7 @@ void agent_entry_free(struct agent_entry *entry)
 
 	agent_judge_drop(entry);
 	agent_verdict_drop(entry);
+	agent_tree_root_gone(entry);
 	if (app->removed.n >= REMOVED_MAX) { /* nobody listens: everything anew, later */
 		cox_strings_fini(&app->removed);
 		app->want_full = true;
@@ -239,6 +146,7 @@ static void evaluate_gone(struct agent_entry *entry)
 	agent_judge_drop(entry);
 	agent_verdict_drop(entry);
 	entry->applied_hash = 0;
+	agent_tree_root_gone(entry);
 	entry->rejudge = false;
 	free(entry->object_uid);
 	entry->object_uid = NULL;
@@ -264,9 +172,12 @@ static void evaluate_live(struct agent_entry *entry, struct cox_doc *live,
 {
 	const struct cox_node *root = cox_doc_root(live);
 
-	free(entry->object_uid);
-	entry->object_uid = cox_str_dup(cox_meta_uid(root));
-	entry->live = true;
+	if (!entry->live || !cox_str_is(cox_meta_uid(root), entry->object_uid)) {
+		free(entry->object_uid);
+		entry->object_uid = cox_str_dup(cox_meta_uid(root));
+		entry->live = true;
+		agent_tree_root_appeared(entry);
+	}
 	entry->marked = agent_is_marked(root, entry->app->uid);
 	entry->shared = is_shared(entry, root);
 	entry->terminating = cox_meta_is_deleting(root);
@@ -282,7 +193,11 @@ static void evaluate_live(struct agent_entry *entry, struct cox_doc *live,
 
 uint64_t agent_version_number(const struct cox_node *object)
 {
-	struct cox_str text = cox_meta_resource_version(object);
+	return agent_version_of(cox_meta_resource_version(object));
+}
+
+uint64_t agent_version_of(struct cox_str text)
+{
 	uint64_t value = 0;
 
 	for (size_t i = 0; i < text.len; i++) {
@@ -345,135 +260,9 @@ void agent_entry_evaluate(struct agent_entry *entry, struct cox_doc *live)
 	agent_entry_settle(entry, live, &health, true);
 }
 
-/* ---- what watches tell ---- */
-
-static char *key_text_of(const struct agent_kind *kind, const char *namespace, const char *name)
-{
-	return cox_asprintf("%s/%s/%s/%s", kind->resource->group, kind->resource->kind,
-			    namespace ? namespace : "", name);
-}
-
-/* An object with our marks that no inventory knows: the inventory was lost. */
-static struct agent_entry *recover(struct agent_kind *kind, const char *key_text,
-				   const struct cox_node *object)
-{
-	struct agent_engine *e = kind->engine;
-	struct cox_str uid = cox_meta_annotation(object, AGENT_APP_UID);
-	struct agent_app *app = uid.len ? cox_map_get_str(&e->apps, uid) : NULL;
-
-	if (!app || !agent_is_marked(object, app->uid) ||
-	    cox_node_len(cox_meta_owner_references(object)) > 0)
-		return NULL;
-	_cleanup_free_ char *object_uid = cox_str_dup(cox_meta_uid(object));
-	struct agent_inventory_row row = {
-		.key_text = key_text,
-		.version = kind->resource->version,
-		.object_uid = object_uid,
-		.wave = agent_wave_of(object),
-		.options = agent_options_parse(
-			cox_meta_annotation(object, "argocd.argoproj.io/sync-options")),
-	};
-
-	if (agent_store_put_object(e->o.store, app->uid, &row, NULL) < 0)
-		return NULL;
-	struct agent_entry *entry = agent_entry_get(app, key_text, row.version);
-
-	entry->owned = true;
-	entry->wave = row.wave;
-	entry->options = row.options;
-	return entry;
-}
-
-static void kind_upsert(void *arg, struct cox_doc *object)
-{
-	struct agent_kind *kind = arg;
-	const struct cox_node *root = cox_doc_root(object);
-	_cleanup_free_ char *namespace = cox_str_dup(cox_meta_namespace(root));
-	_cleanup_free_ char *name = cox_str_dup(cox_meta_name(root));
-	_cleanup_free_ char *key_text = key_text_of(kind, namespace, name);
-	struct agent_entry *entry = cox_map_get(&kind->engine->keys, key_text);
-
-	agent_engine_api_works(kind->engine);
-	agent_hook_seen(kind, key_text, object);
-	if (!entry)
-		entry = recover(kind, key_text, root);
-	while (entry) {
-		struct agent_entry *next = entry->next; /* it may be forgotten */
-
-		if (entry->kind == kind)
-			agent_entry_evaluate(entry, object);
-		entry = next;
-	}
-}
-
-static void kind_remove(void *arg, const char *namespace, const char *name, struct cox_doc *object)
-{
-	struct agent_kind *kind = arg;
-	_cleanup_free_ char *key_text = key_text_of(kind, namespace, name);
-	struct agent_entry *entry = cox_map_get(&kind->engine->keys, key_text);
-	struct cox_str uid = cox_meta_uid(object ? cox_doc_root(object) : NULL);
-
-	agent_hook_vanished(kind, key_text);
-	while (entry) {
-		struct agent_entry *next = entry->next;
-
-		/* news of one that was replaced meanwhile is no news */
-		if (entry->kind == kind &&
-		    !(uid.len && entry->object_uid && !cox_str_is(uid, entry->object_uid)))
-			agent_entry_evaluate(entry, NULL);
-		entry = next;
-	}
-}
-
-/* It was seen; what there is to say of it is on its way. */
-static bool is_being_judged(const struct agent_entry *entry)
+bool agent_entry_is_being_judged(const struct agent_entry *entry)
 {
 	return entry->judging || agent_verdict_is_pending(entry);
-}
-
-static void kind_synced(void *arg)
-{
-	struct agent_kind *kind = arg;
-	struct agent_engine *e = kind->engine;
-	COX_VEC(struct agent_entry *) missing = {0};
-
-	kind->synced = true;
-	free(kind->error);
-	kind->error = NULL;
-	agent_engine_api_works(e);
-	/* what the list did not tell is not there */
-	COX_MAP_EACH (&e->keys, slot)
-		for (struct agent_entry *entry = slot->value; entry; entry = entry->next)
-			if (entry->kind == kind && !entry->evaluated && !entry->fetching &&
-			    !is_being_judged(entry) && entry->app->built)
-				cox_vec_push(&missing, entry);
-	COX_VEC_EACH (&missing, entry) {
-		struct agent_app *app = (*entry)->app;
-
-		if ((*entry)->resource_version) /* told, but not comparable yet */
-			agent_app_observe(app);
-		else
-			agent_entry_evaluate(*entry, NULL);
-	}
-	cox_vec_fini(&missing);
-}
-
-static void kind_failed(void *arg, const struct cox_kube_answer *answer)
-{
-	struct agent_kind *kind = arg;
-	struct agent_engine *e = kind->engine;
-
-	if (answer->status == 0) {
-		agent_engine_api_failed(e, answer->error->message);
-		return;
-	}
-	free(kind->error);
-	kind->error =
-		cox_asprintf("cannot watch %s: %s", kind->resource->plural, answer->error->message);
-	if (answer->reason == COX_KUBE_NOT_FOUND)
-		agent_engine_rediscover(e, 1000);
-	COX_MAP_EACH (&e->apps, slot)
-		agent_engine_queue(slot->value);
 }
 
 /* ---- asking ---- */
@@ -517,7 +306,7 @@ static void fetched(struct agent_call *call, const struct cox_kube_answer *answe
 		refused(entry, answer);
 	/* neither comparable nor an error: the bundle is away; not again and again */
 	entry = cox_map_get(&call->app->entries, call->key_text);
-	if (entry && !entry->evaluated && !is_being_judged(entry))
+	if (entry && !entry->evaluated && !agent_entry_is_being_judged(entry))
 		agent_entry_ask_later(entry);
 }
 
@@ -536,7 +325,8 @@ void agent_entry_fetch(struct agent_entry *entry)
 /* Nothing is known of it, or no health by the scripts in force, and nothing is on its way. */
 static bool has_to_be_asked_for(const struct agent_entry *entry)
 {
-	return (!entry->evaluated || entry->rejudge) && !entry->fetching && !is_being_judged(entry);
+	return (!entry->evaluated || entry->rejudge) && !entry->fetching &&
+	       !agent_entry_is_being_judged(entry);
 }
 
 void agent_app_observe(struct agent_app *app)
@@ -560,7 +350,7 @@ void agent_app_observe(struct agent_app *app)
 	}
 	COX_MAP_EACH (&counts, slot)
 		if ((uintptr_t)slot->value > RELIST_FROM)
-			kind_watch(cox_map_get(&app->engine->kinds, slot->key));
+			agent_kind_relist(cox_map_get(&app->engine->kinds, slot->key));
 	COX_MAP_EACH (&app->entries, slot) {
 		struct agent_entry *entry = slot->value;
 

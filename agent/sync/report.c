@@ -279,6 +279,9 @@ int agent_engine_report(struct agent_engine *e, const char *app_uid, bool full,
 	add_resources(app, full, arena, &r);
 	if (!full)
 		add_removed(app, arena, &r);
+	if (full || app->tree_changed)
+		agent_tree_pack(app, arena, &r.tree);
+	app->tree_changed = false;
 	r.base_sequence = full ? 0 : app->sequence;
 	r.sequence = ++app->sequence;
 	r.deleted = app->deleted;

@@ -92,7 +92,8 @@ static bool tell_upsert(struct cox_watch *w, const struct cox_node *item)
 	_cleanup_free_ char *key = key_of(item);
 	_cleanup_doc_ struct cox_doc *doc = complete_object(w, item);
 
-	cox_map_set(&w->known, key, (void *)w->round);
+	if (!w->o.forget)
+		cox_map_set(&w->known, key, (void *)w->round);
 	return CALL(w, upsert, doc);
 }
 
@@ -104,7 +105,7 @@ static bool tell_remove(struct cox_watch *w, const char *key, struct cox_doc *do
 
 	*slash = '\0';
 	/* One that came and went between the pages of a list was never told of. */
-	if (!cox_map_remove(&w->known, key))
+	if (!w->o.forget && !cox_map_remove(&w->known, key))
 		return true;
 	return CALL(w, remove, namespace, slash + 1, doc);
 }
@@ -387,6 +388,16 @@ void cox_watch_free(struct cox_watch *w)
 bool cox_watch_is_synced(const struct cox_watch *w)
 {
 	return w->synced;
+}
+
+unsigned cox_watch_round(const struct cox_watch *w)
+{
+	return (unsigned)w->round;
+}
+
+const char *cox_watch_version(const struct cox_watch *w)
+{
+	return w->version;
 }
 
 size_t cox_watch_len(const struct cox_watch *w)

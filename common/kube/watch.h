@@ -4,7 +4,8 @@
  *
  * The watch remembers which objects exist (not their content), so that after a new list what has
  * vanished meanwhile is told as removed. Every object that comes is told; the same version may come
- * twice.
+ * twice. With `forget` it remembers nothing, for who watches many objects and cares for few: then its
+ * user finds out what has vanished, by what was not told again since the list began.
  */
 #ifndef COX_KUBE_WATCH_H
 #define COX_KUBE_WATCH_H
@@ -18,6 +19,7 @@ struct cox_watch_options {
 	const char *namespace;			     /* NULL or "": all */
 	const char *label_selector, *field_selector; /* or NULL */
 	bool metadata_only;		    /* objects have apiVersion, kind and metadata only */
+	bool forget;			    /* remove is called for all deletions, told or not */
 	unsigned page;			    /* objects a page of the list; 0: 50 */
 	int64_t backoff_ms, max_backoff_ms; /* 0: 500 and 30000 */
 
@@ -40,7 +42,11 @@ struct cox_watch *cox_watch_new(struct cox_kube *kube, const struct cox_watch_op
 void cox_watch_free(struct cox_watch *watch);
 DEFINE_CLEANUP(struct cox_watch *, cox_watch_free);
 bool cox_watch_is_synced(const struct cox_watch *watch);
-/* Objects that exist. */
+/* Lists that were begun, from 1: what is told belongs to this one, or to the stream after it. */
+unsigned cox_watch_round(const struct cox_watch *watch);
+/* resourceVersion of the last list, in synced; later of the last event. NULL: none yet. */
+const char *cox_watch_version(const struct cox_watch *watch);
+/* Objects that exist; 0 with forget. */
 size_t cox_watch_len(const struct cox_watch *watch);
 const struct cox_kube_resource *cox_watch_resource(const struct cox_watch *watch);
 

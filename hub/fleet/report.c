@@ -17,13 +17,17 @@ static char *key_text(const resource_key *k)
 		 : cox_strdup("");
 }
 
-/* Moves the resources of old that next says nothing about into next: what a difference means. */
+/* Moves what next says nothing about from old into next: what a difference means. */
 static void merge(hub_report *old, hub_report *next)
 {
 	_cleanup_map_ struct cox_map said = COX_MAP_INIT;
 	resource **all = cox_new_n(resource *, old->n_resources + next->n_resources);
 	size_t n = 0;
 
+	if (next->tree.len == 0) {
+		next->tree = old->tree;
+		old->tree = (ProtobufCBinaryData){0};
+	}
 	for (size_t i = 0; i < next->n_resources; i++) {
 		_cleanup_free_ char *key = key_text(next->resources[i]->key);
 
