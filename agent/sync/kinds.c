@@ -154,11 +154,11 @@ static void unfollow(struct agent_engine *e, const struct agent_child_kind *chil
 	free_if_unused(kind);
 }
 
-struct agent_kind *agent_kind_use(struct agent_engine *e, struct cox_str group, const char *version,
-				  struct cox_str name)
+struct agent_kind *agent_kind_hold(struct agent_engine *e, struct cox_object_key key,
+				   const char *version)
 {
-	_cleanup_free_ char *id =
-		cox_asprintf("%.*s/%s/%.*s", COX_STR_ARG(group), version, COX_STR_ARG(name));
+	_cleanup_free_ char *id = cox_asprintf("%.*s/%s/%.*s", COX_STR_ARG(key.group), version,
+					       COX_STR_ARG(key.kind));
 	struct agent_kind *kind = get(e, id);
 
 	if (kind->n_holders++ == 0)
@@ -278,11 +278,13 @@ static void look_at_hooks(struct agent_kind *kind)
 {
 	struct agent_engine *e = kind->engine;
 	COX_CLEANUP(cox_strings_fini) cox_strings keys = {0};
+	_cleanup_free_ char *id = cox_strdup(kind->id);
 
 	COX_MAP_EACH (&e->hooks, slot)
 		cox_vec_push(&keys, cox_strdup(slot->key));
 	COX_VEC_EACH (&keys, key)
-		agent_hook_vanished(kind, *key);
+		if (cox_map_get(&e->kinds, id) == kind)
+			agent_hook_vanished(kind, *key);
 }
 
 static void kind_synced(void *arg)

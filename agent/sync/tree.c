@@ -483,25 +483,49 @@ static void sweep(void *arg)
 	sweep_begin(e, kind, strchr(key, ' ') + 1);
 }
 
+static void want(struct agent_kind *kind, struct cox_str namespace)
+{
+	struct agent_tree *t = &kind->engine->tree;
+
+	if (!kind->synced) /* its list is yet to come */
+		return;
+	_cleanup_free_ char *key = cox_asprintf("%s %.*s", kind->id, COX_STR_ARG(namespace));
+
+	cox_map_set(&t->wanted, key, kind);
+	if (!cox_timer_is_running(&t->sweep) && !t->sweeping)
+		cox_timer_start(&t->sweep, SWEEP_MS);
+}
+
 static void want_children(struct agent_engine *e, const struct agent_child_kind *child, void *ctx)
 {
-	const struct cox_str *namespace = ctx;
 	_cleanup_free_ char *id =
 		cox_asprintf("%s/%s/%s", child->group, child->version, child->kind);
 	struct agent_kind *kind = cox_map_get(&e->kinds, id);
 
-	if (!kind || !kind->synced) /* its list is yet to come */
-		return;
-	_cleanup_free_ char *key = cox_asprintf("%s %.*s", id, COX_STR_ARG(*namespace));
+	if (kind)
+		want(kind, *(const struct cox_str *)ctx);
+}
 
-	cox_map_set(&e->tree.wanted, key, kind);
-	if (!cox_timer_is_running(&e->tree.sweep) && !e->tree.sweeping)
-		cox_timer_start(&e->tree.sweep, SWEEP_MS);
+/* A kind that some project brought: its controller may make objects of any kind. */
+static bool is_custom(const struct agent_kind *kind)
+{
+	struct cox_str group, name;
+
+	split_id(kind, &group, &name);
+	return memchr(group.ptr, '.', group.len) && !cox_str_ends(group, ".k8s.io");
 }
 
 static void parent_appeared(const struct agent_kind *kind, struct cox_str namespace)
 {
 	agent_tree_each_child_kind(kind, want_children, &namespace);
+	if (!is_custom(kind) || !namespace.len)
+		return;
+	COX_MAP_EACH (&kind->engine->kinds, slot) {
+		struct agent_kind *other = slot->value;
+
+		if (other->resource && other->resource->namespaced)
+			want(other, namespace);
+	}
 }
 
 /* ---- what watches tell ---- */
@@ -607,8 +631,7 @@ void agent_tree_root_appeared(struct agent_entry *entry)
 	agent_tree_root_gone(entry); /* what was below another object of that name */
 	if (n)
 		node_free(n);
-	if (entry->kind->resource)
-		parent_appeared(entry->kind, entry->key.namespace);
+	parent_appeared(entry->kind, entry->key.namespace);
 	changed(entry->app);
 }
 

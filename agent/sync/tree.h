@@ -6,7 +6,8 @@
  * to the tree too. Kinds without a health rule are watched by their metadata alone. Of an object that
  * is not below one of ours nothing is kept. Parents come first: a kind is listed when those that it
  * grows from have been; and when a parent appears later, the objects of its children's kinds in its
- * namespace are listed once more, since news of them may have come, and gone unnoticed, before.
+ * namespace are listed once more, since news of them may have come, and gone unnoticed, before. A
+ * custom resource may own objects of any kind: of all kinds that are watched, then.
  *
  * An object belongs to the first application, in the order in which they were made known, that has
  * its root. ReplicaSets without replicas, which only remember a revision, are left out. Loop-owned. */

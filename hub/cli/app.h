@@ -3,6 +3,7 @@
 #define COX_HUB_CLI_APP_H
 
 #include "hub/cli/client.h"
+#include "hub/cli/output.h"
 #include "hub/model/kind.h"
 
 /* "/api/v1/applications/-/NAME" + tail; the caller's. */
@@ -30,6 +31,9 @@ int cli_delete_object(struct cli_hub *hub, const struct cli_flags *flags,
 		      const struct hub_kind_info *info, const char *name, struct cox_error *err);
 /* The state of the operation of that id; NULL: nothing is known of it. */
 const struct cox_node *cli_app_operation(const struct cox_node *app, const char *id);
+/* tree.c: /resource-tree, printed. */
+int cli_app_tree(struct cli_hub *hub, const struct cli_flags *flags, const char *name,
+		 enum cli_format format, struct cox_error *err);
 /* status.operationState, for people. */
 void cli_app_print_operation(const struct cox_node *state);
 

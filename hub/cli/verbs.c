@@ -76,6 +76,12 @@ static const struct cox_option render_rows[] = {
 static const struct cox_option hub_rows[] = {HUB_ROWS, {0}};
 static const struct cox_option plain_rows[] = {NAMESPACE_ROW, HUB_ROWS, {0}};
 static const struct cox_option output_rows[] = {OUTPUT_ROW, NAMESPACE_ROW, HUB_ROWS, {0}};
+static const struct cox_option resources_rows[] = {
+	FLAG_ROW("tree", tree, "with what lives below them: ReplicaSets, Pods, ..."),
+	OUTPUT_ROW,
+	NAMESPACE_ROW,
+	HUB_ROWS,
+	{0}};
 static const struct cox_option apply_rows[] = {
 	FILES_ROW,  FLAG_ROW("dry-run", dry_run, "say what would be done, and do nothing"),
 	OUTPUT_ROW, NAMESPACE_ROW,
@@ -235,8 +241,8 @@ const struct cox_verb cli_verbs[] = {
 	 plain_rows, 1, MANY, cli_app_confirm_deletion},
 	{"app terminate", "NAME...", "end the operation that runs", terminate_rows, 1, MANY,
 	 cli_app_terminate},
-	{"app resources", "NAME", "the objects of an Application, each with its state", output_rows,
-	 1, 1, cli_app_resources},
+	{"app resources", "NAME", "the objects of an Application, each with its state",
+	 resources_rows, 1, 1, cli_app_resources},
 	{"app manifests", "NAME", "what the hub rendered for it", output_rows, 1, 1,
 	 cli_app_manifests},
 	{"app wait", "NAME...", "wait until it is Synced and Healthy", wait_rows, 1, MANY,

@@ -154,6 +154,9 @@ int hub_control_refresh_set(struct hub_control *c, const char *namespace, const 
 /* {"items": […]} */
 int hub_control_resources(struct hub_control *c, const char *namespace, const char *name,
 			  struct cox_doc **ret_doc, struct cox_error *err);
+/* {"nodes": […]}: the same objects, and what lives below them. */
+int hub_control_tree(struct hub_control *c, const char *namespace, const char *name,
+		     struct cox_doc **ret_doc, struct cox_error *err);
 /* The digest and revision of the target's or the synced bundle. */
 int hub_control_bundle(struct hub_control *c, const char *namespace, const char *name, bool synced,
 		       uint8_t ret_digest[HUB_DIGEST_BYTES], char **ret_revision,

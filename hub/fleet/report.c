@@ -9,6 +9,8 @@
 typedef Coxswain__Report__V1__ResourceStatus resource;
 typedef Coxswain__Report__V1__ResourceKey resource_key;
 
+#define TREE_BYTES (512 << 10)
+
 /* ---- differences ---- */
 
 static char *key_text(const resource_key *k)
@@ -225,6 +227,10 @@ static void application(struct fleet_member *m, struct cox_rpc_call *call, const
 		return;
 	}
 	next = fleet_copy(&r->base);
+	if (next->tree.len > TREE_BYTES) { /* no agent of ours tells so much */
+		free(next->tree.data);
+		next->tree = (ProtobufCBinaryData){0};
+	}
 	if (!next->full)
 		merge(e->report, next);
 	drop_removed(next);

@@ -265,15 +265,27 @@ void web_refresh_set(struct web_call *call)
 	reply_refreshing(call, r, &err);
 }
 
-void web_resources(struct web_call *call)
+static void reply_seen(struct web_call *call,
+		       int (*see)(struct hub_control *c, const char *namespace, const char *name,
+				  struct cox_doc **ret_doc, struct cox_error *err))
 {
 	_cleanup_doc_ struct cox_doc *doc = NULL;
 	struct cox_error err = COX_ERROR_INIT;
 
-	if (hub_control_resources(call->web->control, ns(call), call->vars[1], &doc, &err) < 0)
+	if (see(call->web->control, ns(call), call->vars[1], &doc, &err) < 0)
 		web_reply_error(call->request, &err);
 	else
 		web_reply_node(call->request, 200, cox_doc_root(doc));
+}
+
+void web_resources(struct web_call *call)
+{
+	reply_seen(call, hub_control_resources);
+}
+
+void web_tree(struct web_call *call)
+{
+	reply_seen(call, hub_control_tree);
 }
 
 /* ---- manifests: the bundle is read behind what was written before ---- */

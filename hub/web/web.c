@@ -24,6 +24,7 @@ static const struct web_route routes[] = {
 	{"POST", "api/v1/applications/:/:/terminate", web_terminate},
 	{"POST", "api/v1/applications/:/:/confirm-deletion", web_confirm_deletion},
 	{"GET", "api/v1/applications/:/:/resources", web_resources},
+	{"GET", "api/v1/applications/:/:/resource-tree", web_tree},
 	{"GET", "api/v1/applications/:/:/manifests", web_manifests},
 	{"POST", "api/v1/applicationsets/:/:/refresh", web_refresh_set},
 	{"GET", "api/v1/rollouts", web_rollouts},

@@ -122,7 +122,7 @@ static struct cox_map told; /* what it says exists */
 static int n_upserts, n_removes, n_bare_removes, n_synced, n_failed;
 static struct cox_error last_error;
 static struct cox_watch *watch;
-static bool free_in_upsert;
+static bool free_in_upsert, may_be_untold;
 
 static void on_upsert(void *arg, struct cox_doc *object)
 {
@@ -146,7 +146,7 @@ static void on_remove(void *arg, const char *namespace, const char *name, struct
 	n_removes++;
 	n_bare_removes += !object;
 	COX_ASSERT(strcmp(namespace, "ns") == 0);
-	COX_ASSERT(cox_map_remove(&told, name));
+	COX_ASSERT(cox_map_remove(&told, name) || may_be_untold);
 }
 
 static void on_synced(void *arg)
@@ -190,7 +190,7 @@ static int setup(void **state)
 	memset(exists, 0, sizeof(exists));
 	version = 100;
 	fail_lists = fail_streams = expire_continue = n_streams = 0;
-	compacted = free_in_upsert = false;
+	compacted = free_in_upsert = may_be_untold = false;
 	n_upserts = n_removes = n_bare_removes = n_synced = n_failed = 0;
 	stream = NULL;
 	told = COX_MAP_INIT;
@@ -388,11 +388,54 @@ static void metadata_alone_is_asked_for(void **state)
 	assert_string_equal(cox_http_path(stream), "/api/v1/namespaces/ns/configmaps");
 }
 
+static bool has_removed_two(void *arg)
+{
+	(void)arg;
+	return n_removes == 2;
+}
+
+static bool has_synced_twice(void *arg)
+{
+	(void)arg;
+	return n_synced == 2;
+}
+
+/* Nothing is kept: who watches finds out what vanished, and deletions of what was never told come. */
+static void forgets_what_it_told(void **state)
+{
+	(void)state;
+	exists[1] = exists[2] = true;
+	may_be_untold = true;
+	begin((struct cox_watch_options){.forget = true});
+	wait_until(is_following, NULL);
+	assert_int_equal(n_upserts, 2);
+	assert_int_equal(cox_watch_len(watch), 0);
+	assert_int_equal(cox_watch_round(watch), 1);
+	assert_string_equal(cox_watch_version(watch), "100");
+	event("DELETED", 7); /* which never was */
+	event("DELETED", 1);
+	wait_until(has_removed_two, NULL);
+	assert_int_equal(n_bare_removes, 0);
+	assert_string_equal(cox_watch_version(watch), "102");
+	cox_http_abort(stream);
+	stream = NULL;
+	exists[2] = false;
+	exists[3] = true;
+	version = 500;
+	compacted = true;
+	wait_until(has_synced_twice, NULL);
+	assert_int_equal(n_removes, 2);
+	assert_int_equal(n_upserts, 3);
+	assert_int_equal(cox_watch_round(watch), 2);
+	assert_string_equal(cox_watch_version(watch), "500");
+}
+
 int main(void)
 {
 #define WATCH_TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		WATCH_TEST(pages_then_events),
+		WATCH_TEST(forgets_what_it_told),
 		WATCH_TEST(events_may_come_in_pieces),
 		WATCH_TEST(a_broken_stream_goes_on_where_it_was),
 		WATCH_TEST(what_vanished_unseen_is_removed),

@@ -53,6 +53,28 @@ static void write_results(struct picture *p, const Coxswain__Report__V1__Operati
 	snprintf(p->results, sizeof(p->results), "%s", cox_buf_cstr(&text));
 }
 
+static void read_tree(struct picture *p, ProtobufCBinaryData bytes)
+{
+	Coxswain__Report__V1__Tree *t =
+		coxswain__report__v1__tree__unpack(NULL, bytes.len, bytes.data);
+	size_t n = 0;
+
+	assert_non_null(t);
+	assert_true(t->known);
+	p->tree[0] = '\0';
+	for (size_t i = 0; i < t->n_nodes && n < sizeof(p->tree); i++) {
+		const Coxswain__Report__V1__TreeNode *node = t->nodes[i];
+
+		assert_true(node->parent <= i && (node->parent > 0 || node->managed));
+		n += (size_t)snprintf(p->tree + n, sizeof(p->tree) - n, "%s%s%s%s", i ? ", " : "",
+				      node->key->name, node->parent ? " of " : "",
+				      node->parent ? t->nodes[node->parent - 1]->key->name : "");
+	}
+	p->n_nodes = (unsigned)t->n_nodes;
+	p->n_left_out = t->n_left_out;
+	coxswain__report__v1__tree__free_unpacked(t, NULL);
+}
+
 static void read_reports(void)
 {
 	while (w.dirty.n) {
@@ -80,6 +102,7 @@ static void read_reports(void)
 			p->generation = r.generation;
 			p->sequence = r.sequence;
 			p->deleted = r.deleted;
+			read_tree(p, r.tree);
 			p->phase = r.operation ? (int)r.operation->phase : 0;
 			p->retries = r.operation ? r.operation->retry_count : 0;
 			snprintf(p->operation, sizeof(p->operation), "%s",

@@ -23,6 +23,8 @@ struct picture {
 			     * or else status */
 	char operation[64];
 	unsigned retries;
+	char tree[512]; /* "a, b of a, c of b", what fits */
+	unsigned n_nodes, n_left_out;
 };
 
 extern struct world {
