@@ -14,15 +14,12 @@ void rollout_end(struct cox_rollout *r, enum cox_rollout_phase phase, char *reas
 
 /* ---- deadlines ---- */
 
-static void overdue(struct cox_rollout_target *t, int64_t deadline_ms, int64_t now_ms)
+static void overdue(struct cox_rollout_target *t, int64_t now_ms)
 {
-	char after[COX_TIME_TEXT_MAX];
-
-	cox_duration_human(deadline_ms, after);
 	t->overdue = true;
 	rollout_set(t, COX_TARGET_FAILED,
-		    cox_asprintf("not well by its progress deadline, %s%s%s", after,
-				 t->message ? ": " : "", t->message ? t->message : ""),
+		    cox_asprintf(ROLLOUT_OVERDUE "%s%s", t->message ? ": " : "",
+				 t->message ? t->message : ""),
 		    now_ms);
 }
 
@@ -41,7 +38,7 @@ void rollout_check_deadlines(struct rollout_step *s)
 			rollout_wake(s, t->clock_ms + deadline);
 			continue;
 		}
-		overdue(t, deadline, s->now_ms);
+		overdue(t, s->now_ms);
 		s->changed = true;
 	}
 }

@@ -106,28 +106,31 @@ static void say(struct look *l, enum cox_gate_state state, char *message_taken)
 		l->s->changed = true;
 }
 
-/* How long ago the last of the wave's targets became well; false: one that must be is away. */
+/* Since when everybody who counts is well, and somebody was there all the time to say so; false:
+ * nobody says so now. With `offline: wait` everybody has to be there. */
 static bool well_since(const struct cox_rollout *r, size_t wave, int64_t *ret_ms)
 {
-	bool skip = r->plan.offline == COX_OFFLINE_SKIP, any = false;
-	int64_t since = 0;
+	bool skip = r->plan.offline == COX_OFFLINE_SKIP;
+	int64_t well = 0, first = INT64_MAX, last = 0;
 
 	COX_VEC_EACH (&r->targets, t) {
-		int64_t from = t->since_ms;
+		int64_t seen = t->online_ms > t->since_ms ? t->online_ms : t->since_ms;
 
-		if (t->wave != (int)wave || t->late || t->state != COX_TARGET_HEALTHY)
-			continue;
-		if (t->offline && skip)
+		if (t->wave != (int)wave || t->late || t->state != COX_TARGET_HEALTHY ||
+		    (t->offline && skip))
 			continue;
 		if (t->offline)
 			return false;
-		if (!skip && t->online_ms > from)
-			from = t->online_ms;
-		since = from > since ? from : since;
-		any = true;
+		well = t->since_ms > well ? t->since_ms : well;
+		first = seen < first ? seen : first;
+		last = seen > last ? seen : last;
 	}
-	*ret_ms = since;
-	return any;
+	if (first == INT64_MAX)
+		return false;
+	if (!skip)
+		first = last;
+	*ret_ms = well > first ? well : first;
+	return true;
 }
 
 static void look_soak(struct look *l)

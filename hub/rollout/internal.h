@@ -134,6 +134,7 @@ int64_t rollout_start_ms(const struct cox_rollout *r, const struct cox_rollout_t
 
 /* ---- failure.c ---- */
 
+#define ROLLOUT_OVERDUE "not well by its progress deadline"
 /* Targets past their deadline fail. */
 void rollout_check_deadlines(struct rollout_step *s);
 /* Does what onFailure says when a wave up to `front` has more failures than it may; true when the

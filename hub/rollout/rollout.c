@@ -110,6 +110,13 @@ static void inherit(struct cox_rollout_target *t, const struct cox_rollout *befo
 {
 	const struct cox_rollout_target *b = before ? cox_rollout_find(before, t->uid) : NULL;
 
+	/* What failed neither, when its way back was cut short. */
+	if (b && before->plan.source == COX_ROLLOUT_BACK && t->state != COX_TARGET_MOVING) {
+		set_digest(&t->has_previous, t->previous, b->digest);
+		free(t->previous_revision);
+		t->previous_revision = cox_strdup(b->revision);
+		return;
+	}
 	if (!b || !b->moved || b->state == COX_TARGET_HEALTHY || !b->has_previous)
 		return;
 	if (t->state == COX_TARGET_MOVING) /* at its digest, but nobody has seen it well there */
@@ -334,8 +341,7 @@ static int not_yet(struct cox_rollout_target *t, const char *what, const char *w
 	_cleanup_free_ char *text = sentence(what, why);
 
 	if (t->overdue)
-		return rollout_set(t, COX_TARGET_FAILED,
-				   sentence("not well by its progress deadline", text), now_ms);
+		return rollout_set(t, COX_TARGET_FAILED, sentence(ROLLOUT_OVERDUE, text), now_ms);
 	return rollout_set(t, COX_TARGET_MOVING, TAKE(text), now_ms);
 }
 

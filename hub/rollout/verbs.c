@@ -124,7 +124,7 @@ int cox_rollout_promote(struct cox_rollout *r, const char *by, int64_t now_ms,
 	g = rollout_gate_run(r, &at);
 	free(g->by);
 	g->by = cox_strdup(by);
-	rollout_gate_set(g, COX_GATE_SKIPPED, cox_asprintf("skipped by %s", by), now_ms);
+	rollout_gate_set(g, COX_GATE_SKIPPED, NULL, now_ms);
 	g->next_ms = 0;
 	if (cox_rollout_gate(r, &at)->kind == COX_GATE_APPROVAL && !at.after)
 		COX_VEC_EACH (&r->targets, t)

@@ -443,10 +443,24 @@ bool cox_rollout_may_supersede(const struct cox_rollout *r, int64_t now_ms, int6
 	return may;
 }
 
+/* The last report may just have come. */
+static bool is_done(const struct cox_rollout *r)
+{
+	struct rollout_tallies c;
+
+	rollout_count(r, &c);
+	for (size_t i = 0; i < r->waves.n; i++)
+		if (c.waves[i].n > 0 && r->waves.items[i].phase != COX_WAVE_PASSED &&
+		    (r->plan.waves.items[i].after.n > 0 ||
+		     !rollout_wave_is_done(r, i, &c.waves[i])))
+			return false;
+	return rollout_fallen(r, &c, r->waves.n) == r->waves.n;
+}
+
 void cox_rollout_supersede(struct cox_rollout *r, int64_t now_ms)
 {
 	if (r->phase != COX_ROLLOUT_PROGRESSING)
 		return;
 	rollout_clock(r, now_ms);
-	rollout_end(r, COX_ROLLOUT_SUPERSEDED, NULL, now_ms);
+	rollout_end(r, is_done(r) ? COX_ROLLOUT_SUCCEEDED : COX_ROLLOUT_SUPERSEDED, NULL, now_ms);
 }

@@ -9,12 +9,18 @@
 static const enum cox_rollout_state severity[] = {COX_TARGET_FAILED, COX_TARGET_BLOCKED,
 						  COX_TARGET_MOVING};
 
-static const struct cox_rollout_target *culprit(const struct cox_rollout *r, int wave)
+static const struct cox_rollout_target *culprit(const struct cox_rollout *r, size_t wave,
+						const struct rollout_tally *c)
 {
+	/* As many as the wave bears do not hold it up. */
+	bool borne = c->holding > 0 && r->plan.on_failure != COX_FAILURE_HOLD &&
+		     c->holding <= cox_rollout_tolerance(&r->plan, wave, c->n);
+
 	for (size_t s = 0; s < COX_ARRAY_LEN(severity); s++)
 		COX_VEC_EACH (&r->targets, t)
-			if (t->wave == wave && t->state == severity[s] && !t->excused && !t->late &&
-			    !rollout_skips(r, t))
+			if (t->wave == (int)wave && t->state == severity[s] && !t->excused &&
+			    !t->late && !rollout_skips(r, t) &&
+			    !(borne && t->state == COX_TARGET_FAILED && t->moved))
 				return t;
 	return NULL;
 }
@@ -41,6 +47,7 @@ static void blame(const struct cox_rollout *r, const struct cox_rollout_target *
 		  struct cox_rollout_why *why)
 {
 	int64_t deadline = r->plan.waves.items[t->wave].progress_deadline_ms;
+	const char *message = t->message ? t->message : t->offline ? "its cluster is away" : NULL;
 
 	why->target = t;
 	why->resource = t->resource;
@@ -48,7 +55,7 @@ static void blame(const struct cox_rollout *r, const struct cox_rollout_target *
 	if (t->state == COX_TARGET_MOVING && deadline > 0 && t->moved && !t->offline)
 		why->until_ms = t->clock_ms + deadline;
 	say(why, "'%s' on cluster '%s' %s%s%s", t->name, t->cluster ? t->cluster : "?",
-	    verbs[t->state], t->message ? ": " : "", t->message ? t->message : "");
+	    verbs[t->state], message ? ": " : "", message ? message : "");
 }
 
 /* ---- the places where it can wait ---- */
@@ -126,7 +133,7 @@ static bool why_window(const struct cox_rollout *r, size_t open, struct cox_roll
 static void why_not_started(const struct cox_rollout *r, size_t open, struct cox_rollout_why *why)
 {
 	const struct cox_rollout_wave *w = &r->plan.waves.items[open];
-	size_t n = 0, away = 0;
+	size_t n = 0, healthy = 0, left = 0;
 
 	if (why_window(r, open, why))
 		return;
@@ -134,9 +141,10 @@ static void why_not_started(const struct cox_rollout *r, size_t open, struct cox
 		if (t->wave != (int)open)
 			continue;
 		n++;
-		away += t->offline;
+		healthy += t->state == COX_TARGET_HEALTHY;
 		if (t->state != COX_TARGET_WAITING || rollout_skips(r, t))
 			continue;
+		left++;
 		if (t->hold) {
 			why->target = t;
 			why->until_ms =
@@ -159,18 +167,20 @@ static void why_not_started(const struct cox_rollout *r, size_t open, struct cox
 			    : "maxConcurrent of '%s' is 0: its applications are synced by hand "
 			      "only",
 		    w->name);
-	else if (away > 0)
+	else if (left == 0 && healthy == 0)
 		say(why,
-		    "%zu of the %zu clusters of '%s' are away, and none was seen healthy: a wave "
-		    "needs one",
-		    away, n, w->name);
+		    "of the %zu of '%s' those that are left have failed or are away: a wave needs "
+		    "one "
+		    "that was seen healthy",
+		    n, w->name);
 	else
 		say(why, "'%s' is about to start", w->name);
 }
 
-static void why_open(const struct cox_rollout *r, size_t open, struct cox_rollout_why *why)
+static void why_open(const struct cox_rollout *r, size_t open, const struct rollout_tally *c,
+		     struct cox_rollout_why *why)
 {
-	const struct cox_rollout_target *t = culprit(r, (int)open);
+	const struct cox_rollout_target *t = culprit(r, open, c);
 
 	if (t) {
 		blame(r, t, why);
@@ -212,11 +222,11 @@ void cox_rollout_why(const struct cox_rollout *r, struct cox_rollout_why *ret_wh
 	else if (open == r->waves.n)
 		why_late(r, &why);
 	else if (open < front)
-		why_open(r, open, &why);
+		why_open(r, open, &c.waves[open], &why);
 	else if (rollout_gate_at(r, &at))
 		why_gate((struct cox_rollout *)r, &at, &why);
 	else
-		why_open(r, open, &why);
+		why_open(r, open, &c.waves[open], &why);
 	*ret_why = why;
 }
 
