@@ -311,6 +311,33 @@ int kz_plugins(const struct kz_dir *dir, struct kz_acc *acc, const char *field,
 /* What the kustomization's own fields say, in the order that the reference program has. */
 int kz_transform(const struct kz_dir *dir, struct kz_acc *acc, struct cox_error *err);
 
+/* ---- type.c ---- */
+
+struct cox_schema_type;
+#define KZ_MAX_KEYS 4
+
+/* What is known of a value: a type of the table, or a schema of `openapi.path`. */
+struct kz_type {
+	const struct cox_schema_type *known;
+	const struct cox_node *openapi;
+	bool object; /* a kind of which only its metadata is known */
+};
+
+struct kz_keys {
+	const char *names[KZ_MAX_KEYS];
+	size_t n; /* 0: values themselves */
+};
+
+/* definitions: of openapi.path; NULL: the built-in ones. */
+struct kz_type kz_type_of(struct kz *kz, const struct kz_gvk *gvk,
+			  const struct cox_node **ret_definitions);
+struct kz_type kz_type_child(const struct cox_node *definitions, const struct kz_type *type,
+			     struct cox_str key);
+struct kz_type kz_type_item(const struct cox_node *definitions, const struct kz_type *type);
+/* Whether items of such a list are matched, and by what. */
+bool kz_type_merges(const struct cox_node *definitions, const struct kz_type *type,
+		    struct kz_keys *ret);
+
 /* ---- merge.c ---- */
 
 /* What a patch put over values that r shares, in order. */

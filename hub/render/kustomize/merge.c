@@ -2,17 +2,8 @@
  * the schema of Kubernetes 1.21 has them, other lists replaced; new items go in front. */
 #include "hub/render/kustomize/internal.h"
 
-#include "common/kube/schema.h"
-
-#define MAX_KEYS  4
 #define MAX_DEPTH 128
 #define MAX_ITEMS 5000 /* of both sides of a list; the time is its square */
-
-/* What is known of a value: a type of the table, or a schema of `openapi.path`. */
-struct type {
-	const struct cox_schema_type *known;
-	const struct cox_node *openapi;
-};
 
 struct merge {
 	struct cox_doc *out;
@@ -21,157 +12,6 @@ struct merge {
 	kz_writes *writes; /* over what is shared */
 	int depth;
 };
-
-struct keys {
-	const char *names[MAX_KEYS];
-	size_t n; /* 0: values themselves */
-};
-
-/* ---- schema ---- */
-
-/* Groups and versions that Kustomize's schema has; what is not here is merged as JSON. */
-static const char *const known_versions[] = {
-	"/v1",
-	"admissionregistration.k8s.io/v1",
-	"admissionregistration.k8s.io/v1beta1",
-	"apiextensions.k8s.io/v1",
-	"apiextensions.k8s.io/v1beta1",
-	"apiregistration.k8s.io/v1",
-	"apiregistration.k8s.io/v1beta1",
-	"apps/v1",
-	"authentication.k8s.io/v1",
-	"authorization.k8s.io/v1",
-	"autoscaling/v1",
-	"autoscaling/v2beta1",
-	"autoscaling/v2beta2",
-	"batch/v1",
-	"batch/v1beta1",
-	"certificates.k8s.io/v1",
-	"certificates.k8s.io/v1beta1",
-	"coordination.k8s.io/v1",
-	"coordination.k8s.io/v1beta1",
-	"discovery.k8s.io/v1",
-	"discovery.k8s.io/v1beta1",
-	"events.k8s.io/v1",
-	"events.k8s.io/v1beta1",
-	"extensions/v1beta1",
-	"flowcontrol.apiserver.k8s.io/v1beta1",
-	"networking.k8s.io/v1",
-	"networking.k8s.io/v1beta1",
-	"node.k8s.io/v1",
-	"node.k8s.io/v1beta1",
-	"policy/v1",
-	"policy/v1beta1",
-	"rbac.authorization.k8s.io/v1",
-	"rbac.authorization.k8s.io/v1beta1",
-	"scheduling.k8s.io/v1",
-	"scheduling.k8s.io/v1beta1",
-	"storage.k8s.io/v1",
-	"storage.k8s.io/v1beta1",
-};
-
-static bool is_known(struct kz *kz, const struct kz_gvk *gvk)
-{
-	const char *text = kz_printf(kz, "%s/%s", gvk->group, gvk->version);
-
-	for (size_t i = 0; i < COX_ARRAY_LEN(known_versions); i++)
-		if (strcmp(known_versions[i], text) == 0)
-			return true;
-	return false;
-}
-
-static const struct cox_node *find_definition(const struct cox_node *definitions,
-					      const struct kz_gvk *gvk)
-{
-	for (size_t i = 0; i < cox_node_len(definitions); i++) {
-		const struct cox_node *d = cox_node_at(definitions, i);
-		const struct cox_node *list = COX_GET(d, "x-kubernetes-group-version-kind");
-
-		for (size_t j = 0; j < cox_node_len(list); j++) {
-			const struct cox_node *it = cox_node_at(list, j);
-
-			if (cox_str_is(cox_node_str(COX_GET(it, "kind")), gvk->kind) &&
-			    cox_str_is(cox_node_str(COX_GET(it, "version")), gvk->version) &&
-			    cox_str_is(cox_node_str(COX_GET(it, "group")), gvk->group))
-				return d;
-		}
-	}
-	return NULL;
-}
-
-static struct type resolve(const struct merge *m, const struct cox_node *schema)
-{
-	struct type type = {NULL, schema};
-
-	for (int i = 0; i < 16; i++) {
-		const char *ref = cox_node_cstr(COX_GET(type.openapi, "$ref"), NULL);
-
-		if (!ref)
-			break;
-		ref = strncmp(ref, "#/definitions/", 14) == 0 ? ref + 14 : ref;
-		type.openapi = cox_node_get(m->definitions, ref);
-		/* what the file leaves to Kubernetes */
-		if (!type.openapi && strncmp(ref, "io.k8s.api.", 11) == 0)
-			type.known = cox_schema_named(ref + 11);
-	}
-	return type;
-}
-
-static struct type child(const struct merge *m, const struct type *type, struct cox_str key)
-{
-	const struct cox_node *extra;
-
-	if (!m->definitions || type->known) {
-		if (!type->known)
-			return (struct type){NULL, NULL};
-		return (struct type){cox_schema_child(type->known, key), NULL};
-	}
-	extra = cox_node_get_str(COX_GET(type->openapi, "properties"), key);
-	return resolve(m, extra ? extra : COX_GET(type->openapi, "additionalProperties"));
-}
-
-static struct type item_of(const struct merge *m, const struct type *type)
-{
-	if (!m->definitions || type->known)
-		return (struct type){type->known && type->known->kind == COX_SCHEMA_LIST
-					     ? type->known->item
-					     : NULL,
-				     NULL};
-	return resolve(m, COX_GET(type->openapi, "items"));
-}
-
-static bool known_keys(const struct cox_schema_type *t, struct keys *ret)
-{
-	if (!t || t->kind != COX_SCHEMA_LIST || !t->merges)
-		return false;
-	if (t->list == COX_SCHEMA_LIST_MAP && t->n_keys > 1 && t->n_keys <= MAX_KEYS)
-		for (; ret->n < t->n_keys; ret->n++)
-			ret->names[ret->n] = t->keys[ret->n];
-	else if (t->merge_key)
-		ret->names[ret->n++] = t->merge_key;
-	return true;
-}
-
-/* Whether items of such a list are matched, and by what. */
-static bool merges_items(const struct merge *m, const struct type *type, struct keys *ret)
-{
-	const struct cox_node *list = COX_GET(type->openapi, "x-kubernetes-list-map-keys");
-	const char *strategy =
-		cox_node_cstr(COX_GET(type->openapi, "x-kubernetes-patch-strategy"), "");
-	const char *key =
-		cox_node_cstr(COX_GET(type->openapi, "x-kubernetes-patch-merge-key"), NULL);
-
-	ret->n = 0;
-	if (!m->definitions || type->known)
-		return known_keys(type->known, ret);
-	if (strncmp(strategy, "merge", 5) != 0)
-		return false;
-	for (size_t i = 0; i < cox_node_len(list) && ret->n < MAX_KEYS; i++)
-		ret->names[ret->n++] = cox_node_cstr(cox_node_at(list, i), "");
-	if (!ret->n && key)
-		ret->names[ret->n++] = key;
-	return true;
-}
 
 /* ---- directives ---- */
 
@@ -196,35 +36,54 @@ static int read_directive(const struct merge *m, const struct cox_node *node, en
 			      COX_STR_ARG(cox_node_text(value)));
 }
 
-/* An item that holds nothing but the directive speaks for its list. */
+/* The first item with a directive speaks for its list when it holds nothing else. */
 static int read_list_directive(const struct merge *m, const struct cox_node *list,
-			       enum directive *ret, size_t *ret_skip, struct cox_error *err)
+			       enum directive *ret, const struct cox_node **ret_value,
+			       struct cox_error *err)
 {
 	*ret = MERGE;
-	*ret_skip = SIZE_MAX;
+	*ret_value = NULL;
 	for (size_t i = 0; i < cox_node_len(list); i++) {
 		const struct cox_node *item = cox_node_at(list, i);
 
-		if (cox_node_len(item) != 1 || !COX_GET(item, "$patch"))
+		if (!COX_GET(item, "$patch"))
 			continue;
-		*ret_skip = i;
+		if (cox_node_len(item) > 1)
+			return 0;
+		*ret_value = COX_GET(item, "$patch");
 		return read_directive(m, item, ret, err);
 	}
 	return 0;
 }
 
+static const struct cox_node *without_directive(struct merge *m, const struct cox_node *map)
+{
+	struct cox_node *copy;
+
+	if (!COX_GET(map, "$patch"))
+		return map;
+	copy = cox_doc_map(m->out);
+	COX_DOC_MAP_EACH (map, i, key, value)
+		if (!cox_str_is(key, "$patch"))
+			cox_map_put_str(m->out, copy, key, value);
+	return copy;
+}
+
 /* ---- the walk; a result of NULL means that there is nothing ---- */
 
-static int merge_value(struct merge *m, const struct type *type, const struct cox_node *base,
+static int merge_value(struct merge *m, const struct kz_type *type, const struct cox_node *base,
 		       const struct cox_node *patch, const struct cox_node **ret,
 		       struct cox_error *err);
+
+static int walk_base(struct merge *m, const struct kz_type *type, const struct cox_node *base,
+		     const struct cox_node **ret, struct cox_error *err);
 
 static bool is_absent(const struct cox_node *node)
 {
 	return cox_node_kind(node) <= COX_NULL;
 }
 
-static int merge_map(struct merge *m, const struct type *type, const struct cox_node *base,
+static int merge_map(struct merge *m, const struct kz_type *type, const struct cox_node *base,
 		     const struct cox_node *patch, const struct cox_node **ret,
 		     struct cox_error *err)
 {
@@ -242,10 +101,10 @@ static int merge_map(struct merge *m, const struct type *type, const struct cox_
 		struct cox_str key = cox_node_key(base, i);
 		const struct cox_node *value = cox_node_at(base, i);
 		const struct cox_node *change = cox_node_get_str(patch, key);
-		struct type t = child(m, type, key);
+		struct kz_type t = kz_type_child(m->definitions, type, key);
 
-		if (change)
-			e = merge_value(m, &t, value, change, &value, err);
+		e = change ? merge_value(m, &t, value, change, &value, err)
+			   : walk_base(m, &t, value, &value, err);
 		if (e < 0)
 			return e;
 		if (value)
@@ -254,7 +113,7 @@ static int merge_map(struct merge *m, const struct type *type, const struct cox_
 	for (size_t i = 0; i < cox_node_len(patch); i++) {
 		struct cox_str key = cox_node_key(patch, i);
 		const struct cox_node *value;
-		struct type t = child(m, type, key);
+		struct kz_type t = kz_type_child(m->definitions, type, key);
 
 		if (cox_str_is(key, "$patch") || cox_node_get_str(base, key))
 			continue;
@@ -277,7 +136,7 @@ typedef COX_VEC(const struct cox_node *) items_vec;
 
 /* What the keys of an item are; "" for one that it lacks. */
 struct values {
-	struct cox_str of[MAX_KEYS];
+	struct cox_str of[KZ_MAX_KEYS];
 };
 typedef COX_VEC(struct values) values_vec;
 
@@ -297,7 +156,7 @@ static bool is_empty_map(const struct cox_node *node)
 }
 
 /* The first item with these values, of those that are not ""; NULL: none. */
-static const struct cox_node **find_item(const struct keys *keys, items_vec *list,
+static const struct cox_node **find_item(const struct kz_keys *keys, items_vec *list,
 					 const struct values *values)
 {
 	bool any = false;
@@ -317,7 +176,7 @@ static const struct cox_node **find_item(const struct keys *keys, items_vec *lis
 }
 
 /* Whether an item is meant by the first n of the keys; a value of "" is any. */
-static bool is_meant(const struct keys *keys, const struct cox_node *item,
+static bool is_meant(const struct kz_keys *keys, const struct cox_node *item,
 		     const struct values *values, size_t n)
 {
 	for (size_t k = 0; k < n; k++)
@@ -329,7 +188,7 @@ static bool is_meant(const struct keys *keys, const struct cox_node *item,
 }
 
 /* Puts item (NULL: nothing) in the place of all that are meant; at the end when there are none. */
-static void set_item(const struct keys *keys, items_vec *list, const struct cox_node *item,
+static void set_item(const struct kz_keys *keys, items_vec *list, const struct cox_node *item,
 		     const struct values *values, size_t n_values)
 {
 	bool found = false;
@@ -350,7 +209,7 @@ static void set_item(const struct keys *keys, items_vec *list, const struct cox_
 		cox_vec_push(list, item);
 }
 
-static void add_values(const struct keys *keys, const items_vec *list, values_vec *to)
+static void add_values(const struct kz_keys *keys, const items_vec *list, values_vec *to)
 {
 	COX_VEC_EACH (list, item) {
 		struct values v = {0};
@@ -369,7 +228,7 @@ static void add_values(const struct keys *keys, const items_vec *list, values_ve
 }
 
 /* Two that are equal but for what one of them lacks; *ret has it all. */
-static bool fits(const struct keys *keys, const struct values *a, const struct values *b,
+static bool fits(const struct kz_keys *keys, const struct values *a, const struct values *b,
 		 struct values *ret)
 {
 	bool common = false;
@@ -385,7 +244,7 @@ static bool fits(const struct keys *keys, const struct values *a, const struct v
 	return common;
 }
 
-static void complete_values(const struct keys *keys, values_vec *all)
+static void complete_values(const struct kz_keys *keys, values_vec *all)
 {
 	for (size_t i = 0; i < all->n; i++) {
 		struct values at_first = all->items[i], whole;
@@ -397,10 +256,10 @@ static void complete_values(const struct keys *keys, values_vec *all)
 }
 
 /* Drops the keys that no item has; all of them stay when none has any. */
-static void drop_unused_keys(struct keys *keys, values_vec *all)
+static void drop_unused_keys(struct kz_keys *keys, values_vec *all)
 {
-	struct keys used = {.n = 0};
-	size_t from[MAX_KEYS];
+	struct kz_keys used = {.n = 0};
+	size_t from[KZ_MAX_KEYS];
 
 	for (size_t k = 0; k < keys->n; k++) {
 		bool any = false;
@@ -421,7 +280,7 @@ static void drop_unused_keys(struct keys *keys, values_vec *all)
 }
 
 /* What was there, behind what was merged or is new, or in its place. */
-static void add_base(const struct keys *keys, items_vec *list, const items_vec *base)
+static void add_base(const struct kz_keys *keys, items_vec *list, const items_vec *base)
 {
 	COX_VEC_EACH (base, item) {
 		struct values values = {0};
@@ -439,37 +298,56 @@ static void add_base(const struct keys *keys, items_vec *list, const items_vec *
 	}
 }
 
-static int merge_item(struct merge *m, const struct type *type, const struct cox_node **base,
+/* A directive counts once: whoever comes by the item again finds it without. */
+static int merge_item(struct merge *m, const struct kz_type *type, const struct cox_node **base,
 		      const struct cox_node **patch, const struct cox_node **ret,
 		      struct cox_error *err)
 {
+	bool same = base && patch && *base == *patch;
+	const struct cox_node *change;
 	enum directive directive;
 	int e;
 
-	*ret = base ? *base : NULL;
-	if (!patch)
+	*ret = NULL;
+	if (!patch && !base)
 		return 0;
-	e = read_directive(m, *patch, &directive, err);
-	if (e == 0)
-		e = merge_value(m, type, base && *base != *patch ? *base : NULL, *patch, ret, err);
+	if (!patch) {
+		e = walk_base(m, type, *base, ret, err);
+		if (e == 0)
+			*base = *ret;
+		return e;
+	}
+	change = *patch;
+	e = read_directive(m, change, &directive, err);
+	if (e < 0)
+		return e;
+	*patch = without_directive(m, change);
+	if (same)
+		*base = *patch;
+	e = merge_value(m, type, base && !same ? *base : NULL, change, ret, err);
 	/* what is replaced is not changed where it stands */
 	if (e == 0 && base && *ret && directive != REPLACE)
 		*base = *ret;
 	return e;
 }
 
-static void gather(const struct cox_node *list, size_t skip, items_vec *ret)
+/* directive: of items that were for the list itself, not for it to have. */
+static void gather(const struct cox_node *list, const struct cox_node *directive, items_vec *ret)
 {
-	for (size_t i = 0; i < cox_node_len(list); i++)
-		if (i != skip)
-			cox_vec_push(ret, cox_node_at(list, i));
+	for (size_t i = 0; i < cox_node_len(list); i++) {
+		const struct cox_node *item = cox_node_at(list, i);
+		const struct cox_node *own = COX_GET(item, "$patch");
+
+		if (!directive || !own || !cox_str_eq(cox_node_text(own), cox_node_text(directive)))
+			cox_vec_push(ret, item);
+	}
 }
 
 /* Lists of maps. */
-static int merge_keyed(struct merge *m, const struct type *type, struct keys keys, items_vec *base,
-		       items_vec *patch, items_vec *out, struct cox_error *err)
+static int merge_keyed(struct merge *m, const struct kz_type *type, struct kz_keys keys,
+		       items_vec *base, items_vec *patch, items_vec *out, struct cox_error *err)
 {
-	struct type item_type = item_of(m, type);
+	struct kz_type item_type = kz_type_item(m->definitions, type);
 	values_vec all = {0};
 	int e = 0;
 
@@ -500,7 +378,7 @@ static void merge_set(const items_vec *base, const items_vec *patch, items_vec *
 {
 	for (size_t i = 0; i < 2; i++)
 		COX_VEC_EACH (i ? base : patch, item) {
-			bool seen = is_absent(*item);
+			bool seen = is_absent(*item) || COX_GET(*item, "$patch");
 
 			for (size_t j = 0; !seen && j < out->n; j++)
 				seen = cox_str_eq(cox_node_text(*item),
@@ -510,22 +388,23 @@ static void merge_set(const items_vec *base, const items_vec *patch, items_vec *
 		}
 }
 
-static int merge_items(struct merge *m, const struct type *type, const struct keys *keys,
-		       const struct cox_node *base, const struct cox_node *patch, size_t skip,
-		       struct cox_node *ret, struct cox_error *err)
+static int merge_items(struct merge *m, const struct kz_type *type, const struct kz_keys *keys,
+		       const struct cox_node *base, const struct cox_node *patch,
+		       const struct cox_node *directive, struct cox_node *ret,
+		       struct cox_error *err)
 {
 	items_vec b = {0}, p = {0}, out = {0};
 	int e = 0;
 
-	gather(patch, skip, &p);
-	/* without a base the patch is merged with itself */
-	gather(base ? base : patch, base ? SIZE_MAX : skip, &b);
+	gather(patch, directive, &p);
+	gather(base, NULL, &b);
 	if (b.n + p.n > MAX_ITEMS)
 		e = cox_error(err, COX_RESOURCE_EXHAUSTED,
 			      "a list of more than %d items is not merged by their keys",
 			      MAX_ITEMS);
 	else if (keys->n)
-		e = merge_keyed(m, type, *keys, &b, &p, &out, err);
+		/* without a base the patch is merged with itself */
+		e = merge_keyed(m, type, *keys, base ? &b : &p, &p, &out, err);
 	else
 		merge_set(&b, &p, &out);
 	if (e == 0)
@@ -537,28 +416,157 @@ static int merge_items(struct merge *m, const struct type *type, const struct ke
 	return e;
 }
 
-static int merge_list(struct merge *m, const struct type *type, const struct cox_node *base,
+static int merge_list(struct merge *m, const struct kz_type *type, const struct cox_node *base,
 		      const struct cox_node *patch, const struct cox_node **ret,
 		      struct cox_error *err)
 {
-	enum directive directive;
-	struct keys keys;
+	enum directive directive = MERGE;
+	const struct cox_node *text = NULL;
+	struct kz_keys keys;
 	struct cox_node *out;
-	size_t skip;
-	int e;
+	int e = 0;
 
 	*ret = patch;
-	if (!merges_items(m, type, &keys))
+	if (!kz_type_merges(m->definitions, type, &keys))
 		return 0;
-	e = read_list_directive(m, patch, &directive, &skip, err);
+	/* where there is no list, nothing is said about it */
+	if (base)
+		e = read_list_directive(m, patch, &directive, &text, err);
 	*ret = NULL;
 	if (e < 0 || directive == DELETE)
 		return e;
 	out = cox_doc_list(m->out);
-	e = merge_items(m, type, &keys, directive == REPLACE ? NULL : base, patch, skip, out, err);
+	e = merge_items(m, type, &keys, directive == REPLACE ? NULL : base, patch, text, out, err);
 	if (e == 0)
 		*ret = out;
 	return e;
+}
+
+/* ---- what the patch does not name is walked too ---- */
+
+/* Whether each item has the keys that any has, and no two have the same. */
+static bool is_regular(const struct kz_keys *all, const struct cox_node *list)
+{
+	struct kz_keys keys = {.n = 0};
+	size_t n = cox_node_len(list);
+
+	for (size_t k = 0; k < all->n; k++) {
+		size_t have = 0;
+
+		for (size_t i = 0; i < n; i++)
+			have += value_of(cox_node_at(list, i), all->names[k]).len > 0;
+		if (have && have < n)
+			return false;
+		if (have)
+			keys.names[keys.n++] = all->names[k];
+	}
+	for (size_t i = 0; i < n; i++)
+		for (size_t j = 0; j < i; j++) {
+			size_t k = 0;
+
+			while (k < keys.n &&
+			       cox_str_eq(value_of(cox_node_at(list, i), keys.names[k]),
+					  value_of(cox_node_at(list, j), keys.names[k])))
+				k++;
+			if (k == keys.n)
+				return false;
+		}
+	return keys.n > 0 || n == 0;
+}
+
+static bool is_set(const struct cox_node *list)
+{
+	for (size_t i = 0; i < cox_node_len(list); i++) {
+		if (is_absent(cox_node_at(list, i)))
+			return false;
+		for (size_t j = 0; j < i; j++)
+			if (cox_str_eq(cox_node_text(cox_node_at(list, i)),
+				       cox_node_text(cox_node_at(list, j))))
+				return false;
+	}
+	return true;
+}
+
+static int walk_items(struct merge *m, const struct kz_type *item, const struct cox_node *base,
+		      const struct cox_node **ret, struct cox_error *err)
+{
+	struct cox_node *copy = NULL;
+
+	for (size_t i = 0; i < cox_node_len(base); i++) {
+		const struct cox_node *value = cox_node_at(base, i), *walked;
+		int e = walk_base(m, item, value, &walked, err);
+
+		if (e < 0)
+			return e;
+		if (walked != value && !copy) {
+			copy = cox_doc_list(m->out);
+			for (size_t j = 0; j < cox_node_len(base); j++)
+				cox_list_push(m->out, copy, cox_node_at(base, j));
+		}
+		if (walked != value)
+			cox_list_set(m->out, copy, i, walked);
+	}
+	*ret = copy ? copy : base;
+	return 0;
+}
+
+static int walk_list(struct merge *m, const struct kz_type *type, const struct cox_node *base,
+		     const struct cox_node **ret, struct cox_error *err)
+{
+	struct kz_type item = kz_type_item(m->definitions, type);
+	struct cox_node *out;
+	struct kz_keys keys;
+	int e;
+
+	*ret = base;
+	if (!kz_type_merges(m->definitions, type, &keys) || cox_node_len(base) > MAX_ITEMS)
+		return 0;
+	if (!keys.n && is_set(base))
+		return 0;
+	if (keys.n && is_regular(&keys, base))
+		return walk_items(m, &item, base, ret, err);
+	out = cox_doc_list(m->out);
+	e = merge_items(m, type, &keys, base, NULL, NULL, out, err);
+	if (e == 0)
+		*ret = out;
+	return e;
+}
+
+/* Lists with keys lose what has the same keys; all else stays as it is. */
+static int walk_base(struct merge *m, const struct kz_type *type, const struct cox_node *base,
+		     const struct cox_node **ret, struct cox_error *err)
+{
+	struct cox_node *copy = NULL;
+
+	*ret = base;
+	if (!type->known && !type->openapi && !type->object)
+		return 0;
+	if (cox_node_is(base, COX_LIST))
+		return walk_list(m, type, base, ret, err);
+	for (size_t i = 0; cox_node_is(base, COX_MAP) && i < cox_node_len(base); i++) {
+		const struct cox_node *value = cox_node_at(base, i), *walked;
+		struct kz_type t;
+		int e;
+
+		if (!cox_node_is(value, COX_MAP) && !cox_node_is(value, COX_LIST))
+			continue;
+		t = kz_type_child(m->definitions, type, cox_node_key(base, i));
+		e = walk_base(m, &t, value, &walked, err);
+		if (e < 0)
+			return e;
+		if (walked == value)
+			continue;
+		if (!copy) {
+			copy = cox_doc_map(m->out);
+			for (size_t j = 0; j < cox_node_len(base); j++)
+				cox_map_put_str(m->out, copy, cox_node_key(base, j),
+						cox_node_at(base, j));
+		}
+		cox_map_put_str(m->out, copy, cox_node_key(base, i), walked);
+	}
+	if (copy)
+		*ret = copy;
+	return 0;
 }
 
 static bool is_scalar(const struct cox_node *node)
@@ -573,7 +581,7 @@ static void note_write(struct merge *m, const struct cox_node *base, const struc
 			cox_vec_push(m->writes, (struct kz_written){base, patch});
 }
 
-static int merge_value(struct merge *m, const struct type *type, const struct cox_node *base,
+static int merge_value(struct merge *m, const struct kz_type *type, const struct cox_node *base,
 		       const struct cox_node *patch, const struct cox_node **ret,
 		       struct cox_error *err)
 {
@@ -611,16 +619,10 @@ int kz_strategic_merge(struct kz *kz, struct cox_doc *base, struct cox_doc *patc
 	struct merge m = {
 		.out = cox_doc_new(cox_doc_name(patch)), .shared = shared, .writes = ret_writes};
 	const struct cox_node *root = NULL;
-	struct type type = {NULL, NULL};
+	struct kz_type type;
 	int e;
 
-	if (kz->schema.n)
-		m.definitions =
-			COX_GET(cox_doc_root(kz->schema.items[kz->schema.n - 1]), "definitions");
-	if (m.definitions)
-		type.openapi = find_definition(m.definitions, gvk);
-	else if (is_known(kz, gvk))
-		type.known = cox_schema_find(gvk->group, gvk->version, gvk->kind);
+	type = kz_type_of(kz, gvk, &m.definitions);
 	cox_doc_use(m.out, base);
 	cox_doc_use(m.out, patch);
 	e = merge_value(&m, &type, cox_doc_root(base), cox_doc_root(patch), &root, err);
