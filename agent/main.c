@@ -1,4 +1,5 @@
 /* cox-agent: keeps one cluster equal to what the hub assigned. */
+#include "agent/jq/jq.h"
 #include "agent/link/link.h"
 #include "agent/sync/engine.h"
 #include "agent/sync/store.h"
@@ -84,6 +85,7 @@ struct agent {
 	struct cox_pool *pool;
 	struct agent_store *store;
 	struct cox_kube *kube;
+	struct agent_jq *jq;
 	struct agent_engine *engine;
 	struct agent_link *link;
 	struct cox_signal signals[2];
@@ -194,10 +196,13 @@ static int start(struct agent *a, const struct config *c, struct cox_error *err)
 								   .ca_pin = c->ca_pin},
 				      &a->link, err);
 	if (code == 0)
+		a->jq = agent_jq_new(&(struct agent_jq_options){.loop = a->loop});
+	if (code == 0)
 		code = agent_engine_new(
 			&(struct agent_engine_options){.loop = a->loop,
 						       .store = a->store,
 						       .kube = a->kube,
+						       .jq = a->jq,
 						       .wave_delay_ms = c->wave_delay_ms,
 						       .script_threads = 1,
 						       .want_bundle = want_bundle,
@@ -220,6 +225,7 @@ static void finish(struct agent *a)
 			cox_signal_stop(&a->signals[i]);
 	agent_link_free(a->link);
 	agent_engine_free(a->engine);
+	agent_jq_free(a->jq);
 	cox_kube_free(a->kube);
 	cox_pool_free(a->pool);
 	agent_store_close(a->store);
@@ -230,6 +236,10 @@ static void finish(struct agent *a)
 
 int main(int argc, char **argv)
 {
+	/* started by an agent, for itself; no flag, and in no help */
+	if (argc == 2 && strcmp(argv[1], AGENT_JQ_HELPER) == 0)
+		return agent_jq_main();
+
 	struct config config = {0};
 	struct agent agent = {.lock = -1};
 	cox_strings args = {0};

@@ -26,6 +26,7 @@ struct agent_jq_call {
 	struct agent_jq *jq;
 	cox_docs objects;
 	cox_strings expressions;
+	bool retried;	       /* a helper died at it, not by its own fault for sure */
 	size_t next;	       /* the expression whose answer comes next */
 	struct cox_doc *paths; /* being made */
 	struct cox_error error;
@@ -213,15 +214,31 @@ static void write_question(const struct agent_jq_call *call, struct cox_buf *out
 
 /* ---- answers ---- */
 
-/* The helper is gone, or has to go, while it was at an expression. */
-static void died(struct agent_jq *jq)
+static struct cox_doc *empty_paths(size_t n_objects)
 {
-	struct agent_jq_call *call = jq->current;
-	const char *why = reason_of(drop_helper(jq));
+	struct cox_doc *doc = cox_doc_new("paths");
+	struct cox_node *root = cox_doc_list(doc);
 
-	if (!call)
-		return;
-	const char *expression = call->expressions.items[call->next];
+	for (size_t i = 0; i < n_objects; i++)
+		cox_list_push(doc, root, cox_doc_list(doc));
+	cox_doc_set_root(doc, root);
+	return doc;
+}
+
+/* From the beginning, before the others. */
+static void ask_again(struct agent_jq *jq, struct agent_jq_call *call)
+{
+	call->retried = true;
+	call->next = 0;
+	call->error = COX_ERROR_INIT;
+	cox_doc_unref(call->paths);
+	call->paths = empty_paths(call->objects.n);
+	jq->current = NULL;
+	cox_list_prepend(&jq->waiting, &call->node);
+}
+
+static void note_death(struct agent_jq *jq, const char *expression)
+{
 	struct deaths *d = cox_map_get(&jq->deaths, expression);
 
 	if (!d) {
@@ -230,15 +247,31 @@ static void died(struct agent_jq *jq)
 	}
 	d->n++;
 	d->last_ms = cox_loop_now_ms(jq->o.loop);
-	fail(call, call->next, COX_RESOURCE_EXHAUSTED, cox_str(why));
-	cox_log_warn("jq was ended", COX_KV("error", call->error.message));
+}
+
+/* The helper is gone, or has to go, while it was at an expression. Unless that has used up its
+ * time, somebody else may have ended the helper: it gets a second one. */
+static void died(struct agent_jq *jq, bool patience_ended)
+{
+	struct agent_jq_call *call = jq->current;
+	int number = drop_helper(jq);
+
+	if (!call)
+		return;
 	cox_loop_send(jq->o.loop, &jq->turn);
+	if (!patience_ended && number != SIGPROF && number != SIGXCPU && !call->retried) {
+		ask_again(jq, call);
+		return;
+	}
+	note_death(jq, call->expressions.items[call->next]);
+	fail(call, call->next, COX_RESOURCE_EXHAUSTED, cox_str(reason_of(number)));
+	cox_log_warn("jq was ended", COX_KV("error", call->error.message));
 	finish(call);
 }
 
 static void on_patience(void *arg)
 {
-	died(arg);
+	died(arg, true);
 }
 
 static void add_paths(struct agent_jq_call *call, const struct cox_node *paths)
@@ -326,7 +359,7 @@ static void on_io(void *arg, int events)
 
 	if ((events & COX_IO_READ && !read_answers(jq)) ||
 	    (jq->out.len && events & COX_IO_WRITE && !write_question_on(jq)))
-		died(jq);
+		died(jq, false);
 }
 
 /* ---- whose turn it is ---- */
@@ -434,14 +467,9 @@ struct agent_jq_call *agent_jq_ask(struct agent_jq *jq, struct cox_doc *const ob
 	call->jq = jq;
 	call->done = done;
 	call->arg = arg;
-	call->paths = cox_doc_new("paths");
-	struct cox_node *root = cox_doc_list(call->paths);
-
-	for (size_t i = 0; i < n_objects; i++) {
+	call->paths = empty_paths(n_objects);
+	for (size_t i = 0; i < n_objects; i++)
 		cox_vec_push(&call->objects, cox_doc_ref(objects[i]));
-		cox_list_push(call->paths, root, cox_doc_list(call->paths));
-	}
-	cox_doc_set_root(call->paths, root);
 	for (size_t i = 0; i < expressions->n; i++)
 		cox_vec_push(&call->expressions, cox_strdup(expressions->items[i]));
 	cox_list_append(&jq->waiting, &call->node);

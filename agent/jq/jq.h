@@ -4,7 +4,8 @@
  * So it runs in a helper: this very program started again (argument AGENT_JQ_HELPER) with an empty
  * environment, no files, limits on memory and on the processor, one second for each expression and
  * object. It is started at the first question, dropped when nothing was asked for a while, and
- * started again after it died. Who killed it three times is not asked again for five minutes.
+ * started again after it died. Whoever it died at is asked once more, unless time was up; who killed
+ * it three times is not asked again for five minutes.
  *
  * Expressions only name places: what comes back is `path(EXPRESSION)`, for whoever asks to cut out
  * of his own copy. An expression that meets a value it cannot go into (`.a[]` where there is no a)

@@ -55,6 +55,7 @@ struct agent_entry {
 	bool report;   /* changed since the last report */
 	bool rejudge;  /* its health was judged by scripts that are not in force any more */
 	struct agent_judgement *judging; /* what was seen last is in the pool; NULL: it is not */
+	char *comparison_error;		 /* why its status is unknown; NULL: it is not */
 	struct agent_verdict *verdict;	 /* asked or known by a dry run; NULL: nothing is */
 	uint64_t hash;			 /* of the desired object */
 	uint64_t applied_hash, applied_state; /* what an apply was of, and came to; 0: none was */

@@ -27,6 +27,7 @@ struct agent_engine_options {
 	struct cox_loop *loop;
 	struct agent_store *store;
 	struct cox_kube *kube;
+	struct agent_jq *jq;	 /* NULL: jqPathExpressions are a ComparisonError */
 	int64_t wave_delay_ms;	 /* between the last apply of a wave and the next wave */
 	unsigned script_threads; /* that health scripts run on; 0: they run on the loop */
 	int64_t hook_grace_ms;	 /* hooks of an operation that something newer takes the place of */

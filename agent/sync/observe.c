@@ -81,6 +81,7 @@ void agent_entry_free(struct agent_entry *entry)
 	agent_kind_release(entry->kind);
 	cox_strings_fini(&entry->differing);
 	free(entry->health_message);
+	free(entry->comparison_error);
 	free(entry->object_uid);
 	free(entry->version);
 	free(entry->key_text);
@@ -148,6 +149,8 @@ static void evaluate_gone(struct agent_entry *entry)
 	entry->applied_hash = 0;
 	agent_tree_root_gone(entry);
 	entry->rejudge = false;
+	free(entry->comparison_error);
+	entry->comparison_error = NULL;
 	free(entry->object_uid);
 	entry->object_uid = NULL;
 	entry->resource_version = 0;
@@ -188,7 +191,7 @@ static void evaluate_live(struct agent_entry *entry, struct cox_doc *live,
 	set_health(entry, health);
 	set_sync(entry, status);
 	set_differing(entry, d);
-	entry->evaluated = entry->sync != AGENT_SYNC_UNKNOWN;
+	entry->evaluated = entry->sync != AGENT_SYNC_UNKNOWN || entry->comparison_error;
 }
 
 uint64_t agent_version_number(const struct cox_node *object)
@@ -380,15 +383,20 @@ bool agent_app_is_observed(const struct agent_app *app)
 
 enum agent_sync_status agent_app_status(const struct agent_app *app)
 {
+	enum agent_sync_status status = AGENT_SYNCED;
+
 	if (!agent_app_is_observed(app))
 		return AGENT_SYNC_UNKNOWN;
 	COX_MAP_EACH (&app->entries, slot) {
 		const struct agent_entry *entry = slot->value;
 
-		if (entry->sync != AGENT_SYNCED && (entry->wanted || !entry->ignore_extraneous))
-			return AGENT_OUT_OF_SYNC;
+		if (entry->sync == AGENT_SYNCED || (!entry->wanted && entry->ignore_extraneous))
+			continue;
+		if (entry->sync == AGENT_SYNC_UNKNOWN) /* cannot be compared */
+			return AGENT_SYNC_UNKNOWN;
+		status = AGENT_OUT_OF_SYNC;
 	}
-	return AGENT_SYNCED;
+	return status;
 }
 
 void agent_app_health(const struct agent_app *app, struct cox_health *ret)

@@ -26,6 +26,9 @@ static void add(struct conditions *c, const char *type, const char *message)
 {
 	if (c->n >= CONDITIONS_MAX || !message || !*message)
 		return;
+	for (size_t i = 0; i < c->n; i++)
+		if (cox_streq(c->items[i]->type, type) && cox_streq(c->items[i]->message, message))
+			return;
 	condition_msg *m = cox_arena_calloc(c->arena, sizeof(*m));
 
 	coxswain__report__v1__condition__init(m);
@@ -49,6 +52,7 @@ static void kind_conditions(const struct agent_app *app, struct conditions *c)
 			cox_buf_puts(&text, " belongs to another application too");
 			add(c, "SharedResourceWarning", cox_buf_cstr(&text));
 		}
+		add(c, "ComparisonError", entry->comparison_error);
 		if (cox_map_set(&seen, kind->id, kind))
 			continue;
 		add(c, "ComparisonError", kind->error);

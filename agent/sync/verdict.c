@@ -1,5 +1,6 @@
 #include "agent/sync/verdict.h"
 
+#include "agent/jq/jq.h"
 #include "common/base/log.h"
 #include "common/doc/json.h"
 
@@ -15,7 +16,12 @@ struct agent_verdict {
 	struct cox_health health;
 	bool current;
 	bool queued;
-	struct agent_call *call; /* NULL: none is out */
+	struct agent_call *call; /* the dry run that is out; NULL: none is */
+	/* what the expressions name in the two, of which objects, or why that is not known */
+	struct agent_jq_call *question; /* NULL: none is asked */
+	struct cox_doc *cuts;
+	struct cox_error cuts_error;
+	uint64_t cuts_hash, cuts_version;
 	/* what is asked or known, and of which two objects */
 	uint64_t hash, state;
 	enum known known;
@@ -60,6 +66,14 @@ static void hold(struct agent_verdict *v, struct cox_doc *live, const struct cox
 	v->current = current;
 }
 
+static void forget_cuts(struct agent_verdict *v)
+{
+	cox_doc_unref(v->cuts);
+	v->cuts = NULL;
+	v->cuts_error = COX_ERROR_INIT;
+	v->cuts_hash = 0;
+}
+
 static void unqueue(struct agent_entry *entry)
 {
 	struct agent_engine *e = entry->app->engine;
@@ -85,6 +99,8 @@ void agent_verdict_drop(struct agent_entry *entry)
 		return;
 	if (v->queued)
 		unqueue(entry);
+	agent_jq_cancel(v->question);
+	forget_cuts(v);
 	forget(v);
 	cox_doc_unref(v->live);
 	free(v);
@@ -104,12 +120,14 @@ struct comparison {
 	const struct agent_object *object;
 	struct cox_doc *ignore_doc;
 	struct agent_ignore ignore;
+	struct cox_doc *cuts; /* NULL: there is no expression */
 };
 
 static void comparison_fini(struct comparison *c)
 {
 	agent_holder_unref(c->holder);
 	cox_doc_unref(c->ignore_doc);
+	cox_doc_unref(c->cuts);
 	agent_ignore_fini(&c->ignore);
 }
 
@@ -137,9 +155,12 @@ static bool prepare(const struct agent_entry *entry, struct comparison *c)
 static void compare(const struct comparison *c, struct cox_doc *live, struct cox_doc *predicted,
 		    struct agent_difference *d)
 {
+	const struct cox_node *cuts = c->cuts ? cox_doc_root(c->cuts) : NULL;
 	struct agent_compare_options options = {
 		.manager = AGENT_MANAGER,
 		.ignore = &c->ignore,
+		.desired_cuts = cox_node_at(cuts, 0),
+		.live_cuts = cox_node_at(cuts, 1),
 		.predicted = predicted,
 		.with_mutations =
 			has_option(cox_doc_root(c->object->doc), "IncludeMutationWebhook=true"),
@@ -147,10 +168,6 @@ static void compare(const struct comparison *c, struct cox_doc *live, struct cox
 
 	agent_compare(c->object->doc, live, &options, d);
 }
-
-/* ---- dry runs ---- */
-
-static void dry_run_done(struct agent_call *call, const struct cox_kube_answer *answer);
 
 /* What was held is looked at again, with what is known now. */
 static void resume(struct agent_entry *entry)
@@ -163,6 +180,77 @@ static void resume(struct agent_entry *entry)
 	if (live)
 		agent_entry_settle(entry, live, &health, v->current);
 }
+
+static void try_again_later(struct agent_entry *entry)
+{
+	entry->rejudge = true;
+	agent_entry_ask_later(entry);
+}
+
+/* ---- expressions ---- */
+
+static uint64_t version_of(struct cox_doc *live)
+{
+	uint64_t version = agent_version_number(cox_doc_root(live));
+
+	return version ? version : agent_compare_state(cox_doc_root(live));
+}
+
+static void cuts_known(void *arg, struct cox_doc *paths, const struct cox_error *error)
+{
+	struct agent_entry *entry = arg;
+	struct agent_app *app = entry->app;
+	_cleanup_free_ char *key_text = cox_strdup(entry->key_text);
+	bool again = error->code == COX_UNAVAILABLE;
+
+	entry->verdict->question = NULL;
+	entry->verdict->cuts = paths ? cox_doc_ref(paths) : NULL;
+	entry->verdict->cuts_error = *error;
+	resume(entry);
+	/* settling may have forgotten it */
+	entry = cox_map_get(&app->entries, key_text);
+	if (entry && again)
+		try_again_later(entry);
+}
+
+static void ask_for_cuts(struct agent_entry *entry, const struct comparison *c,
+			 struct cox_doc *live)
+{
+	struct agent_verdict *v = entry->verdict;
+	struct cox_doc *const objects[] = {c->object->doc, live};
+
+	if (v->question)
+		return;
+	forget_cuts(v);
+	v->cuts_hash = entry->hash;
+	v->cuts_version = version_of(live);
+	v->question = agent_jq_ask(entry->app->engine->o.jq, objects, COX_ARRAY_LEN(objects),
+				   &c->ignore.expressions, cuts_known, entry);
+}
+
+/* 0: the comparison has what it needs; 1: it has to be asked; else why it cannot be had. */
+static int take_cuts(const struct agent_entry *entry, struct comparison *c, struct cox_doc *live,
+		     struct cox_error *err)
+{
+	const struct agent_verdict *v = entry->verdict;
+
+	if (!c->ignore.expressions.n)
+		return 0;
+	if (!entry->app->engine->o.jq)
+		return cox_error(err, COX_UNIMPLEMENTED, "jqPathExpressions cannot be used here");
+	if (!v || v->question || v->cuts_hash != entry->hash || v->cuts_version != version_of(live))
+		return 1;
+	if (v->cuts_error.code != COX_OK) {
+		*err = v->cuts_error;
+		return -(int)err->code;
+	}
+	c->cuts = cox_doc_ref(v->cuts);
+	return 0;
+}
+
+/* ---- dry runs ---- */
+
+static void dry_run_done(struct agent_call *call, const struct cox_kube_answer *answer);
 
 static bool send_dry_run(struct agent_entry *entry)
 {
@@ -235,6 +323,11 @@ static void learn(struct agent_entry *entry, struct cox_doc *predicted)
 	if (!v->live || v->hash != entry->hash ||
 	    v->state != agent_compare_state(cox_doc_root(v->live)) || !prepare(entry, &c))
 		return;
+	if (c.ignore.expressions.n) {
+		if (!v->cuts) /* of a newer version, they are asked for just now */
+			return;
+		c.cuts = cox_doc_ref(v->cuts);
+	}
 	compare(&c, v->live, predicted, &d);
 	v->known = d.n ? KNOWN_DIFFERENT : KNOWN_SYNCED;
 	v->n_different = d.n;
@@ -270,8 +363,7 @@ static void dry_run_done(struct agent_call *call, const struct cox_kube_answer *
 	entry = cox_map_get(&app->entries, call->key_text);
 	if (silent && entry && entry->verdict && !entry->verdict->live) {
 		forget(entry->verdict);
-		entry->rejudge = true;
-		agent_entry_ask_later(entry);
+		try_again_later(entry);
 	}
 }
 
@@ -325,7 +417,7 @@ static int confirm(struct agent_entry *entry, const struct comparison *c, struct
 	return 1;
 }
 
-/* Older than what was just looked at. */
+/* Nothing waits any more, and what waited is older than what was just looked at. */
 static void let_go(struct agent_entry *entry)
 {
 	struct agent_verdict *v = entry->verdict;
@@ -334,10 +426,27 @@ static void let_go(struct agent_entry *entry)
 		return;
 	if (v->queued)
 		unqueue(entry);
+	agent_jq_cancel(v->question);
+	v->question = NULL;
+	forget_cuts(v);
 	cox_doc_unref(v->live);
 	v->live = NULL;
 	if (v->known == KNOWN_NOTHING)
 		agent_verdict_drop(entry);
+}
+
+static void wait_for(struct agent_entry *entry, struct cox_doc *live,
+		     const struct cox_health *health, bool current)
+{
+	if (!entry->verdict)
+		entry->verdict = cox_new(struct agent_verdict);
+	hold(entry->verdict, live, health, current);
+}
+
+static void set_comparison_error(struct agent_entry *entry, const char *message)
+{
+	free(entry->comparison_error);
+	entry->comparison_error = message ? cox_asprintf("ignoreDifferences: %s", message) : NULL;
 }
 
 int agent_verdict_reach(struct agent_entry *entry, struct cox_doc *live,
@@ -345,19 +454,26 @@ int agent_verdict_reach(struct agent_entry *entry, struct cox_doc *live,
 			enum agent_sync_status *ret_status, struct agent_difference *d)
 {
 	COX_CLEANUP(comparison_fini) struct comparison c = {0};
+	struct cox_error err = COX_ERROR_INIT;
 	enum agent_sync_status status = entry->wanted ? AGENT_SYNC_UNKNOWN : AGENT_OUT_OF_SYNC;
+	bool comparable = entry->wanted && prepare(entry, &c);
+	int cuts = comparable ? take_cuts(entry, &c, live, &err) : 0;
 
-	if (entry->wanted && prepare(entry, &c)) {
+	if (cuts > 0) {
+		wait_for(entry, live, health, current);
+		ask_for_cuts(entry, &c, live);
+		return 1;
+	}
+	if (comparable && cuts == 0) {
 		compare(&c, live, NULL, d);
 		if (d->n && confirm(entry, &c, live, d)) {
-			if (!entry->verdict)
-				entry->verdict = cox_new(struct agent_verdict);
-			hold(entry->verdict, live, health, current);
+			wait_for(entry, live, health, current);
 			ask(entry);
 			return 1;
 		}
 		status = d->n ? AGENT_OUT_OF_SYNC : AGENT_SYNCED;
 	}
+	set_comparison_error(entry, cuts < 0 ? err.message : NULL);
 	let_go(entry);
 	*ret_status = status;
 	return 0;

@@ -1,6 +1,10 @@
 /* Whether an object is as it shall be: the comparison, and where it says "different" of an object
  * that we have applied, a dry run of applying it again, which may know better.
  *
+ * Expressions of ignoreDifferences are run by agent/jq first; what they name is cut out before the
+ * comparison. One that is no good, or needs too much, leaves the object's status unknown, and
+ * entry->comparison_error says why: nothing is healed by a guess.
+ *
  * Answers come later, and until then the entry says what it said before: status, health and version
  * go together, as in judge.h. Of versions that come meanwhile the newest is kept. A question is
  * asked once for one state of the two objects (agent_compare_state: what the server alone writes,

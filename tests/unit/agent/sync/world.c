@@ -1,5 +1,6 @@
 #include "tests/unit/agent/sync/world.h"
 
+#include "agent/jq/jq.h"
 #include "common/base/file.h"
 #include "common/base/log.h"
 #include "common/doc/json.h"
@@ -271,6 +272,8 @@ void assign(struct assign a)
 		policy.n_sync_options = a.not_shared ? 2 : 1;
 	}
 	policy.deletion_approved_ms = a.deletion_approved_ms;
+	policy.ignore_differences.data = (uint8_t *)a.ignore; /* JSON */
+	policy.ignore_differences.len = a.ignore ? strlen(a.ignore) : 0;
 	m.sync_revision = (char *)a.revision;
 	m.app_uid = (char *)a.uid;
 	m.app_name = (char *)a.name;
@@ -382,6 +385,7 @@ void open_engine(void)
 	    agent_engine_new(&(struct agent_engine_options){.loop = w.loop,
 							    .store = w.store,
 							    .kube = w.kube,
+							    .jq = w.jq,
 							    .script_threads = w.script_threads,
 							    .wave_delay_ms = w.wave_delay_ms,
 							    .hook_grace_ms = w.hook_grace_ms,
@@ -474,6 +478,7 @@ int teardown(void **state)
 {
 	(void)state;
 	close_engine();
+	agent_jq_free(w.jq);
 	cox_kube_free(w.user);
 	if (w.kubesim)
 		cox_child_cancel(w.kubesim);

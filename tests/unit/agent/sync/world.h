@@ -35,6 +35,7 @@ extern struct world {
 	unsigned ticks;
 	struct cox_kube *kube, *user; /* the engine's, and somebody else's */
 	struct agent_store *store;
+	struct agent_jq *jq; /* the test's, or NULL */
 	struct agent_engine *engine;
 	struct cox_map pictures; /* uid to struct picture * */
 	struct cox_map dirty;
@@ -96,6 +97,7 @@ struct assign {
 	const char *revision;
 	int64_t retry_limit;
 	int64_t deletion_approved_ms;
+	const char *ignore; /* ignoreDifferences, as JSON */
 };
 
 void assign(struct assign a);
