@@ -88,21 +88,40 @@ void control_addresses_fini(struct control_addresses *a)
 	cox_vec_fini(&a->allowed);
 }
 
+static bool bytes_of(const struct sockaddr *address, uint8_t ret[16])
+{
+	if (address->sa_family == AF_INET)
+		map_v4(&((const struct sockaddr_in *)address)->sin_addr, ret);
+	else if (address->sa_family == AF_INET6)
+		memcpy(ret, &((const struct sockaddr_in6 *)address)->sin6_addr, 16);
+	else
+		return false;
+	return true;
+}
+
+bool control_addresses_are_allowed(const struct control_addresses *a,
+				   const struct sockaddr *address)
+{
+	uint8_t bytes[16];
+
+	if (!bytes_of(address, bytes))
+		return false;
+	for (size_t i = 0; i < a->allowed.n; i++)
+		if (covers(&a->allowed.items[i], bytes))
+			return true;
+	return false;
+}
+
 int control_addresses_check(const struct control_addresses *a, const char *host,
 			    const struct sockaddr *address, struct cox_error *err)
 {
 	uint8_t bytes[16];
 	char text[INET6_ADDRSTRLEN] = "?";
 
-	if (address->sa_family == AF_INET)
-		map_v4(&((const struct sockaddr_in *)address)->sin_addr, bytes);
-	else if (address->sa_family == AF_INET6)
-		memcpy(bytes, &((const struct sockaddr_in6 *)address)->sin6_addr, sizeof(bytes));
-	else
+	if (!bytes_of(address, bytes))
 		return cox_error(err, COX_PERMISSION_DENIED, "'%s' has no internet address", host);
-	for (size_t i = 0; i < a->allowed.n; i++)
-		if (covers(&a->allowed.items[i], bytes))
-			return 0;
+	if (control_addresses_are_allowed(a, address))
+		return 0;
 	for (size_t i = 0; i < COX_ARRAY_LEN(refused); i++) {
 		struct control_network n = {0};
 

@@ -26,5 +26,8 @@ void control_addresses_fini(struct control_addresses *a);
 /* 0, or -COX_PERMISSION_DENIED with a sentence. */
 int control_addresses_check(const struct control_addresses *a, const char *host,
 			    const struct sockaddr *address, struct cox_error *err);
+/* Whether a CIDR of --allow-net covers it. */
+bool control_addresses_are_allowed(const struct control_addresses *a,
+				   const struct sockaddr *address);
 
 #endif

@@ -11,7 +11,8 @@ static void on_report(void *ctx, const char *cluster, const char *app_uid)
 	struct hub_control *c = ctx;
 	struct control_app *a = control_app_by_uid(c, app_uid);
 
-	(void)cluster;
+	if (!a && !c->stopping)
+		control_gate_look(c, cluster, app_uid);
 	if (!a || c->stopping)
 		return;
 	control_history_note(c, a);
@@ -86,6 +87,8 @@ static int make_parts(struct hub_control *c, struct cox_error *err)
 				 &c->render_pool, err);
 	if (r == 0)
 		r = control_repos_init(c, err);
+	if (r == 0)
+		r = control_gates_init(c, err);
 	if (r < 0)
 		return r;
 	fleet.loop = c->loop;
@@ -103,6 +106,8 @@ static int load(struct hub_control *c, struct cox_error *err)
 		r = control_rollouts_load(c, err);
 	if (r == 0)
 		r = control_bundles_load(c, err);
+	if (r == 0)
+		control_gates_load(c);
 	return r;
 }
 
@@ -155,6 +160,7 @@ void hub_control_free(struct hub_control *c)
 	control_renders_fini(c);
 	cox_map_fini(&c->servers);
 	control_rollouts_fini(c);
+	control_gates_fini(c);
 	control_repos_fini(c);
 	cox_queue_free(c->sets);
 	cox_queue_free(c->apps);

@@ -135,6 +135,8 @@ struct hub_control {
 	int64_t clock_ms;     /* the wall clock at the start, less the monotonic clock */
 	struct cox_map zones; /* name -> struct cox_zone that a window was in */
 	struct repo_sources *sources;
+	struct control_gates *gates;
+	struct hub_probes *probes; /* of rollouts' gates */
 	int64_t resource_version;
 	uint64_t renders_total, render_failures, resolves, resolve_failures;
 	bool stopping;
@@ -352,6 +354,23 @@ int control_assign(struct hub_control *c, struct hub_batch *batch, struct contro
 		   Coxswain__Assignment__V1__Operation *operation);
 /* Whether the application's rollouts move it by themselves. */
 bool control_is_by_hand(const struct control_app *a, bool ordered);
+
+/* ---- gates.c ---- */
+
+int control_gates_init(struct hub_control *c, struct cox_error *err);
+/* Everything else is loaded: jobs that nobody waits for go. */
+void control_gates_load(struct hub_control *c);
+void control_gates_fini(struct hub_control *c);
+/* Asks when the batch, which keeps the rollout's state, is durable. */
+void control_gate_ask(struct hub_control *c, struct hub_batch *batch, const struct cox_rollout *r,
+		      const struct cox_rollout_probe *at);
+/* Nobody waits for the answer any more. */
+void control_gate_cancel(struct hub_control *c, struct hub_batch *batch,
+			 const struct cox_rollout *r, const struct cox_rollout_probe *at);
+/* Whether the assignment is of a gate's job. */
+bool control_gate_is_job(const hub_assignment *a);
+/* Something was heard of it; nothing when it is none. */
+void control_gate_look(struct hub_control *c, const char *cluster, const char *uid);
 
 /* ---- delete.c ---- */
 

@@ -247,6 +247,18 @@ static char *revision_of(const members *v)
 	return cox_buf_take(&text);
 }
 
+/* What a rollout that is over has asked and nobody waits for. */
+static void cancel_gates(struct look *l)
+{
+	cox_rollout_effects effects = {0};
+
+	cox_rollout_step(l->line->current, NULL, l->now_ms, &effects, NULL);
+	COX_VEC_EACH (&effects, e)
+		if (e->kind == COX_EFFECT_CANCEL)
+			control_gate_cancel(l->c, l->batch, l->line->current, &e->probe);
+	cox_vec_fini(&effects);
+}
+
 static void retire(struct look *l)
 {
 	struct control_line *line = l->line;
@@ -254,6 +266,7 @@ static void retire(struct look *l)
 	if (!line->current)
 		return;
 	cox_rollout_supersede(line->current, l->now_ms);
+	cancel_gates(l);
 	control_rollout_keep(l->batch, line->current);
 	cox_vec_push(&line->past, line->current);
 	line->current = NULL;
@@ -422,6 +435,10 @@ static void carry_out(struct look *l, const cox_rollout_effects *effects)
 	COX_VEC_EACH (effects, e) {
 		if (e->kind == COX_EFFECT_MOVE)
 			move(l, &l->line->current->targets.items[e->target]);
+		if (e->kind == COX_EFFECT_PROBE)
+			control_gate_ask(l->c, l->batch, l->line->current, &e->probe);
+		if (e->kind == COX_EFFECT_CANCEL)
+			control_gate_cancel(l->c, l->batch, l->line->current, &e->probe);
 		if (e->kind == COX_EFFECT_ROLLBACK) {
 			turn_back(l);
 			step(l);
