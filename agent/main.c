@@ -14,6 +14,8 @@
 #include <signal.h>
 #include <stdlib.h>
 
+#define DELETE_RETRY_MS 5000
+
 struct config {
 	char *cluster, *hub, *state, *kubeconfig, *context, *token_file, *ca_pin;
 	char *config, *log_level, *log_format;

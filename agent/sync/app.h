@@ -152,6 +152,10 @@ struct agent_app {
 	bool deleted;
 	uint64_t deleted_sequence; /* of the first report that said so; 0: none did */
 	char *deletion_message;
+	struct agent_removal *removal; /* its hooks at work; NULL: none */
+	int removal_phase;	       /* enum agent_phase: those before have completed */
+	unsigned n_leftovers;	       /* deletions that are asked for */
+	bool leftovers_gone;
 	/* reports */
 	uint64_t sequence;
 	bool want_full, dirty;
@@ -245,6 +249,8 @@ struct agent_holder *agent_holder_ref(struct agent_holder *h);
 void agent_holder_unref(struct agent_holder *h);
 /* Marks what Git wants otherwise than the cluster shall have it, while the target waits. */
 void agent_app_compare_target(struct agent_app *app);
+/* The first part of its tracking ids. */
+const char *agent_app_instance(const struct agent_app *app);
 /* Makes the entries those of app->digest. */
 void agent_app_build(struct agent_app *app);
 
@@ -329,6 +335,17 @@ void agent_hook_vanished(struct agent_kind *kind, const char *key_text);
 
 /* ---- remove.c ---- */
 void agent_app_remove_step(struct agent_app *app);
+/* What people are told of the deletion; NULL: nothing. */
+void agent_app_say_removal(struct agent_app *app, const char *message);
+
+/* ---- remove_hooks.c ---- */
+/* true when the hooks of that phase have completed, or there are none. */
+bool agent_removal_hooks(struct agent_app *app, enum agent_phase phase);
+/* true when no hook of the deletion runs any more: what runs is ended. */
+bool agent_removal_end(struct agent_app *app);
+/* true when no object is left of hooks that ran before, in syncs and before the deletion. */
+bool agent_removal_leftovers(struct agent_app *app);
+void agent_removal_free(struct agent_removal *removal);
 
 /* ---- report.c ---- */
 /* Queues a report if the summary differs from the last one. */

@@ -21,17 +21,40 @@ void agent_holder_unref(struct agent_holder *h)
 	free(h);
 }
 
+/* What a bundle's objects are put into. A tombstone has it too: after a restart it is all there is
+ * of the application. */
+struct frame {
+	const char *instance, *namespace;
+	const Coxswain__Assignment__V1__ProjectRules *rules;
+};
+
+static struct frame frame_of(const struct agent_app *app)
+{
+	const agent_assignment *a = app->assignment;
+	const agent_tombstone *t = app->tombstone;
+
+	if (t && *t->instance)
+		return (struct frame){t->instance, t->destination_namespace, t->project_rules};
+	if (a)
+		return (struct frame){a->instance, a->destination_namespace, a->project_rules};
+	return (struct frame){"", "", NULL};
+}
+
+const char *agent_app_instance(const struct agent_app *app)
+{
+	return frame_of(app).instance;
+}
+
 /* The application's project, if the hub sent one; 1: it did not. */
-static int read_project(const agent_assignment *a, struct cox_project *ret_project,
-			struct cox_error *err)
+static int read_project(const Coxswain__Assignment__V1__ProjectRules *rules,
+			struct cox_project *ret_project, struct cox_error *err)
 {
 	_cleanup_doc_ struct cox_doc *doc = NULL;
 	int code;
 
-	if (!a->project_rules)
+	if (!rules)
 		return 1;
-	code = cox_json_read(cox_str_n((const char *)a->project_rules->project.data,
-				       a->project_rules->project.len),
+	code = cox_json_read(cox_str_n((const char *)rules->project.data, rules->project.len),
 			     "project", &doc, err);
 	if (code == 0)
 		code = cox_project_init(ret_project, doc, err);
@@ -55,15 +78,16 @@ static int load(struct agent_app *app, const uint8_t digest[COX_SHA256_BYTES],
 		return code;
 	cox_buf_fini(&text);
 	COX_CLEANUP(cox_project_fini) struct cox_project project = {0};
-	const Coxswain__Assignment__V1__ProjectRules *rules = app->assignment->project_rules;
+	struct frame frame = frame_of(app);
+	const Coxswain__Assignment__V1__ProjectRules *rules = frame.rules;
 
-	code = read_project(app->assignment, &project, err);
+	code = read_project(rules, &project, err);
 	if (code < 0)
 		return code;
 	struct agent_desired_input input = {
-		.instance = app->assignment->instance,
+		.instance = frame.instance,
 		.app_uid = app->uid,
-		.namespace = app->assignment->destination_namespace,
+		.namespace = frame.namespace,
 		.scope = agent_engine_scope,
 		.ctx = e,
 		.project = rules ? &project : NULL,
@@ -79,7 +103,7 @@ int agent_app_hold(struct agent_app *app, const uint8_t digest[COX_SHA256_BYTES]
 {
 	struct agent_engine *e = app->engine;
 
-	if (!app->assignment)
+	if (!app->assignment && !app->tombstone)
 		return cox_error(err, COX_FAILED_PRECONDITION, "nothing is assigned");
 	if (!cox_discovery_is_ready(e->discovery))
 		return cox_error(err, COX_UNAVAILABLE, "the cluster's kinds are not known yet");
@@ -190,25 +214,6 @@ static const struct {
 				   "are applied as Git has them"},
 };
 
-static void add_left_out_hooks(struct agent_app *app, const struct agent_desired *desired)
-{
-	COX_CLEANUP(cox_buf_fini) struct cox_buf text = COX_BUF_INIT;
-	size_t n = 0;
-
-	COX_VEC_EACH (&desired->objects, o) {
-		if (!(o->hook_phases &
-		      (1u << AGENT_PHASE_PRE_DELETE | 1u << AGENT_PHASE_POST_DELETE)) ||
-		    n++)
-			continue;
-		cox_buf_puts(&text, "hooks of PreDelete and PostDelete are not run: ");
-		cox_object_key_describe(&text, o->key);
-	}
-	if (n > 1)
-		cox_buf_printf(&text, " and %zu more", n - 1);
-	if (n)
-		cox_vec_push(&app->left_out, cox_buf_take(&text));
-}
-
 static void tell_left_out(struct agent_app *app, const struct agent_desired *desired)
 {
 	uint32_t options = agent_app_options(app, NULL);
@@ -216,7 +221,6 @@ static void tell_left_out(struct agent_app *app, const struct agent_desired *des
 	COX_VEC_EACH (&desired->objects, o)
 		options |= o->options;
 	cox_strings_fini(&app->left_out);
-	add_left_out_hooks(app, desired);
 	for (size_t i = 0; i < COX_ARRAY_LEN(not_done); i++)
 		if (options & not_done[i].bit)
 			cox_vec_push(&app->left_out, cox_strdup(not_done[i].what));

@@ -55,6 +55,8 @@ uint32_t agent_app_options(const struct agent_app *app, const agent_operation_sp
 
 	for (size_t i = 0; policy && i < policy->n_sync_options; i++)
 		options |= agent_option_parse(cox_str(policy->sync_options[i]));
+	for (size_t i = 0; app->tombstone && i < app->tombstone->n_sync_options; i++)
+		options |= agent_option_parse(cox_str(app->tombstone->sync_options[i]));
 	for (size_t i = 0; spec && i < spec->n_sync_options; i++)
 		options |= agent_option_parse(cox_str(spec->sync_options[i]));
 	if (spec && spec->force)

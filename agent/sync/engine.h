@@ -30,6 +30,7 @@ struct agent_engine_options {
 	struct agent_jq *jq;	 /* NULL: jqPathExpressions are a ComparisonError */
 	int64_t wave_delay_ms;	 /* between the last apply of a wave and the next wave */
 	unsigned script_threads; /* that health scripts run on; 0: they run on the loop */
+	int64_t delete_retry_ms; /* before hooks of a deletion are tried again, the first time */
 	int64_t hook_grace_ms;	 /* hooks of an operation that something newer takes the place of */
 	/* A bundle is needed that is not in the store; asked once, and again by
 	 * agent_engine_each_missing. */

@@ -122,11 +122,7 @@ struct cox_doc *agent_hook_object(const struct agent_hooks *run, size_t task)
 	struct cox_node *annotations = cox_map_edit_map(doc, metadata, "annotations");
 	struct cox_node *finalizers = cox_doc_list(doc);
 	const struct cox_node *own = cox_node_get(metadata, "finalizers");
-	_cleanup_free_ char *tracking =
-		agent_tracking_id(run->app->assignment	? run->app->assignment->instance
-				  : run->app->tombstone ? run->app->tombstone->instance
-							: "",
-				  t->key);
+	_cleanup_free_ char *tracking = agent_tracking_id(agent_app_instance(run->app), t->key);
 	char attempt[16];
 
 	snprintf(attempt, sizeof(attempt), "%u", run->attempt);

@@ -16,6 +16,7 @@ void agent_app_free(struct agent_app *app)
 
 	agent_calls_cancel(e, app);
 	agent_operation_free(app->operation);
+	agent_removal_free(app->removal);
 	cox_timer_stop(&app->wake);
 	while (app->entries.n) {
 		COX_MAP_EACH (&app->entries, slot) {
@@ -77,16 +78,23 @@ static void set_compared_digest(struct agent_app *app)
 }
 
 /* The bundles that the application needs and that are not here: what it compares with, what its
- * operation syncs to, and what Git wants, so that it is here when its wave comes. */
+ * operation syncs to, and what Git wants, so that it is here when its wave comes; of one that is to
+ * be deleted the one with its hooks. */
 static void each_missing(const struct agent_app *app,
 			 void (*each)(void *ctx, const uint8_t digest[COX_SHA256_BYTES]), void *ctx)
 {
 	const agent_operation_spec *op = app->assignment ? app->assignment->operation : NULL;
-	const uint8_t *digests[] = {app->digest, app->target,
-				    op && op->digest.len == COX_SHA256_BYTES ? op->digest.data
-									     : NULL};
+	const agent_tombstone *t = app->tombstone;
+	const uint8_t *digests[] = {
+		t ? NULL : app->digest,
+		t ? NULL : app->target,
+		!t && op && op->digest.len == COX_SHA256_BYTES ? op->digest.data : NULL,
+		t && t->cascade && !app->deleted && t->hooks_digest.len == COX_SHA256_BYTES
+			? t->hooks_digest.data
+			: NULL,
+	};
 
-	for (size_t i = 0; app->assignment && !app->tombstone && i < COX_ARRAY_LEN(digests); i++)
+	for (size_t i = 0; i < COX_ARRAY_LEN(digests); i++)
 		if (digests[i] && agent_digest_is_set(digests[i]) &&
 		    !agent_store_has_bundle(app->engine->o.store, digests[i]))
 			each(ctx, digests[i]);
@@ -150,6 +158,10 @@ static void set_assignment(struct agent_app *app, agent_assignment *a)
 	if (app->tombstone) {
 		coxswain__assignment__v1__tombstone__free_unpacked(app->tombstone, NULL);
 		app->tombstone = NULL;
+		agent_removal_free(app->removal);
+		app->removal = NULL;
+		app->removal_phase = 0;
+		app->leftovers_gone = false;
 		app->deleted = false;
 		app->deleted_sequence = 0;
 	}
@@ -181,6 +193,7 @@ static void set_tombstone(struct agent_app *app, agent_tombstone *t)
 	app->generation = t->generation;
 	if (app->operation)
 		agent_operation_end(app, true, "the application is being deleted");
+	each_missing(app, app->engine->o.want_bundle, app->engine->o.ctx);
 	app->dirty = true;
 	agent_engine_queue(app);
 }

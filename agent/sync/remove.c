@@ -1,5 +1,6 @@
-/* A tombstone at work: what the application applied is deleted, highest wave first, and when all of
- * it is gone the hub is told so. */
+/* A tombstone at work: its PreDelete hooks run, then what the application applied is deleted, highest
+ * wave first, then the PostDelete hooks run, and when all of it is over the hub is told so. What asks
+ * for confirmation (Delete=confirm) holds all of it until it has that. */
 #include "agent/sync/app.h"
 
 #include "common/base/log.h"
@@ -8,7 +9,7 @@
 
 #define TRY_AGAIN_MS 5000
 
-static void say(struct agent_app *app, const char *message)
+void agent_app_say_removal(struct agent_app *app, const char *message)
 {
 	if (cox_streq(app->deletion_message, message))
 		return;
@@ -45,7 +46,7 @@ static void removed(struct agent_call *call, const struct cox_kube_answer *answe
 	cox_buf_puts(&why, "cannot delete ");
 	cox_object_key_describe(&why, entry->key);
 	cox_buf_printf(&why, ": %s", answer->error->message);
-	say(call->app, cox_buf_cstr(&why));
+	agent_app_say_removal(call->app, cox_buf_cstr(&why));
 	cox_timer_start(&call->app->wake, TRY_AGAIN_MS);
 }
 
@@ -66,12 +67,41 @@ static void remove_object(struct agent_entry *entry)
 				     &options, agent_call_done, call);
 }
 
+static uint32_t options_of(const struct agent_entry *entry)
+{
+	return entry->options | agent_app_options(entry->app, NULL);
+}
+
 /* What is not to be deleted stays, and is nobody's from now on. */
 static bool stays(const struct agent_entry *entry)
 {
 	return !entry->owned || !entry->kind->resource ||
-	       (entry->options & (AGENT_OPT_NO_DELETE | AGENT_OPT_CONFIRM_DELETE)) ||
+	       (options_of(entry) & AGENT_OPT_NO_DELETE) ||
 	       (entry->evaluated && (!entry->live || !entry->marked));
+}
+
+/* true while something waits for a person's word; it is said for what. */
+static bool is_held(struct agent_app *app)
+{
+	COX_CLEANUP(cox_buf_fini) struct cox_buf text = COX_BUF_INIT;
+	size_t n = 0;
+
+	COX_MAP_EACH (&app->entries, slot) {
+		const struct agent_entry *entry = slot->value;
+
+		if (app->tombstone->deletion_approved ||
+		    !(options_of(entry) & AGENT_OPT_CONFIRM_DELETE))
+			continue;
+		if (n++ == 0) {
+			cox_buf_puts(&text, "waiting for deletion confirmation of ");
+			cox_object_key_describe(&text, entry->key);
+		}
+	}
+	if (n > 1)
+		cox_buf_printf(&text, " and %zu more", n - 1);
+	if (n)
+		agent_app_say_removal(app, cox_buf_cstr(&text));
+	return n > 0;
 }
 
 static void drop(struct agent_entry *entry)
@@ -112,36 +142,25 @@ static bool look(struct agent_app *app)
 static void done(struct agent_app *app)
 {
 	app->deleted = true;
-	say(app, NULL);
+	agent_app_say_removal(app, NULL);
 	app->dirty = true;
 	cox_log_info("application deleted", COX_KV("app", app->tombstone->app_name),
 		     COX_KV("uid", app->uid));
 	agent_engine_queue(app);
 }
 
-void agent_app_remove_step(struct agent_app *app)
+/* The objects of the highest wave that is left; false while there is any. */
+static bool remove_objects(struct agent_app *app)
 {
 	int64_t wave = INT64_MIN;
-	bool orphan = !app->tombstone->cascade ||
-		      app->tombstone->propagation == COXSWAIN__ASSIGNMENT__V1__PROPAGATION__ORPHAN;
 
-	if (app->deleted)
-		return;
-	if (orphan) {
-		done(app);
-		return;
-	}
-	if (!cox_discovery_is_ready(app->engine->discovery) || !look(app))
-		return;
+	if (!app->entries.n)
+		return true;
 	COX_MAP_EACH (&app->entries, slot) {
 		const struct agent_entry *entry = slot->value;
 
 		if (entry->wave > wave)
 			wave = entry->wave;
-	}
-	if (!app->entries.n) {
-		done(app);
-		return;
 	}
 	COX_CLEANUP(cox_buf_fini) struct cox_buf text = COX_BUF_INIT;
 
@@ -160,5 +179,25 @@ void agent_app_remove_step(struct agent_app *app)
 	if (app->entries.n > 1)
 		cox_buf_printf(&text, " and %u more", app->entries.n - 1);
 	if (!cox_timer_is_running(&app->wake))
-		say(app, cox_buf_cstr(&text));
+		agent_app_say_removal(app, cox_buf_cstr(&text));
+	return false;
+}
+
+void agent_app_remove_step(struct agent_app *app)
+{
+	bool orphan = !app->tombstone->cascade ||
+		      app->tombstone->propagation == COXSWAIN__ASSIGNMENT__V1__PROPAGATION__ORPHAN;
+
+	if (app->deleted)
+		return;
+	if (orphan) {
+		if (agent_removal_end(app))
+			done(app);
+		return;
+	}
+	if (!cox_discovery_is_ready(app->engine->discovery) || !look(app) || is_held(app))
+		return;
+	if (agent_removal_hooks(app, AGENT_PHASE_PRE_DELETE) && agent_removal_leftovers(app) &&
+	    remove_objects(app) && agent_removal_hooks(app, AGENT_PHASE_POST_DELETE))
+		done(app);
 }

@@ -359,6 +359,8 @@ int hub_fleet_bury(struct hub_fleet *f, struct hub_batch *batch, const char *clu
 	t.project_rules = a ? a->project_rules : old->project_rules;
 	t.sync_revision = a ? a->sync_revision : old->sync_revision;
 	t.deletion_approved = approved;
+	t.sync_options = !a ? old->sync_options : a->policy ? a->policy->sync_options : NULL;
+	t.n_sync_options = !a ? old->n_sync_options : a->policy ? a->policy->n_sync_options : 0;
 	change.position = ++m->position;
 	change.body_case = COXSWAIN__ASSIGNMENT__V1__CHANGE__BODY_TOMBSTONE;
 	change.tombstone = &t;

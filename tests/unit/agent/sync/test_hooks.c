@@ -596,6 +596,135 @@ static void test_prune_waits_for_confirmation(void **state)
 	WAIT("the second sync", is_settled("u1") && value_is(CM("config"), "k", "two"));
 }
 
+/* ---- deletion ---- */
+
+static bool is_gone(const char *path)
+{
+	return call("GET", path, NULL, "") == 404;
+}
+
+static void test_deletion_hooks(void **state)
+{
+	static const char yaml[] =
+		CONFIG("one") HOOK("backup", "PreDelete", "") HOOK("second", "PreDelete", WAVE("1"))
+			HOOK("bye", "PostDelete", POLICY("HookSucceeded"))
+				HOOK("mute", "PreSync", "");
+
+	(void)state;
+	assign(ask(yaml, "op-1"));
+	WAIT("the sync", has_ended("op-1", 3) && is_settled("u1"));
+	assert_int_equal(n_created("Job", "backup"), 0);
+	bury_with_hooks("u1", "shop", yaml, false);
+	WAIT("the deletion", picture("u1")->deleted);
+	assert_int_equal(n_created("Job", "backup"), 1);
+	assert_int_equal(n_created("Job", "second"), 1);
+	assert_int_equal(n_created("Job", "bye"), 1);
+	assert_int_equal(n_created("Job", "mute"), 1);
+	assert_true(is_gone(CM("config")));
+	/* what hooks left behind goes too */
+	WAIT("the hooks' objects to go",
+	     is_gone(JOB("backup")) && is_gone(JOB("mute")) && is_gone(JOB("bye")));
+}
+
+static void test_objects_wait_for_pre_delete(void **state)
+{
+	static const char yaml[] =
+		CONFIG("one") HOOK("backup", "PreDelete", HANGS) HOOK("bye", "PostDelete", "");
+
+	(void)state;
+	assign(app(yaml));
+	WAIT("the sync", is_settled("u1"));
+	bury_with_hooks("u1", "shop", yaml, false);
+	WAIT("the hook to run",
+	     strstr(picture("u1")->deletion,
+		    "PreDelete: waiting for completion of hook batch/Job/backup"));
+	/* also one that is told nothing but the tombstone */
+	close_engine();
+	open_engine();
+	WAIT("the hook to be waited for",
+	     strstr(picture("u1")->deletion, "waiting for completion"));
+	assert_true(value_is(CM("config"), "k", "one"));
+	assert_int_equal(n_created("Job", "bye"), 0);
+	assert_int_equal(n_created("Job", "backup"), 1);
+}
+
+static void test_deletion_hooks_are_tried_again(void **state)
+{
+	static const char yaml[] = CONFIG("one") HOOK("backup", "PreDelete", FAILS);
+
+	(void)state;
+	assign(app(yaml));
+	WAIT("the sync", is_settled("u1"));
+	bury_with_hooks("u1", "shop", yaml, false);
+	WAIT("the failure to be told",
+	     strstr(picture("u1")->deletion, "PreDelete: batch/Job/backup: Job has reached the "
+					     "specified backoff limit; will be tried again"));
+	WAIT("another attempt", n_created("Job", "backup") >= 3);
+	assert_true(value_is(CM("config"), "k", "one"));
+	bury("u1", "shop", false); /* somebody gives it up */
+	WAIT("the end", picture("u1")->deleted);
+}
+
+static void test_restarts_during_a_deletion(void **state)
+{
+	static const char yaml[] = CONFIG("one") HOOK("backup", "PreDelete", SLOW)
+		HOOK("second", "PreDelete", WAVE("1"))
+			HOOK("bye", "PostDelete", SLOW POLICY("HookSucceeded"));
+	static const char *const names[] = {"backup", "second", "bye"};
+	uint64_t seed = getenv("COX_TEST_SEED") ? strtoull(getenv("COX_TEST_SEED"), NULL, 10)
+						: (uint64_t)getpid();
+	struct cox_rng rng;
+	size_t n_restarts = 0;
+
+	(void)state;
+	printf("seed %llu\n", (unsigned long long)seed);
+	cox_rng_init(&rng, seed);
+	assign(app(yaml));
+	WAIT("the sync", is_settled("u1"));
+	bury_with_hooks("u1", "shop", yaml, false);
+	while (!picture("u1")->deleted) {
+		int64_t end = cox_loop_now_ms(w.loop) + 30000;
+		unsigned turns = (unsigned)cox_rng_below(&rng, 30);
+
+		for (unsigned i = 0; i < turns && !picture("u1")->deleted; i++)
+			turn("some time", end);
+		if (picture("u1")->deleted)
+			break;
+		close_engine();
+		open_engine();
+		assert_true(n_restarts++ < 5000);
+	}
+	for (size_t i = 0; i < COX_ARRAY_LEN(names); i++)
+		assert_int_equal(n_created("Job", names[i]), 1);
+	assert_true(is_gone(CM("config")));
+	printf("%zu restarts\n", n_restarts);
+}
+
+static void test_deletion_waits_for_confirmation(void **state)
+{
+	static const char yaml[] = CONFIG(
+		"one") "- {apiVersion: v1, kind: ConfigMap, metadata: {name: other, "
+		       "annotations: {argocd.argoproj.io/sync-options: Delete=confirm}}}\n" HOOK(
+			       "backup", "PreDelete", "");
+
+	(void)state;
+	assign(app(yaml));
+	WAIT("the sync", is_settled("u1"));
+	bury_with_hooks("u1", "shop", yaml, false);
+	WAIT("the question", cox_streq(picture("u1")->deletion, "waiting for deletion confirmation "
+								"of ConfigMap 'shop/other'"));
+	close_engine();
+	open_engine();
+	WAIT("the question", strstr(picture("u1")->deletion, "waiting for deletion confirmation"));
+	/* nothing goes before, and nothing runs */
+	assert_true(value_is(CM("config"), "k", "one"));
+	assert_int_equal(n_created("Job", "backup"), 0);
+	bury_with_hooks("u1", "shop", yaml, true);
+	WAIT("the deletion", picture("u1")->deleted);
+	assert_true(is_gone(CM("config")) && is_gone(CM("other")));
+	assert_int_equal(n_created("Job", "backup"), 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -626,6 +755,11 @@ int main(void)
 		TEST(test_what_is_no_hook_stays),
 		TEST(test_objects_turn_into_hooks_and_back),
 		TEST(test_prune_waits_for_confirmation),
+		TEST(test_deletion_hooks),
+		TEST(test_objects_wait_for_pre_delete),
+		TEST(test_deletion_hooks_are_tried_again),
+		TEST(test_restarts_during_a_deletion),
+		TEST(test_deletion_waits_for_confirmation),
 	};
 
 	cox_log_init("test", getenv("COX_TEST_LOG") ? COX_LOG_DEBUG : COX_LOG_ERROR, COX_LOG_TEXT);

@@ -104,6 +104,8 @@ static void read_reports(void)
 			p->sequence = r.sequence;
 			p->deleted = r.deleted;
 			read_tree(p, r.tree);
+			snprintf(p->deletion, sizeof(p->deletion), "%s",
+				 r.deletion_message ? r.deletion_message : "");
 			p->phase = r.operation ? (int)r.operation->phase : 0;
 			p->retries = r.operation ? r.operation->retry_count : 0;
 			snprintf(p->operation, sizeof(p->operation), "%s",
@@ -388,6 +390,7 @@ void open_engine(void)
 							    .jq = w.jq,
 							    .script_threads = w.script_threads,
 							    .wave_delay_ms = w.wave_delay_ms,
+							    .delete_retry_ms = 20,
 							    .hook_grace_ms = w.hook_grace_ms,
 							    .want_bundle = want_bundle,
 							    .changed = changed},

@@ -17,7 +17,7 @@ struct picture {
 	int sync, assigned, health, phase;
 	bool deleted;
 	uint64_t generation;
-	char message[512], conditions[2048];
+	char message[512], conditions[2048], deletion[512];
 	char results
 		[2048]; /* "PreSync Job/mute Succeeded: message" a line: phase, object, hook phase
 			     * or else status */
