@@ -194,6 +194,7 @@ void hub_control_stats(const struct hub_control *c, struct hub_control_stats *re
 	struct cox_queue *const queues[] = {c->sets, c->apps, c->repo_queue, c->rollouts};
 
 	*ret_stats = (struct hub_control_stats){.renders = c->renders_total,
+						.renders_reused = c->renders_reused,
 						.render_failures = c->render_failures,
 						.resolves = c->resolves,
 						.resolve_failures = c->resolve_failures};

@@ -189,7 +189,7 @@ void hub_control_unwatch(struct hub_watcher *w);
 struct hub_control_stats {
 	size_t objects[HUB_N_KINDS];
 	size_t rollouts_progressing;
-	uint64_t renders, render_failures, resolves, resolve_failures;
+	uint64_t renders, renders_reused, render_failures, resolves, resolve_failures;
 	size_t queued;
 };
 void hub_control_stats(const struct hub_control *c, struct hub_control_stats *ret_stats);

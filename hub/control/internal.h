@@ -47,11 +47,12 @@ struct control_remote {
 typedef COX_VEC(struct control_remote) control_remotes;
 
 struct control_rendered {
-	bool valid;	     /* what follows is known */
-	int64_t generation;  /* of the Application's spec */
-	cox_strings commits; /* one a source */
-	cox_strings remotes; /* commits, one for each of the app's remotes */
-	char *error;	     /* NULL: there is a bundle */
+	bool valid;		   /* what follows is known */
+	int64_t generation;	   /* of the Application's spec */
+	cox_strings commits;	   /* one a source */
+	cox_strings remotes;	   /* commits, one for each of the app's remotes */
+	char *error;		   /* NULL: there is a bundle */
+	struct control_made *made; /* what came of it; NULL: nothing yet, or it failed */
 	uint8_t digest[HUB_DIGEST_BYTES];
 	char revision[65]; /* of the first source */
 	size_t n_objects;
@@ -138,7 +139,7 @@ struct hub_control {
 	struct control_gates *gates;
 	struct hub_probes *probes; /* of rollouts' gates */
 	int64_t resource_version;
-	uint64_t renders_total, render_failures, resolves, resolve_failures;
+	uint64_t renders_total, renders_reused, render_failures, resolves, resolve_failures;
 	bool stopping;
 };
 

@@ -4,16 +4,17 @@
 #include "common/base/log.h"
 #include "common/crypto/digest.h"
 #include "common/doc/json.h"
-#include "hub/control/internal.h"
+#include "hub/control/made.h"
 #include "hub/render/bundle.h"
 #include "hub/source/tree.h"
 
 #include <stdio.h>
 
-/* One rendering, for all Applications that ask for the same: the sources, their commits, and
- * whether the hub's own kinds are taken out are its key, and all that hub_render reads. While it is
- * queued or runs, what the worker needs belongs to the worker; the list of those who wait is the
- * loop's. What was rendered lately is kept, so that a hundredth cluster costs nothing. */
+/* One rendering, for all Applications that ask for the same: what enters it (made.h) and the commits
+ * are its key. While it is queued or runs, what the worker needs belongs to the worker; the list of
+ * those who wait is the loop's. What was rendered lately is kept, so that a hundredth cluster costs
+ * nothing; and each Application keeps what was made for it, so that a commit which touches nothing of
+ * what that was made from costs a look at ids. */
 struct render_job {
 	struct cox_job job;
 	struct hub_control *control;
@@ -27,16 +28,17 @@ struct render_job {
 	cox_strings commits;
 	control_remotes remotes; /* that are there; the worker notes which it used */
 	bool split; /* the hub's own kinds are taken out: the destination is the hub's cluster */
+	struct control_made
+		*before; /* of earlier commits; NULL: there is nothing, or it is not wanted */
 	/* out */
 	struct cox_error error;
 	control_remotes needed; /* remote bases that are not there yet: nothing else counts then */
-	uint8_t digest[HUB_DIGEST_BYTES];
+	struct control_made *made; /* the worker's until it is done; NULL: before stands */
 	struct cox_buf row;
-	size_t n_objects;
-	cox_docs own;
 };
 
 #define KEEP_RENDERS 256
+#define KEY_END	     '\x1f' /* of the commits in a key; no text of a URL or of JSON holds it */
 
 static void job_free(struct render_job *j)
 {
@@ -47,7 +49,8 @@ static void job_free(struct render_job *j)
 	control_remotes_fini(&j->remotes);
 	control_remotes_fini(&j->needed);
 	cox_buf_fini(&j->row);
-	cox_docs_fini(&j->own);
+	control_made_unref(j->before);
+	control_made_unref(j->made);
 	free(j->key);
 	free(j);
 }
@@ -57,6 +60,7 @@ void control_rendered_fini(struct control_rendered *r)
 	cox_strings_fini(&r->commits);
 	cox_strings_fini(&r->remotes);
 	cox_docs_fini(&r->own);
+	control_made_unref(r->made);
 	free(r->error);
 	*r = (struct control_rendered){0};
 }
@@ -92,6 +96,7 @@ static int remote_tree(void *ctx, const char *url, const char *revision, struct 
 	return 0;
 }
 
+/* Appends to objects; what was read is for made. */
 static int render_source(struct render_job *j, const struct hub_source *source, const char *commit,
 			 cox_docs *objects, struct cox_error *err)
 {
@@ -106,39 +111,64 @@ static int render_source(struct render_job *j, const struct hub_source *source, 
 		return r;
 	COX_VEC_EACH (&rendered.objects, doc) {
 		if (j->split && is_own_kind(cox_doc_root(*doc)))
-			cox_vec_push(&j->own, cox_doc_ref(*doc));
+			cox_vec_push(&j->made->own, cox_doc_ref(*doc));
 		else
 			cox_vec_push(objects, cox_doc_ref(*doc));
 	}
+	cox_vec_push(&j->made->reads, rendered.reads);
+	rendered.reads = HUB_READS_INIT;
 	return 0;
 }
 
-static int render(struct render_job *j, struct cox_error *err)
+static void add_remotes(struct render_job *j)
 {
-	_cleanup_application_ struct hub_application view = {0};
+	COX_VEC_EACH (&j->remotes, r)
+		if (r->used)
+			control_remote_add(&j->made->remotes, r->url, r->revision, r->commit);
+}
+
+static int render(struct render_job *j, const struct hub_application *view, struct cox_error *err)
+{
 	_cleanup_docs_ cox_docs objects = {0};
 	_cleanup_buf_ struct cox_buf json = COX_BUF_INIT;
-	int r = hub_application_init(&view, j->doc, err);
+	int r = 0;
 
-	for (size_t i = 0; r == 0 && i < view.sources.n; i++)
-		if (!is_reference_only(&view.sources.items[i]))
-			r = render_source(j, &view.sources.items[i], j->commits.items[i], &objects,
+	for (size_t i = 0; r == 0 && i < view->sources.n; i++)
+		if (is_reference_only(&view->sources.items[i]))
+			cox_vec_push(&j->made->reads, HUB_READS_INIT);
+		else
+			r = render_source(j, &view->sources.items[i], j->commits.items[i], &objects,
 					  err);
 	if (r == 0)
 		r = hub_bundle_build(&objects, &json, NULL, err);
 	if (r < 0)
 		return r;
-	j->n_objects = objects.n;
-	cox_sha256(cox_buf_str(&json), j->digest);
+	add_remotes(j);
+	j->made->n_objects = objects.n;
+	cox_sha256(cox_buf_str(&json), j->made->digest);
 	hub_bundle_pack(cox_buf_str(&json), &j->row);
 	return 0;
+}
+
+static int find_out(struct render_job *j, struct cox_error *err)
+{
+	_cleanup_application_ struct hub_application view = {0};
+	int r = hub_application_init(&view, j->doc, err);
+
+	if (r < 0)
+		return r;
+	if (j->before && control_made_holds(j->before, j->sources, &view, &j->commits, &j->remotes))
+		return 0;
+	j->made = cox_new(struct control_made);
+	j->made->n_refs = 1;
+	return render(j, &view, err);
 }
 
 static void work(void *arg)
 {
 	struct render_job *j = arg;
 
-	if (render(j, &j->error) == 0)
+	if (find_out(j, &j->error) == 0)
 		j->error = COX_ERROR_INIT;
 }
 
@@ -156,10 +186,18 @@ bool control_render_is_current(const struct control_app *a)
 	return control_remotes_are_current(a);
 }
 
-static void keep_own(struct control_rendered *r, const struct render_job *j)
+static struct control_made *made_of(const struct render_job *j)
 {
-	COX_VEC_EACH (&j->own, doc)
-		cox_vec_push(&r->own, cox_doc_ref(*doc));
+	return j->made ? j->made : j->before;
+}
+
+/* The bundle may have been collected since it was made. */
+static bool has_bundle(const struct hub_control *c, const struct control_made *made)
+{
+	char hex[2 * HUB_DIGEST_BYTES + 1];
+
+	cox_hex_encode(made->digest, sizeof(made->digest), hex);
+	return cox_map_has(&c->bundles, hex);
 }
 
 static void take(struct control_app *a, const struct render_job *j, int64_t generation)
@@ -180,9 +218,11 @@ static void take(struct control_app *a, const struct render_job *j, int64_t gene
 			     COX_KV("revision", r->revision), COX_KV_ERROR(&j->error));
 		return;
 	}
-	memcpy(r->digest, j->digest, sizeof(r->digest));
-	r->n_objects = j->n_objects;
-	keep_own(r, j);
+	r->made = control_made_ref(made_of(j));
+	memcpy(r->digest, r->made->digest, sizeof(r->digest));
+	r->n_objects = r->made->n_objects;
+	COX_VEC_EACH (&r->made->own, doc)
+		cox_vec_push(&r->own, cox_doc_ref(*doc));
 }
 
 static void forget(struct hub_control *c, struct render_job *j)
@@ -214,16 +254,36 @@ static void settle(struct control_app *a, struct render_job *j)
 		take(a, j, a->job_generation);
 }
 
+/* Whether those who wait are to have the outcome. */
+static bool succeed(struct render_job *j, enum cox_job_outcome outcome)
+{
+	struct hub_control *c = j->control;
+
+	if (outcome != COX_JOB_DONE || c->stopping)
+		return false;
+	if (j->error.code) {
+		c->renders_total++;
+		c->render_failures += !j->needed.n;
+		return true;
+	}
+	if (!j->made) {
+		c->renders_reused++;
+		return has_bundle(c, j->before);
+	}
+	c->renders_total++;
+	control_bundle_keep(c, j->made->digest, cox_buf_str(&j->row));
+	return true;
+}
+
 static void done(void *arg, enum cox_job_outcome outcome)
 {
 	struct render_job *j = arg;
 	struct hub_control *c = j->control;
+	bool counts = succeed(j, outcome);
 
 	j->done = true;
-	c->renders_total++;
-	c->render_failures += j->error.code != 0 && !j->needed.n;
-	if (outcome == COX_JOB_DONE && !c->stopping && !j->error.code)
-		control_bundle_keep(c, j->digest, cox_buf_str(&j->row));
+	if (j->made)
+		j->made->what = cox_strdup(strrchr(j->key, KEY_END) + 1);
 	COX_VEC_EACH (&j->waiting, key) {
 		struct control_app *a = control_app(c, *key);
 
@@ -232,36 +292,47 @@ static void done(void *arg, enum cox_job_outcome outcome)
 		a->job = NULL;
 		/* What was rendered stands even when something newer is known already: it is
 		 * compared with the world again by the look that follows. */
-		if (outcome == COX_JOB_DONE && !c->stopping)
+		if (counts)
 			settle(a, j);
+		else
+			a->hard = true;
 		if (!c->stopping)
 			cox_queue_add(c->apps, *key);
 	}
 	cox_strings_fini(&j->waiting);
 	cox_buf_fini(&j->row);
 	/* A failure may pass: a disk that was full, a mirror that was damaged. */
-	if (outcome == COX_JOB_DONE && !c->stopping && !j->error.code)
+	if (counts && !j->error.code)
 		keep(c, j);
 	else
 		forget(c, j);
 }
 
-/* Everything that the outcome depends on. The caller's. */
-static char *key_of(const struct control_app *a, bool split)
+/* Everything that the outcome depends on: the commits, then what enters. The caller's. */
+static char *key_of(const struct control_app *a, const char *what)
 {
 	struct cox_buf key = COX_BUF_INIT;
 
-	cox_buf_putc(&key, split ? 's' : '-');
-	for (size_t i = 0; i < a->repos.n; i++) {
-		cox_buf_printf(&key, "\n%s\n", a->repos.items[i]->commit);
-		cox_json_write_canonical(&key, a->view.sources.items[i].node);
-	}
+	COX_VEC_EACH (&a->repos, r)
+		cox_buf_printf(&key, "%s\n", (*r)->commit);
 	COX_VEC_EACH (&a->remotes, r)
-		cox_buf_printf(&key, "\n%s\n%s\n%s", (*r)->url, (*r)->revision, (*r)->commit);
+		cox_buf_printf(&key, "%s\n%s\n%s\n", (*r)->url, (*r)->revision, (*r)->commit);
+	cox_buf_printf(&key, "%c%s", KEY_END, what);
 	return cox_buf_take(&key);
 }
 
-static int start(struct control_app *a, char *key_taken, bool split, struct cox_error *err)
+/* What was made for it before, of the same but for the commits. */
+static struct control_made *before_of(const struct control_app *a, const char *what, bool hard)
+{
+	struct control_made *made = a->rendered.made;
+
+	if (hard || !made || strcmp(made->what, what) != 0 || !has_bundle(a->control, made))
+		return NULL;
+	return control_made_ref(made);
+}
+
+static int start(struct control_app *a, char *key_taken, bool split, struct control_made *before,
+		 struct cox_error *err)
 {
 	struct hub_control *c = a->control;
 	struct render_job *j = cox_new(struct render_job);
@@ -273,6 +344,7 @@ static int start(struct control_app *a, char *key_taken, bool split, struct cox_
 	j->sources = c->sources;
 	j->doc = cox_doc_ref(a->view.doc);
 	j->split = split;
+	j->before = before;
 	COX_VEC_EACH (&a->repos, repo)
 		cox_vec_push(&j->commits, cox_strdup((*repo)->commit));
 	COX_VEC_EACH (&a->remotes, repo)
@@ -295,20 +367,18 @@ int control_render_start(struct control_app *a, struct cox_error *err)
 	struct hub_control *c = a->control;
 	bool split = hub_destination_is_in_cluster(&a->view.destination) ||
 		     (a->cluster && cox_streq(a->cluster, c->options.in_cluster));
-	_cleanup_free_ char *key = key_of(a, split);
+	_cleanup_free_ char *what = control_made_what(a, split), *key = key_of(a, what);
 	struct render_job *j = cox_map_get(&c->renders, key);
-	char hex[2 * HUB_DIGEST_BYTES + 1];
+	bool hard = a->hard;
 
-	if (j && j->done && a->hard) {
+	if (j && j->done && hard) {
 		forget(c, j);
 		j = NULL;
 	}
 	a->hard = false;
 	a->job_generation = a->generation;
 	if (j && j->done) {
-		cox_hex_encode(j->digest, sizeof(j->digest), hex);
-		/* The bundle may have been collected since. */
-		if (cox_map_has(&c->bundles, hex)) {
+		if (has_bundle(c, made_of(j))) {
 			take(a, j, a->generation);
 			return 1;
 		}
@@ -316,7 +386,7 @@ int control_render_start(struct control_app *a, struct cox_error *err)
 		j = NULL;
 	}
 	if (!j)
-		return start(a, TAKE(key), split, err);
+		return start(a, TAKE(key), split, before_of(a, what, hard), err);
 	cox_vec_push(&j->waiting, cox_strdup(a->key));
 	a->job = j;
 	return 0;

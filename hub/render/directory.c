@@ -67,18 +67,7 @@ static int render_entry(struct hub_render *r, const char *name, struct cox_error
 		return cox_error(err, COX_RESOURCE_EXHAUSTED,
 				 "the manifests of '%s' are larger than %zu bytes together",
 				 r->path, r->max_bytes);
-	hub_render_note_read(r, path, cox_buf_str(&content));
 	return hub_render_file(r, path, cox_buf_str(&content), err);
-}
-
-/* The names below the directory are part of what was read: a new file changes the rendering. */
-static void note_listing(struct hub_render *r, const struct hub_tree_list *list)
-{
-	_cleanup_buf_ struct cox_buf names = COX_BUF_INIT;
-
-	for (size_t i = 0; i < list->n; i++)
-		cox_buf_printf(&names, "%d %s\n", (int)list->items[i].kind, list->items[i].name);
-	hub_render_note_read(r, r->path, cox_buf_str(&names));
 }
 
 /* A link that has a manifest's name is refused, not skipped: who put it there wanted its objects.
@@ -121,7 +110,6 @@ int hub_render_directory(struct hub_render *r, struct cox_error *err)
 	if (e < 0)
 		return e;
 	cox_vec_sort(&list, compare_entries);
-	note_listing(r, &list);
 	for (size_t i = 0; i < list.n; i++) {
 		const struct hub_tree_entry *entry = &list.items[i];
 

@@ -15,9 +15,6 @@ struct hub_render {
 	struct hub_rendered *out;
 };
 
-/* Remembers that path was read and what it held. */
-void hub_render_note_read(struct hub_render *r, const char *path, struct cox_str content);
-
 /* Appends the objects of one file: documents split, lists expanded, unrelated files left out. */
 int hub_render_file(struct hub_render *r, const char *path, struct cox_str content,
 		    struct cox_error *err);

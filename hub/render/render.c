@@ -1,27 +1,14 @@
 #include "hub/render/render.h"
 
 #include "common/base/limits.h"
-#include "common/crypto/digest.h"
 #include "hub/render/internal.h"
 #include "hub/render/kustomize/kustomize.h"
 
 void hub_rendered_fini(struct hub_rendered *r)
 {
 	cox_docs_fini(&r->objects);
-	COX_VEC_EACH (&r->reads, read) {
-		free(read->path);
-		free(read->id);
-	}
-	cox_vec_fini(&r->reads);
+	hub_reads_fini(&r->reads);
 	hub_problems_fini(&r->warnings);
-}
-
-void hub_render_note_read(struct hub_render *r, const char *path, struct cox_str content)
-{
-	char id[COX_SHA256_TEXT];
-
-	cox_sha256_hex(content, id);
-	cox_vec_push(&r->out->reads, (struct hub_read){cox_strdup(path), cox_strdup(id)});
 }
 
 /* ---- which kind of source it is (reference/argocd.md A2, "Discovery") ---- */
@@ -94,17 +81,6 @@ static int discover(struct hub_render *r, struct cox_error *err)
 	return 0;
 }
 
-static void note_read(void *ctx, const char *path, struct cox_str content)
-{
-	struct hub_render *r = ctx;
-
-	/* what is not there is part of what was read: it may come */
-	if (content.ptr)
-		hub_render_note_read(r, path, content);
-	else
-		cox_vec_push(&r->out->reads, (struct hub_read){cox_strdup(path), cox_strdup("")});
-}
-
 static int remote(void *ctx, const char *url, const char *revision, struct hub_tree **ret_tree,
 		  struct cox_error *err)
 {
@@ -119,7 +95,6 @@ static int render_kustomization(struct hub_render *r, struct cox_error *err)
 					 .source = r->source->kustomize,
 					 .max_bytes = r->max_bytes,
 					 .max_objects = r->max_objects,
-					 .note_read = note_read,
 					 .remote = r->options->remote ? remote : NULL,
 					 .ctx = r};
 
@@ -134,8 +109,9 @@ int hub_render(struct hub_tree *tree, const struct hub_source *source,
 	_cleanup_free_ char *path = NULL;
 	static const struct hub_render_options defaults = {0};
 	const struct hub_render_options *o = options ? options : &defaults;
+	_cleanup_tree_ struct hub_tree *recording = hub_tree_recording(tree, &out.reads);
 	struct hub_render r = {
-		.tree = tree,
+		.tree = recording,
 		.source = source,
 		.options = o,
 		.max_bytes = o->max_bytes ? o->max_bytes : COX_LIMIT_APP_BYTES,

@@ -14,18 +14,13 @@
 #include "common/doc/doc.h"
 #include "hub/model/application.h"
 #include "hub/model/problem.h"
-
-struct hub_tree; /* hub/source/tree.h */
-
-/* What was read: a change to nothing of this renders to the same. */
-struct hub_read {
-	char *path; /* in the repository */
-	char *id;   /* of the content, hexadecimal; "": it was looked for and is not there */
-};
+#include "hub/source/reads.h"
 
 struct hub_rendered {
 	cox_docs objects; /* sealed; the root is one object; in order of file and document */
-	COX_VEC(struct hub_read) reads;
+	/* Of the tree: another one that these hold in renders to the same. What remote bases hold
+	 * is not among them; their commits say it. */
+	struct hub_reads reads;
 	struct hub_problems warnings;
 };
 

@@ -69,6 +69,9 @@ struct hub_tree_ops {
 		    struct cox_error *err);
 	int (*kind)(struct hub_tree *t, const char *path, enum hub_tree_kind *ret_kind,
 		    struct cox_error *err);
+	/* The id of a plain file's content, where there is one without reading it: the same id, the
+	 * same content. May be NULL. COX_FAILED_PRECONDITION when path is no plain file. */
+	int (*id)(struct hub_tree *t, const char *path, char ret_id[65], struct cox_error *err);
 	/* Appends the text of a link. */
 	int (*link)(struct hub_tree *t, const char *path, struct cox_buf *out,
 		    struct cox_error *err);

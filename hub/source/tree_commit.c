@@ -197,6 +197,26 @@ static int commit_kind(struct hub_tree *base, const char *path, enum hub_tree_ki
 	return r;
 }
 
+static int commit_id(struct hub_tree *base, const char *path, char ret_id[65],
+		     struct cox_error *err)
+{
+	struct commit_tree *t = (struct commit_tree *)base;
+	git_tree_entry *entry;
+	int r;
+
+	pthread_mutex_lock(&t->lock);
+	r = find(t, path, &entry, err);
+	if (r == 0) {
+		if (kind_of(git_tree_entry_filemode(entry)) == HUB_TREE_FILE)
+			git_oid_tostr(ret_id, 65, git_tree_entry_id(entry));
+		else
+			r = cox_error(err, COX_FAILED_PRECONDITION, "'%s' is no plain file", path);
+		git_tree_entry_free(entry);
+	}
+	pthread_mutex_unlock(&t->lock);
+	return r;
+}
+
 static int commit_link(struct hub_tree *base, const char *path, struct cox_buf *out,
 		       struct cox_error *err)
 {
@@ -217,6 +237,7 @@ static const struct hub_tree_ops commit_ops = {
 	.list = commit_list,
 	.read = commit_read,
 	.kind = commit_kind,
+	.id = commit_id,
 	.link = commit_link,
 	.free = commit_free,
 };

@@ -35,6 +35,17 @@ static int read_application(const char *dir, struct hub_application *app, struct
 	return r < 0 ? r : hub_application_init(app, doc, err);
 }
 
+static const char *what_was_read(const struct hub_read *read)
+{
+	if (read->what == HUB_READ_CONTENT)
+		return "read";
+	if (read->what == HUB_READ_LINK)
+		return "link";
+	if (read->what == HUB_READ_NAMES)
+		return "listed";
+	return *read->id ? "looked at" : "not there";
+}
+
 static void write_result(const struct hub_rendered *out, struct cox_buf *text)
 {
 	_cleanup_problems_ struct hub_problems warnings = {0};
@@ -53,7 +64,8 @@ static void write_result(const struct hub_rendered *out, struct cox_buf *text)
 		}
 	}
 	COX_VEC_EACH (&out->reads, read)
-		cox_buf_printf(text, "# read: %s\n", read->path);
+		cox_buf_printf(text, "# %s: %s\n", what_was_read(read),
+			       *read->path ? read->path : ".");
 }
 
 static void run_render(const char *dir, struct cox_buf *ret_text)

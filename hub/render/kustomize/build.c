@@ -155,11 +155,8 @@ static int accumulate_local(const struct kz_dir *dir, struct kz_acc *acc, const 
 	enum hub_tree_kind kind;
 	int e = hub_tree_kind(dir->tree, path, &kind, err);
 
-	if (e == -COX_NOT_FOUND) {
-		if (dir->kz->in->note_read && !dir->repo)
-			dir->kz->in->note_read(dir->kz->in->ctx, path, (struct cox_str){NULL, 0});
+	if (e == -COX_NOT_FOUND)
 		return cox_error(err, COX_NOT_FOUND, "there is no file or directory '%s'", path);
-	}
 	if (e < 0)
 		return e;
 	if (kind == HUB_TREE_DIR)

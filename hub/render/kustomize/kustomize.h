@@ -38,9 +38,6 @@ struct hub_kustomize_input {
 	enum hub_kustomize_order order;
 	bool load_anywhere;	       /* files may be outside their kustomization's directory */
 	size_t max_bytes, max_objects; /* 0: COX_LIMIT_APP_BYTES, COX_LIMIT_APP_OBJECTS */
-	/* Called for each file that was read and for each that was looked for in vain (content.ptr
-	 * is NULL): what a change must touch to matter. May be NULL. */
-	void (*note_read)(void *ctx, const char *path, struct cox_str content);
 	/* The tree of a repository at a revision ("" for its HEAD): one reference; NULL with 0 when
 	 * it is not there yet, and the build fails with COX_UNAVAILABLE. It may be asked again
 	 * for the same. NULL:

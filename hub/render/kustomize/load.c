@@ -29,24 +29,12 @@ static bool is_inside(const char *path, const char *root)
 	return n == 0 || (strncmp(path, root, n) == 0 && (path[n] == '/' || !path[n]));
 }
 
-/* What is in another repository is pinned by its commit, not by its files. */
-static void note(struct kz *kz, const struct hub_tree *tree, const char *path, struct cox_str text)
-{
-	if (kz->in->note_read && tree == kz->tree)
-		kz->in->note_read(kz->in->ctx, path, text);
-}
-
 static int read_path(struct kz *kz, struct hub_tree *tree, const char *path, struct cox_buf *out,
 		     struct cox_error *err)
 {
 	size_t before = out->len;
 	int e = hub_tree_read(tree, path, COX_LIMIT_FILE_BYTES, out, err);
 
-	if (e == 0)
-		note(kz, tree, path,
-		     cox_str_n(out->ptr ? out->ptr + before : "", out->len - before));
-	else if (e == -COX_NOT_FOUND)
-		note(kz, tree, path, (struct cox_str){NULL, 0});
 	if (e < 0)
 		return e;
 	kz->n_bytes += out->len - before;

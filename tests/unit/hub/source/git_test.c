@@ -10,6 +10,7 @@
 #include "common/base/file.h"
 #include "common/base/mem.h"
 #include "git_servers.h"
+#include "hub/source/reads.h"
 #include "hub/source/source.h"
 #include "tree_suite.h"
 
@@ -262,7 +263,8 @@ static void test_refs_and_commit(void **state)
 static void test_tree(void **state)
 {
 	struct fixture *f = *state;
-	_cleanup_tree_ struct hub_tree *t = NULL, *none = NULL;
+	_cleanup_tree_ struct hub_tree *t = NULL, *none = NULL, *recording = NULL;
+	_cleanup_reads_ struct hub_reads reads = HUB_READS_INIT;
 	struct hub_revision got;
 	struct cox_error err;
 	enum hub_tree_kind kind;
@@ -285,6 +287,10 @@ static void test_tree(void **state)
 	assert_int_equal(hub_source_tree(f->source, f->url, got.commit, &t, NULL), 0);
 	assert_string_equal(t->commit, got.commit);
 	tree_suite(t);
+	recording = hub_tree_recording(t, &reads);
+	tree_suite(recording);
+	assert_true(reads.n > 0);
+	assert_int_equal(hub_reads_hold(&reads, t, NULL), 1);
 	assert_int_equal(hub_source_tree(f->source, f->url,
 					 "0123456789012345678901234567890123456789", &none, &err),
 			 -COX_NOT_FOUND);
@@ -305,6 +311,59 @@ static void test_tree(void **state)
 	assert_int_equal(kind, HUB_TREE_SUBMODULE);
 	assert_int_equal(hub_tree_kind(t, "sub/x", &kind, &err), -COX_FAILED_PRECONDITION);
 	assert_non_null(strstr(err.message, "submodule"));
+}
+
+static struct hub_tree *tree_at(struct fixture *f, const char *script)
+{
+	struct hub_tree *t = NULL;
+	struct hub_revision got;
+
+	free(run(&servers, "cd %s; %s; git add -A; git commit -qm x; git push -q origin main",
+		 f->name, script));
+	fetch(f);
+	assert_int_equal(hub_source_resolve(f->source, f->url, "main", "", &got, NULL), 0);
+	assert_int_equal(hub_source_tree(f->source, f->url, got.commit, &t, NULL), 0);
+	return t;
+}
+
+static void test_reads(void **state)
+{
+	static const struct {
+		const char *script;
+		int holds;
+	} commits[] = {
+		{"echo x > other/x", 1},
+		{"echo x > dir/deep/y", 1}, /* below what was listed, not in it */
+		{"echo two > dir/f", 0},
+		{"echo one > dir/f", 1}, /* as it was */
+		{"rm dir/f; ln -s deep/y dir/f", 0},
+		{"rm dir/f; echo one > dir/f; echo z > dir/z", 0}, /* a name more in a directory */
+		{"rm dir/z; mkdir gone; echo x > gone/file", 0},   /* looked for in vain */
+		{"rm -r gone; rm -r dir/deep; echo x > dir/deep", 0},
+		{"rm dir/deep; mkdir dir/deep; echo q > dir/deep/q", 1},
+	};
+	struct fixture *f = *state;
+	_cleanup_tree_ struct hub_tree *t = NULL, *recording = NULL;
+	_cleanup_reads_ struct hub_reads reads = HUB_READS_INIT;
+	_cleanup_tree_list_ struct hub_tree_list list = HUB_TREE_LIST_INIT;
+	_cleanup_buf_ struct cox_buf out = COX_BUF_INIT;
+	enum hub_tree_kind kind;
+
+	t = tree_at(f, "mkdir -p dir/deep other; echo one > dir/f; echo y > dir/deep/y");
+	recording = hub_tree_recording(t, &reads);
+	assert_int_equal(hub_tree_read(recording, "dir/f", 100, &out, NULL), 0);
+	assert_int_equal(hub_tree_list(recording, "dir", &list, NULL), 0);
+	assert_int_equal(hub_tree_kind(recording, "gone", &kind, NULL), -COX_NOT_FOUND);
+	assert_int_equal(hub_tree_read(recording, "gone/file", 1, &out, NULL), -COX_NOT_FOUND);
+	assert_int_equal(hub_tree_kind(recording, "dir/deep", &kind, NULL), 0);
+	assert_int_equal(reads.n, 5);
+	assert_int_equal(hub_reads_hold(&reads, t, NULL), 1);
+	for (size_t i = 0; i < COX_ARRAY_LEN(commits); i++) {
+		_cleanup_tree_ struct hub_tree *next = tree_at(f, commits[i].script);
+
+		if (hub_reads_hold(&reads, next, NULL) != commits[i].holds)
+			fail_msg("%s", commits[i].script);
+	}
 }
 
 static void expect_refused(struct hub_source *s, const char *url,
@@ -673,6 +732,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_resolve, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_refs_and_commit, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_tree, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_reads, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_file_refusals, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_empty_and_damaged, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_many_packs, setup, teardown),

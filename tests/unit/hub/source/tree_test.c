@@ -7,7 +7,7 @@
 
 #include "common/base/file.h"
 #include "common/base/mem.h"
-#include "hub/source/tree.h"
+#include "hub/source/reads.h"
 
 #include "path_test.h"
 #include "tree_suite.h"
@@ -19,7 +19,8 @@
 
 static void test_memory(void **state)
 {
-	_cleanup_tree_ struct hub_tree *t = hub_tree_new_memory();
+	_cleanup_tree_ struct hub_tree *t = hub_tree_new_memory(), *recording = NULL;
+	_cleanup_reads_ struct hub_reads reads = HUB_READS_INIT;
 	struct cox_error err;
 
 	(void)state;
@@ -35,6 +36,9 @@ static void test_memory(void **state)
 				hub_tree_memory_add_link(t, item->path, item->target, &err), 0);
 	}
 	tree_suite(t);
+	recording = hub_tree_recording(t, &reads);
+	tree_suite(recording);
+	assert_int_equal(hub_reads_hold(&reads, t, NULL), 1);
 	assert_int_equal(hub_tree_memory_add(t, "README.md", COX_STR(""), &err),
 			 -COX_ALREADY_EXISTS);
 	assert_int_equal(hub_tree_memory_add(t, "README.md/x", COX_STR(""), &err),

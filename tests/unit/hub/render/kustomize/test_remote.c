@@ -14,7 +14,6 @@ struct asked {
 	char text[400]; /* "URL REVISION" of all that was asked for */
 	size_t n;
 	struct hub_tree *tree; /* the answer; NULL: not there yet */
-	struct cox_buf reads;
 };
 
 static int answer(void *ctx, const char *url, const char *revision, struct hub_tree **ret_tree,
@@ -28,14 +27,6 @@ static int answer(void *ctx, const char *url, const char *revision, struct hub_t
 	a->n++;
 	*ret_tree = a->tree ? hub_tree_ref(a->tree) : NULL;
 	return 0;
-}
-
-static void note_read(void *ctx, const char *path, struct cox_str content)
-{
-	struct asked *a = ctx;
-
-	(void)content;
-	cox_buf_printf(&a->reads, "%s ", path);
 }
 
 static struct hub_tree *tree_of(const char *const *files)
@@ -53,8 +44,7 @@ static int build(struct asked *a, const char *text, cox_docs *docs, struct cox_e
 	_cleanup_free_ char *k = cox_asprintf("resources:\n- '%s'\n", text);
 	_cleanup_tree_ struct hub_tree *tree =
 		tree_of((const char *const[]){"app/kustomization.yaml", k, NULL});
-	struct hub_kustomize_input in = {
-		.path = "app", .remote = answer, .note_read = note_read, .ctx = a};
+	struct hub_kustomize_input in = {.path = "app", .remote = answer, .ctx = a};
 
 	return hub_kustomize_build(tree, &in, docs, err);
 }
@@ -116,11 +106,6 @@ static void test_texts(void **state)
 			fail_msg("%s: %s", texts[i][0], err.message);
 		assert_string_equal(a.text, texts[i][1]);
 		assert_int_equal(docs.n, 1);
-		/* what another repository holds is pinned by its commit, not by its files */
-		assert_string_equal(cox_buf_cstr(&a.reads), "app/kustomization.yaml "
-							    "app/kustomization.yml "
-							    "app/Kustomization ");
-		cox_buf_fini(&a.reads);
 	}
 }
 
@@ -150,7 +135,6 @@ static void test_refused(void **state)
 		if (!strstr(err.message, texts[i][1]) ||
 		    strncmp(err.message, "app/kustomization.yaml:2:3: ", 28) != 0)
 			fail_msg("%s: %s", texts[i][0], err.message);
-		cox_buf_fini(&a.reads);
 	}
 }
 
