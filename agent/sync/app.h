@@ -5,6 +5,7 @@
 #include "agent/sync/decide.h"
 #include "agent/sync/desired.h"
 #include "agent/sync/engine.h"
+#include "agent/sync/orphans.h"
 #include "agent/sync/plan.h"
 #include "agent/sync/tree.h"
 #include "common/health/health.h"
@@ -159,9 +160,10 @@ struct agent_app {
 	/* reports */
 	uint64_t sequence;
 	bool want_full, dirty;
-	bool tree_changed;   /* since the last report */
-	cox_strings removed; /* key texts, with "version " before */
-	uint64_t summary;    /* hash of what was last noted */
+	bool tree_changed;	   /* since the last report */
+	struct agent_asked *asked; /* for orphaned resources; NULL: the project does not */
+	cox_strings removed;	   /* key texts, with "version " before */
+	uint64_t summary;	   /* hash of what was last noted */
 };
 
 struct agent_engine {
@@ -192,6 +194,7 @@ struct agent_engine {
 	struct cox_doc *blank;
 	COX_VEC(void *) calls; /* struct agent_call *, of the engine's own requests */
 	struct agent_tree tree;
+	struct agent_orphans orphans;
 	uint64_t discovery_generation;
 	bool is_freed;
 };

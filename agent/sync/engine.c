@@ -549,6 +549,7 @@ int agent_engine_new(const struct agent_engine_options *options, struct agent_en
 	cox_task_init(&e->turn, turn, e);
 	cox_task_init(&e->try_turn, agent_verdicts_turn, e);
 	agent_tree_init(e);
+	agent_orphans_init(e);
 	cox_timer_init(&e->idle, options->loop, idle, e);
 	cox_timer_init(&e->rediscover, options->loop, rediscover, e);
 	cox_timer_init(&e->probe, options->loop, probe, e);
@@ -584,6 +585,7 @@ void agent_engine_free(struct agent_engine *e)
 		agent_app_free(slot->value);
 	cox_map_fini(&e->apps);
 	agent_tree_fini(e);
+	agent_orphans_fini(e);
 	COX_MAP_EACH (&e->kinds, slot)
 		agent_kind_free(slot->value);
 	cox_map_fini(&e->kinds);

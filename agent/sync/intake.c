@@ -15,6 +15,7 @@ void agent_app_free(struct agent_app *app)
 	struct agent_engine *e = app->engine;
 
 	agent_calls_cancel(e, app);
+	agent_orphans_drop(app);
 	agent_operation_free(app->operation);
 	agent_removal_free(app->removal);
 	cox_timer_stop(&app->wake);
@@ -173,6 +174,7 @@ static void set_assignment(struct agent_app *app, agent_assignment *a)
 	}
 	if (!old || !same_ignore(old, a))
 		look_again(app);
+	agent_orphans_asked(app);
 	if (app->operation && memcmp(before, app->digest, COX_SHA256_BYTES) != 0 &&
 	    !(a->operation && cox_streq(a->operation->id, app->operation->spec->id)))
 		agent_operation_end(app, true, "superseded by a newer assignment");
@@ -194,6 +196,7 @@ static void set_tombstone(struct agent_app *app, agent_tombstone *t)
 	if (app->operation)
 		agent_operation_end(app, true, "the application is being deleted");
 	each_missing(app, app->engine->o.want_bundle, app->engine->o.ctx);
+	agent_orphans_asked(app);
 	app->dirty = true;
 	agent_engine_queue(app);
 }
@@ -460,6 +463,7 @@ int agent_engine_refresh(struct agent_engine *e, const char *app_uid, struct cox
 	look_again(app);
 	app->built = false;
 	app->want_full = true;
+	agent_orphans_refresh(app);
 	agent_engine_rediscover(e, 0);
 	agent_engine_queue(app);
 	return 0;

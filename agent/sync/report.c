@@ -76,6 +76,9 @@ static void collect_conditions(const struct agent_app *app, struct conditions *c
 	if (app->bundle_error.code)
 		add(c, "ComparisonError", app->bundle_error.message);
 	kind_conditions(app, c);
+	_cleanup_free_ char *orphans = agent_orphans_warning(app);
+
+	add(c, "OrphanedResourceWarning", orphans);
 	for (size_t i = 0; i < app->warnings.n; i++)
 		add(c, "RepeatedResourceWarning", app->warnings.items[i]);
 	for (size_t i = 0; i < app->left_out.n; i++)

@@ -622,6 +622,11 @@ void agent_tree_kind_gone(struct agent_kind *kind)
 		sweep_free(t->sweeping);
 }
 
+bool agent_tree_has(const struct agent_engine *e, const char *key_text)
+{
+	return find(&e->tree, cox_str(key_text)) != NULL;
+}
+
 /* ---- roots ---- */
 
 void agent_tree_root_appeared(struct agent_entry *entry)
@@ -633,6 +638,7 @@ void agent_tree_root_appeared(struct agent_entry *entry)
 		node_free(n);
 	parent_appeared(entry->kind, entry->key.namespace);
 	changed(entry->app);
+	agent_orphans_adopted(entry);
 }
 
 void agent_tree_root_gone(struct agent_entry *entry)
@@ -657,26 +663,31 @@ static char *text(struct packing *p, struct cox_str s)
 	return cox_arena_strndup(p->arena, s.ptr ? s.ptr : "", s.len);
 }
 
+static key_msg *key_of(struct packing *p, struct cox_object_key key, const char *version)
+{
+	key_msg *k = cox_arena_calloc(p->arena, sizeof(*k));
+
+	coxswain__report__v1__resource_key__init(k);
+	k->group = text(p, key.group);
+	k->version = text(p, cox_str(version));
+	k->kind = text(p, key.kind);
+	k->namespace_ = text(p, key.namespace);
+	k->name = text(p, key.name);
+	return k;
+}
+
 /* NULL: there is no more room. */
 static node_msg *put(struct packing *p, struct cox_object_key key, const struct agent_kind *kind)
 {
 	node_msg *m;
-	key_msg *k;
 
 	if (p->n >= AGENT_TREE_NODES_MAX) {
 		p->n_left_out++;
 		return NULL;
 	}
 	m = cox_arena_calloc(p->arena, sizeof(*m));
-	k = cox_arena_calloc(p->arena, sizeof(*k));
 	coxswain__report__v1__tree_node__init(m);
-	coxswain__report__v1__resource_key__init(k);
-	k->group = text(p, key.group);
-	k->version = text(p, cox_str(kind->resource ? kind->resource->version : ""));
-	k->kind = text(p, key.kind);
-	k->namespace_ = text(p, key.namespace);
-	k->name = text(p, key.name);
-	m->key = k;
+	m->key = key_of(p, key, kind->resource ? kind->resource->version : "");
 	p->items[p->n++] = m;
 	return m;
 }
@@ -698,6 +709,21 @@ static void put_below(struct packing *p, const struct agent_node *first, size_t 
 		}
 		put_below(p, n->first, p->n);
 	}
+}
+
+struct orphaning {
+	struct packing *p;
+	key_msg *items[AGENT_ORPHANS_TOLD];
+	size_t n;
+};
+
+static void put_orphan(void *ctx, const char *version, const char *key_text)
+{
+	struct orphaning *o = ctx;
+	struct cox_object_key key;
+
+	cox_object_key_parse(cox_str(key_text), &key, NULL);
+	o->items[o->n++] = key_of(o->p, key, version);
 }
 
 void agent_tree_pack(const struct agent_app *app, struct cox_arena *arena,
@@ -722,6 +748,12 @@ void agent_tree_pack(const struct agent_app *app, struct cox_arena *arena,
 	tree.nodes = p->items;
 	tree.n_nodes = p->n;
 	tree.n_left_out = (uint32_t)p->n_left_out;
+	struct orphaning o = {.p = p};
+
+	tree.orphans_known = agent_orphans_known(app);
+	tree.orphans_total = (uint32_t)agent_orphans_each(app, put_orphan, &o);
+	tree.orphans = o.items;
+	tree.n_orphans = o.n;
 	ret_bytes->len = coxswain__report__v1__tree__get_packed_size(&tree);
 	ret_bytes->data = cox_arena_calloc(arena, ret_bytes->len);
 	coxswain__report__v1__tree__pack(&tree, ret_bytes->data);

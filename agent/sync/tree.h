@@ -65,6 +65,9 @@ void agent_tree_listed(struct agent_kind *kind);
 /* The kind is not watched any more. */
 void agent_tree_kind_gone(struct agent_kind *kind);
 
+/* It is below some application's object. */
+bool agent_tree_has(const struct agent_engine *e, const char *key_text);
+
 /* ---- roots ---- */
 
 /* The entry's object is live, and another one than before. */

@@ -91,7 +91,7 @@ CLI_RUN(cli_app_resources)
 
 	if (r == 0)
 		r = cli_hub_open(flags, &hub, err);
-	if (r == 0 && flags->tree)
+	if (r == 0 && (flags->tree || flags->orphaned))
 		return cli_app_tree(hub, flags, args->items[0], format, err);
 	if (r == 0)
 		r = cli_app_fetch(hub, flags, args->items[0], "/resources", &answer, err);

@@ -27,7 +27,7 @@ struct cli_flags {
 	cox_strings files;
 	bool dry_run, prune, force, skip_hooks, async, hard, follow;
 	bool want_sync, want_health, want_operation;
-	bool tree;
+	bool tree, orphaned;
 	cox_strings resources;
 	char *revision, *cascade;
 	int64_t timeout_ms;

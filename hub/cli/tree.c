@@ -1,4 +1,4 @@
-/* cox app resources --tree: what lives below an Application's objects. */
+/* cox app resources --tree, --orphaned: what lives below an Application's objects, and beside them. */
 #include "common/base/map.h"
 #include "hub/cli/app.h"
 #include "hub/cli/cli.h"
@@ -120,6 +120,34 @@ static void print_tree(const struct cox_node *answer)
 	cox_map_fini_values(&t.below, free_children);
 }
 
+static void print_orphans(const struct cox_node *answer)
+{
+	_cleanup_table_ struct cli_table t = {0};
+	const struct cox_node *list = COX_GET(answer, "orphanedNodes");
+	int64_t total = cox_node_int(COX_GET(answer, "orphanedTotal"), 0);
+
+	if (!list)
+		fprintf(stderr, "nothing is known of orphaned resources: the AppProject has to ask "
+				"for them (spec.orphanedResources), and the cluster's agent to "
+				"look\n");
+	else if (cox_node_len(list) == 0)
+		fprintf(stderr, "no orphaned resources\n");
+	if (cox_node_len(list) == 0)
+		return;
+	cli_table_header(&t, "GROUP", "KIND", "NAMESPACE", "NAME", NULL);
+	for (size_t i = 0; i < cox_node_len(list); i++) {
+		const struct cox_node *node = cox_node_at(list, i);
+
+		cli_cell(&t, text(node, "group", NULL));
+		cli_cell(&t, text(node, "kind", NULL));
+		cli_cell(&t, text(node, "namespace", NULL));
+		cli_cell(&t, text(node, "name", NULL));
+	}
+	cli_table_print(&t);
+	if (total > (int64_t)cox_node_len(list))
+		printf("… and %lld more\n", (long long)(total - (int64_t)cox_node_len(list)));
+}
+
 int cli_app_tree(struct cli_hub *hub, const struct cli_flags *flags, const char *name,
 		 enum cli_format format, struct cox_error *err)
 {
@@ -130,6 +158,8 @@ int cli_app_tree(struct cli_hub *hub, const struct cli_flags *flags, const char 
 		return r;
 	if (format == CLI_JSON || format == CLI_YAML)
 		cli_print_node(format, cox_doc_root(answer));
+	else if (flags->orphaned)
+		print_orphans(cox_doc_root(answer));
 	else
 		print_tree(cox_doc_root(answer));
 	return 0;

@@ -77,6 +77,8 @@ static const struct cox_option hub_rows[] = {HUB_ROWS, {0}};
 static const struct cox_option plain_rows[] = {NAMESPACE_ROW, HUB_ROWS, {0}};
 static const struct cox_option output_rows[] = {OUTPUT_ROW, NAMESPACE_ROW, HUB_ROWS, {0}};
 static const struct cox_option resources_rows[] = {
+	FLAG_ROW("orphaned", orphaned,
+		 "what is in its namespace and of no application, if its AppProject asks"),
 	FLAG_ROW("tree", tree, "with what lives below them: ReplicaSets, Pods, ..."),
 	OUTPUT_ROW,
 	NAMESPACE_ROW,

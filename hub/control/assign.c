@@ -110,9 +110,12 @@ static void fill_policy(const struct hub_control *c, const struct control_app *a
  * namespaced. No AppProject means the built-in default, which permits everything. */
 static bool fill_rules(const struct control_app *a, struct parts *p)
 {
-	static const char *const kept[] = {"destinations", "clusterResourceWhitelist",
-					   "clusterResourceBlacklist", "namespaceResourceWhitelist",
-					   "namespaceResourceBlacklist"};
+	static const char *const kept[] = {"destinations",
+					   "clusterResourceWhitelist",
+					   "clusterResourceBlacklist",
+					   "namespaceResourceWhitelist",
+					   "namespaceResourceBlacklist",
+					   "orphanedResources"};
 	struct hub_control *c = a->control;
 	_cleanup_free_ char *key =
 		control_key(c, HUB_APP_PROJECT, c->options.namespace, a->view.project);

@@ -122,6 +122,14 @@ int hub_control_tree(struct hub_control *c, const char *namespace, const char *n
 	cox_map_put(doc, root, "nodes", nodes);
 	/* an agent that tells of none, or has not told yet */
 	cox_map_put_bool(doc, root, "known", tree && tree->known);
+	if (tree && tree->orphans_known) {
+		struct cox_node *orphans = cox_doc_list(doc);
+
+		for (size_t i = 0; i < tree->n_orphans; i++)
+			cox_list_push(doc, orphans, put_key(doc, tree->orphans[i]));
+		cox_map_put(doc, root, "orphanedNodes", orphans);
+		cox_map_put_int(doc, root, "orphanedTotal", tree->orphans_total);
+	}
 	if (tree && tree->n_left_out)
 		cox_map_put_int(doc, root, "leftOut", tree->n_left_out);
 	if (tree)

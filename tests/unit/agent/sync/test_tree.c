@@ -91,12 +91,61 @@ static void test_the_tree_is_bounded(void **state)
 	     picture("u1")->n_nodes == 500 && picture("u1")->n_left_out == 2);
 }
 
+static void test_orphans_are_counted_and_bounded(void **state)
+{
+	static const char project[] =
+		"{\"apiVersion\":\"argoproj.io/v1alpha1\",\"kind\":\"AppProject\",\"metadata\":{"
+		"\"name\":\"p\"},\"spec\":{\"destinations\":[{\"server\":\"*\",\"namespace\":\"*\"}"
+		"],"
+		"\"clusterResourceWhitelist\":[{\"group\":\"*\",\"kind\":\"*\"}],"
+		"\"orphanedResources\":{\"ignore\":[{\"kind\":\"ConfigMap\",\"name\":\"x0?\"}]}}}";
+	char body[128];
+
+	(void)state;
+	assign((struct assign){.uid = "u1", .name = "shop", .yaml = K("x")});
+	WAIT("the sync", is_settled("u1"));
+	for (int i = 0; i < 210; i++) {
+		snprintf(body, sizeof(body),
+			 "{\"apiVersion\":\"v1\",\"kind\":\"ConfigMap\",\"metadata\":{\"name\":\"x%"
+			 "02d\"}}",
+			 i);
+		assert_int_equal(call("POST", CM(""), "application/json", body), 201);
+	}
+	assert_false(picture("u1")->orphans_known);
+	assign((struct assign){.uid = "u1", .name = "shop", .yaml = K("x"), .project = project});
+	WAIT("a look", picture("u1")->orphans_known);
+	assert_int_equal(picture("u1")->n_orphans, 200); /* 210 without x00 to x09 */
+	assert_int_equal(picture("u1")->orphans_total, 200);
+	assert_non_null(strstr(picture("u1")->conditions,
+			       "OrphanedResourceWarning: namespace 'shop' has 200 orphaned "
+			       "resources: ConfigMap 'shop/x10', ConfigMap 'shop/x100', ConfigMap "
+			       "'shop/x101', ..."));
+	assert_int_equal(
+		call("POST", CM(""), "application/json",
+		     "{\"apiVersion\":\"v1\",\"kind\":\"ConfigMap\",\"metadata\":{\"name\":"
+		     "\"yy\"}}"),
+		201);
+	assert_int_equal(agent_engine_refresh(w.engine, "u1", NULL), 0);
+	WAIT("one more", picture("u1")->orphans_total == 201);
+	assert_int_equal(picture("u1")->n_orphans, 200);
+	/* what becomes an application's is an orphan no more, at once */
+	assign((struct assign){.uid = "u1",
+			       .name = "shop",
+			       .yaml = K("x") "- {apiVersion: v1, kind: ConfigMap, metadata: "
+					      "{name: yy}}\n",
+			       .project = project});
+	WAIT("one less", picture("u1")->orphans_total == 200);
+	bury("u1", "shop", true);
+	WAIT("the end of it", picture("u1")->deleted);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 		TEST(test_the_tree_of_what_is_below),
 		TEST(test_the_tree_is_bounded),
+		TEST(test_orphans_are_counted_and_bounded),
 	};
 
 	cox_log_init("test", getenv("COX_TEST_LOG") ? COX_LOG_DEBUG : COX_LOG_ERROR, COX_LOG_TEXT);

@@ -73,6 +73,9 @@ static void read_tree(struct picture *p, ProtobufCBinaryData bytes)
 	}
 	p->n_nodes = (unsigned)t->n_nodes;
 	p->n_left_out = t->n_left_out;
+	p->orphans_known = t->orphans_known;
+	p->n_orphans = (unsigned)t->n_orphans;
+	p->orphans_total = t->orphans_total;
 	coxswain__report__v1__tree__free_unpacked(t, NULL);
 }
 
@@ -252,6 +255,8 @@ void assign(struct assign a)
 	Coxswain__Assignment__V1__Change change = COXSWAIN__ASSIGNMENT__V1__CHANGE__INIT;
 	Coxswain__Assignment__V1__Assignment m = COXSWAIN__ASSIGNMENT__V1__ASSIGNMENT__INIT;
 	Coxswain__Assignment__V1__Policy policy = COXSWAIN__ASSIGNMENT__V1__POLICY__INIT;
+	Coxswain__Assignment__V1__ProjectRules rules =
+		COXSWAIN__ASSIGNMENT__V1__PROJECT_RULES__INIT;
 	Coxswain__Assignment__V1__Operation op = COXSWAIN__ASSIGNMENT__V1__OPERATION__INIT;
 	Coxswain__Assignment__V1__Retry retry = COXSWAIN__ASSIGNMENT__V1__RETRY__INIT;
 	Coxswain__Assignment__V1__Backoff backoff = COXSWAIN__ASSIGNMENT__V1__BACKOFF__INIT;
@@ -277,6 +282,11 @@ void assign(struct assign a)
 	policy.ignore_differences.data = (uint8_t *)a.ignore; /* JSON */
 	policy.ignore_differences.len = a.ignore ? strlen(a.ignore) : 0;
 	m.sync_revision = (char *)a.revision;
+	rules.project.data = (uint8_t *)a.project;
+	rules.project.len = a.project ? strlen(a.project) : 0;
+	rules.server = (char *)"https://here.example.com";
+	if (a.project)
+		m.project_rules = &rules;
 	m.app_uid = (char *)a.uid;
 	m.app_name = (char *)a.name;
 	m.app_namespace = (char *)"argocd";

@@ -25,6 +25,8 @@ struct picture {
 	unsigned retries;
 	char tree[512]; /* "a, b of a, c of b", what fits */
 	unsigned n_nodes, n_left_out;
+	bool orphans_known;
+	unsigned n_orphans, orphans_total;
 };
 
 extern struct world {
@@ -96,6 +98,7 @@ struct assign {
 	bool dry_run, skip_hooks, terminate;
 	const char *revision;
 	int64_t retry_limit;
+	const char *project; /* an AppProject as JSON; NULL: none */
 	int64_t deletion_approved_ms;
 	const char *ignore; /* ignoreDifferences, as JSON */
 };
