@@ -39,6 +39,9 @@ struct cli_flags {
 	cox_strings sync_options;
 	int64_t retry_limit, backoff_factor;
 	bool replace, server_side, out_of_sync_only, retry_refresh, skip_gates, hooks, wait;
+	/* rollouts */
+	char *as, *digest;
+	bool back;
 	/* deletion */
 	char *propagation;
 	bool forget, yes;
@@ -95,6 +98,14 @@ CLI_RUN(cli_appset_refresh);
 CLI_RUN(cli_rollout_list);
 CLI_RUN(cli_rollout_status);
 CLI_RUN(cli_rollout_watch);
+/* rollout_verbs.c */
+CLI_RUN(cli_rollout_pause);
+CLI_RUN(cli_rollout_resume);
+CLI_RUN(cli_rollout_approve);
+CLI_RUN(cli_rollout_promote);
+CLI_RUN(cli_rollout_abort);
+CLI_RUN(cli_rollout_retry);
+CLI_RUN(cli_rollout_why);
 CLI_RUN(cli_cluster_list);
 CLI_RUN(cli_cluster_get);
 CLI_RUN(cli_cluster_add);

@@ -128,19 +128,61 @@ static void add_targets(struct cli_table *t, const char *wave, const struct cox_
 
 static void print_why(const struct cox_node *why)
 {
-	char age[COX_TIME_TEXT_MAX];
+	if (*text_at(why, "text", NULL))
+		printf("%-10s %s\n", "Waiting:", text_at(why, "text", NULL));
+}
 
-	if (!cox_node_is(why, COX_MAP) || !*text_at(why, "message", NULL))
+static void add_gates(struct cli_table *t, const struct cox_node *wave, const char *key)
+{
+	const struct cox_node *gates = COX_GET(wave, key);
+
+	for (size_t i = 0; i < cox_node_len(gates); i++) {
+		const struct cox_node *g = cox_node_at(gates, i);
+		char age[COX_TIME_TEXT_MAX];
+
+		cli_age(COX_GET(g, "since"), age);
+		cli_cell(t, text_at(wave, "name", NULL));
+		cli_cellf(t, "%s: %s", key, text_at(g, "name", NULL));
+		cli_cell(t, text_at(g, "state", NULL));
+		cli_cell(t, age);
+		cli_cell(t, text_at(g, "next", NULL));
+		cli_cellf(t, "%s%s%s", text_at(g, "message", NULL),
+			  *text_at(g, "by", NULL) ? " by " : "", text_at(g, "by", NULL));
+	}
+}
+
+static void print_gates(const struct cox_node *waves)
+{
+	_cleanup_table_ struct cli_table t = {0};
+	bool any = false;
+
+	cli_table_header(&t, "WAVE", "GATE", "STATE", "SINCE", "NEXT", "MESSAGE", NULL);
+	for (size_t i = 0; i < cox_node_len(waves); i++) {
+		const struct cox_node *wave = cox_node_at(waves, i);
+
+		any |= cox_node_len(COX_GET(wave, "before")) + cox_node_len(COX_GET(wave, "after"));
+		add_gates(&t, wave, "before");
+		add_gates(&t, wave, "after");
+	}
+	if (!any)
 		return;
-	cli_age(COX_GET(why, "since"), age);
-	printf("%-10s %s", "Waiting:", text_at(why, "message", NULL));
-	if (*text_at(why, "wave", NULL))
-		printf(" (%s", text_at(why, "wave", NULL));
-	if (*text_at(why, "cluster", NULL))
-		printf(", cluster %s", text_at(why, "cluster", NULL));
-	if (*text_at(why, "wave", NULL))
-		printf(")");
-	printf("%s%s\n", *age ? ", for " : "", age);
+	cli_table_print(&t);
+	printf("\n");
+}
+
+static void print_reason(const struct cox_node *r)
+{
+	const char *reason = text_at(r, "reason", NULL), *back = text_at(r, "reversedBy", NULL);
+
+	if (*reason)
+		printf("%-10s %s\n", "Reason:", reason);
+	if (*text_at(r, "reverses", NULL))
+		printf("%-10s rollout %s\n", "Reverses:", text_at(r, "reverses", NULL));
+	if (*back)
+		printf("%-10s rollout %s\n", "Taken back:", back);
+	if (*text_at(r, "paused", "by"))
+		printf("%-10s by %s: %s\n", "Paused:", text_at(r, "paused", "by"),
+		       text_at(r, "paused", "message"));
 }
 
 static void print_status(const struct cox_node *r)
@@ -160,8 +202,10 @@ static void print_status(const struct cox_node *r)
 	if (*text_at(r, "next", NULL))
 		printf("%-10s %s\n",
 		       "Next:", cli_short_revision(text_at(r, "next", NULL), revision));
+	print_reason(r);
 	print_why(COX_GET(r, "why"));
 	printf("\n");
+	print_gates(waves);
 	cli_table_header(&t, "WAVE", "APPLICATION", "CLUSTER", "STATE", "REVISION", "SINCE",
 			 "MESSAGE", NULL);
 	for (size_t i = 0; i < cox_node_len(waves); i++) {
@@ -203,12 +247,15 @@ struct watch {
 	enum cli_format format;
 	struct cox_map states; /* application -> the line that was printed last */
 	char *rollout;	       /* id and phase that were printed last */
+	char *why;	       /* what it waited for */
+	bool failed;
 };
 
 static void watch_fini(struct watch *w)
 {
 	cox_map_fini_values(&w->states, free);
 	free(w->rollout);
+	free(w->why);
 }
 
 static void print_stamped(const char *text)
@@ -258,12 +305,36 @@ static void watch_phase(struct watch *w, const struct cox_node *r)
 	free(text);
 }
 
+static void watch_why(struct watch *w, const struct cox_node *r)
+{
+	const char *text = text_at(r, "why", "text");
+	_cleanup_free_ char *line = NULL;
+
+	if (!*text || cox_streq(w->why, text))
+		return;
+	line = cox_asprintf("%-10s %s", "waits", text);
+	print_stamped(line);
+	free(w->why);
+	w->why = cox_strdup(text);
+}
+
+/* Over, and no way back follows. */
+static bool is_over(struct watch *w, const struct cox_node *r)
+{
+	const char *phase = text_at(r, "phase", NULL);
+
+	if (strcmp(phase, "Progressing") == 0 || strcmp(phase, "Superseded") == 0)
+		return false;
+	w->failed = strcmp(phase, "Succeeded") != 0 || *text_at(r, "reverses", NULL);
+	return strcmp(phase, "Succeeded") == 0 || !*text_at(r, "reversedBy", NULL);
+}
+
 /* 1: what was watched for is over. */
 static int on_rollout(void *ctx, struct cox_doc *doc, struct cox_error *err)
 {
 	const struct cox_node *r = cox_doc_root(doc), *waves = COX_GET(r, "waves");
 	struct watch *w = ctx;
-	bool over = strcmp(text_at(r, "phase", NULL), "Succeeded") == 0;
+	bool over = is_over(w, r);
 
 	(void)err;
 	if (w->format == CLI_JSON || w->format == CLI_YAML) {
@@ -282,6 +353,7 @@ static int on_rollout(void *ctx, struct cox_doc *doc, struct cox_error *err)
 		for (size_t k = 0; k < cox_node_len(targets); k++)
 			watch_target(w, text_at(wave, "name", NULL), cox_node_at(targets, k));
 	}
+	watch_why(w, r);
 	if (over)
 		watch_phase(w, r);
 	return over && !w->follow;
@@ -302,5 +374,7 @@ CLI_RUN(cli_rollout_watch)
 		r = cli_hub_follow(hub, path, on_rollout, &w, err);
 	if (r == 0)
 		return cox_error(err, COX_UNAVAILABLE, "the hub ended the stream");
-	return r < 0 || r == CLI_USAGE ? r : 0;
+	if (r < 0 || r == CLI_USAGE)
+		return r;
+	return w.failed ? CLI_FAILED : 0;
 }

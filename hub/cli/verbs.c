@@ -194,6 +194,21 @@ static const struct cox_option watch_rows[] = {
 	NAMESPACE_ROW,
 	HUB_ROWS,
 	{0}};
+#define AS_ROW TEXT_ROW("as", as, "NAME", "who does it, for the rollout's audit; you without it")
+static const struct cox_option act_rows[] = {AS_ROW, NAMESPACE_ROW, HUB_ROWS, {0}};
+static const struct cox_option abort_rows[] = {
+	FLAG_ROW("back", back, "and return what it has moved, the last wave first"),
+	AS_ROW,
+	NAMESPACE_ROW,
+	HUB_ROWS,
+	{0}};
+static const struct cox_option approve_rows[] = {
+	TEXT_ROW("digest", digest, "SHA256",
+		 "only what this names (approvalDigest of `cox rollout status -o yaml`)"),
+	AS_ROW,
+	NAMESPACE_ROW,
+	HUB_ROWS,
+	{0}};
 #define TOKEN_OUT_ROW TEXT_ROW("token-out", token_out, "FILE", "write the token there, mode 0600")
 static const struct cox_option add_rows[] = {
 	TEXT_ROW("server", server, "URL", "by which destinations name it, besides its name"),
@@ -261,8 +276,22 @@ const struct cox_verb cli_verbs[] = {
 	 cli_rollout_list},
 	{"rollout status", "NAME", "how far the newest rollout is, and what it waits for",
 	 output_rows, 1, 1, cli_rollout_status},
-	{"rollout watch", "NAME", "the same as it happens, until it has succeeded", watch_rows, 1,
-	 1, cli_rollout_watch},
+	{"rollout watch", "NAME", "the same as it happens, until it is over", watch_rows, 1, 1,
+	 cli_rollout_watch},
+	{"rollout why", "NAME", "what it waits for: wave, gate, cluster, since when, until when",
+	 output_rows, 1, 1, cli_rollout_why},
+	{"rollout pause", "NAME", "no starts and no gates until resume", act_rows, 1, 1,
+	 cli_rollout_pause},
+	{"rollout resume", "NAME", "go on; without those that failed, if a failure paused it",
+	 act_rows, 1, 1, cli_rollout_resume},
+	{"rollout approve", "NAME [WAVE]", "what the wave would change now, for its approval gate",
+	 approve_rows, 1, 2, cli_rollout_approve},
+	{"rollout promote", "NAME", "end the soak, or skip the gate, that it waits at", act_rows, 1,
+	 1, cli_rollout_promote},
+	{"rollout abort", "NAME", "end it; what it deploys is not deployed again by itself",
+	 abort_rows, 1, 1, cli_rollout_abort},
+	{"rollout retry", "NAME", "try anew what failed, or permit again what was aborted",
+	 act_rows, 1, 1, cli_rollout_retry},
 	{"cluster list", "", "every cluster, and whether its agent is connected", output_rows, 0, 0,
 	 cli_cluster_list},
 	{"cluster get", "NAME", "one cluster", output_rows, 1, 1, cli_cluster_get},

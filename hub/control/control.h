@@ -175,6 +175,20 @@ void hub_control_each_rollout(struct hub_control *c,
 struct cox_node *hub_control_rollout_status(struct hub_control *c, const struct cox_rollout *r,
 					    struct cox_doc *doc);
 
+/* What a person does to the newest rollout of that name (as hub_control_rollout): pause, resume,
+ * approve, promote, abort, retry; what each means says hub/rollout/rollout.h. Recorded in its audit
+ * with who did it. COX_FAILED_PRECONDITION when there is nothing to do it to. */
+struct hub_rollout_order {
+	const char *verb, *by;
+	const char *id;	       /* only while this is the newest rollout; NULL: whichever is */
+	const uint8_t *digest; /* approve: of what is approved */
+	bool back;	       /* abort: and return what was moved */
+};
+int hub_control_rollout_act(struct hub_control *c, struct hub_batch *batch, const char *namespace,
+			    const char *name, const struct hub_rollout_order *order,
+			    const struct cox_rollout **ret_rollout, struct cox_error *err);
+bool hub_control_is_rollout_verb(const char *name);
+
 /* Told, on the loop, that the rollout of this owner (KIND/NAMESPACE/NAME) changed, durably. */
 struct hub_watcher {
 	struct cox_list node;

@@ -56,7 +56,7 @@ web_handler web_apply, web_list, web_get, web_delete, web_get_namespaced, web_de
 web_handler web_sync, web_rollback, web_refresh, web_terminate, web_resources, web_manifests,
 	web_refresh_set, web_confirm_deletion, web_tree;
 /* rollouts.c */
-web_handler web_rollouts, web_rollout, web_rollout_by_id, web_rollout_watch;
+web_handler web_rollouts, web_rollout, web_rollout_by_id, web_rollout_watch, web_rollout_act;
 void web_streams_fini(struct hub_web *w);
 /* clusters.c */
 web_handler web_cluster_add, web_cluster_token;

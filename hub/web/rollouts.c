@@ -1,4 +1,5 @@
 /* Rollouts: list, get, and the stream of what changes. */
+#include "common/base/encode.h"
 #include "hub/web/internal.h"
 
 #define HEARTBEAT_MS 15000
@@ -58,6 +59,57 @@ void web_rollout(struct web_call *call)
 void web_rollout_by_id(struct web_call *call)
 {
 	reply(call, hub_control_rollout_by_id(call->web->control, call->vars[0]), call->vars[0]);
+}
+
+/* ---- what a person does to one ---- */
+
+static int read_digest(const struct cox_node *node, uint8_t ret[COX_ROLLOUT_DIGEST],
+		       struct cox_error *err)
+{
+	if (cox_hex_decode(cox_node_str(node), ret, COX_ROLLOUT_DIGEST, err) < 0)
+		return cox_error_wrap(err, "digest");
+	return 0;
+}
+
+static void act(struct web_call *call, const struct cox_node *body)
+{
+	COX_CLEANUP(hub_batch_free_p) struct hub_batch *batch = hub_batch_new();
+	_cleanup_doc_ struct cox_doc *doc = cox_doc_new("rollout");
+	const struct cox_node *digest = cox_node_get(body, "digest");
+	uint8_t approved[COX_ROLLOUT_DIGEST];
+	const struct cox_rollout *r = NULL;
+	struct cox_error err = COX_ERROR_INIT;
+	struct hub_rollout_order order = {
+		.verb = call->vars[2],
+		.by = cox_node_cstr(cox_node_get(body, "by"), "admin"),
+		.id = cox_node_cstr(cox_node_get(body, "id"), NULL),
+		.back = cox_node_bool(cox_node_get(body, "back"), false),
+	};
+
+	if (digest && read_digest(digest, approved, &err) < 0) {
+		web_reply_error(call->request, &err);
+		return;
+	}
+	order.digest = digest ? approved : NULL;
+	if (hub_control_rollout_act(call->web->control, batch, ns(call), call->vars[1], &order, &r,
+				    &err) < 0)
+		web_reply_error(call->request, &err);
+	else
+		web_reply_after(call, TAKE(batch), 200,
+				hub_control_rollout_status(call->web->control, r, doc));
+}
+
+void web_rollout_act(struct web_call *call)
+{
+	_cleanup_doc_ struct cox_doc *doc = NULL;
+	struct cox_error err = COX_ERROR_INIT;
+
+	if (!hub_control_is_rollout_verb(call->vars[2]))
+		web_reply_code(call->request, COX_NOT_FOUND, "no such path");
+	else if (web_body(call, &doc, &err) < 0)
+		web_reply_error(call->request, &err);
+	else
+		act(call, cox_doc_root(doc));
 }
 
 /* ---- the stream ---- */
