@@ -60,6 +60,11 @@ struct agent_compare_options {
 	const struct cox_node *desired_cuts, *live_cuts;
 	struct cox_doc *predicted; /* by a dry run of applying `desired`; or NULL */
 	bool with_mutations;	   /* what the prediction changes beyond the wish counts too */
+	/* Told of each field that differs, with its values (NULL: absent), which are borrowed for
+	 * that time and nothing may log; may be NULL. Not of mutations. */
+	void (*each)(void *ctx, const char *path, const struct cox_node *desired,
+		     const struct cox_node *live);
+	void *ctx;
 };
 
 struct agent_difference {

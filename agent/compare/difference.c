@@ -26,9 +26,11 @@ static void differs(struct agent_walk *w, struct agent_sides s)
 {
 	const struct agent_ignore *ignore = w->options->ignore;
 
-	(void)s;
-	if (!ignore || !ignore->managers.n || !agent_walk_is_owned_by(w, &ignore->managers))
-		add_path(w->arg, cox_buf_cstr(&w->path));
+	if (ignore && ignore->managers.n && agent_walk_is_owned_by(w, &ignore->managers))
+		return;
+	add_path(w->arg, cox_buf_cstr(&w->path));
+	if (w->options->each)
+		w->options->each(w->options->ctx, cox_buf_cstr(&w->path), s.desired, s.live);
 }
 
 /* ---- what a dry run changes though nobody asked for it ---- */

@@ -75,6 +75,45 @@ static void resource_end(struct cox_rpc_call *call, const struct cox_rpc_status 
 		q->call = NULL;
 }
 
+/* ---- how all of an application's objects differ ---- */
+
+static void diff_done(void *arg, const Coxswain__Agent__V1__DiffResponse *response,
+		      const struct cox_error *error)
+{
+	struct cox_rpc_call *call = arg;
+
+	cox_rpc_call_set_user(call, NULL);
+	if (error->code != COX_OK)
+		cox_rpc_call_fail(call, error);
+	else
+		cox_rpc_call_reply(call, &response->base);
+}
+
+static void diff(struct cox_rpc_call *call, const ProtobufCMessage *msg)
+{
+	struct agent_link *link = cox_rpc_call_service_ctx(call);
+	const Coxswain__Agent__V1__DiffRequest *q = (const Coxswain__Agent__V1__DiffRequest *)msg;
+	struct agent_diff *d = NULL;
+	struct cox_error err;
+
+	if (agent_engine_diff(link->engine, q->app_uid,
+			      cox_str_n((const char *)q->digest.data, q->digest.len),
+			      cox_str_n((const char *)q->objects.data, q->objects.len), diff_done,
+			      call, &d, &err) < 0)
+		cox_rpc_call_fail(call, &err);
+	else
+		cox_rpc_call_set_user(call, d);
+}
+
+static void diff_end(struct cox_rpc_call *call, const struct cox_rpc_status *status)
+{
+	struct agent_diff *d = cox_rpc_call_user(call);
+
+	(void)status;
+	if (d)
+		agent_diff_cancel(d);
+}
+
 static const struct cox_rpc_method methods[] = {
 	{.name = "Refresh",
 	 .kind = COX_RPC_UNARY,
@@ -85,6 +124,7 @@ static const struct cox_rpc_method methods[] = {
 	 .max_request_bytes = 8192,
 	 .on_message = resource,
 	 .on_end = resource_end},
+	{.name = "Diff", .kind = COX_RPC_UNARY, .on_message = diff, .on_end = diff_end},
 };
 
 void agent_serve_init(struct agent_link *link)

@@ -192,7 +192,8 @@ struct agent_engine {
 	struct cox_kube_call *probe_call;
 	struct cox_timer probe; /* runs while the API server does not answer */
 	struct cox_doc *blank;
-	COX_VEC(void *) calls; /* struct agent_call *, of the engine's own requests */
+	COX_VEC(struct agent_diff *) diffs; /* diff.c */
+	COX_VEC(void *) calls;		    /* struct agent_call *, of the engine's own requests */
 	struct agent_tree tree;
 	struct agent_orphans orphans;
 	uint64_t discovery_generation;
@@ -233,6 +234,7 @@ struct agent_call {
 	size_t task;
 	int tries;
 	agent_resource_done *look_done; /* of agent_engine_resource */
+	bool is_diff;			/* arg is diff.c's */
 	void *arg;
 };
 struct agent_call *agent_call_new(struct agent_app *app, const char *key_text,
@@ -248,6 +250,9 @@ void agent_calls_cancel_of(struct agent_engine *e, const void *arg);
  * is not there. */
 int agent_app_hold(struct agent_app *app, const uint8_t digest[COX_SHA256_BYTES],
 		   struct agent_holder **ret_holder, struct cox_error *err);
+/* The objects of a bundle as this application would apply them; it has an assignment. */
+int agent_app_desire(struct agent_app *app, const cox_docs *objects,
+		     struct agent_desired *ret_desired, struct cox_error *err);
 struct agent_holder *agent_holder_ref(struct agent_holder *h);
 void agent_holder_unref(struct agent_holder *h);
 /* Marks what Git wants otherwise than the cluster shall have it, while the target waits. */
@@ -353,5 +358,19 @@ void agent_removal_free(struct agent_removal *removal);
 /* ---- report.c ---- */
 /* Queues a report if the summary differs from the last one. */
 void agent_app_note(struct agent_app *app);
+
+/* ---- report.c ---- */
+/* A core Secret. */
+bool agent_is_secret(const struct cox_node *object);
+/* The object as JSON, a Secret's values masked (marked where `other` has another one), without what
+ * only a server writes for itself. */
+void agent_object_write(struct cox_buf *out, struct cox_doc *object, const struct cox_node *other);
+
+/* ---- diff.c ---- */
+/* The application is going: its diffs end with an error. */
+void agent_diffs_end(struct agent_app *app);
+/* Something was assigned, or a bundle has come, or could not be fetched (NULL: not that). */
+void agent_diffs_look(struct agent_engine *e, const uint8_t failed[COX_SHA256_BYTES],
+		      const struct cox_error *why);
 
 #endif

@@ -61,13 +61,36 @@ static int read_project(const Coxswain__Assignment__V1__ProjectRules *rules,
 	return code;
 }
 
+int agent_app_desire(struct agent_app *app, const cox_docs *objects,
+		     struct agent_desired *ret_desired, struct cox_error *err)
+{
+	COX_CLEANUP(cox_project_fini) struct cox_project project = {0};
+	struct frame frame = frame_of(app);
+	const Coxswain__Assignment__V1__ProjectRules *rules = frame.rules;
+	int code = read_project(rules, &project, err);
+
+	if (code < 0)
+		return code;
+	struct agent_desired_input input = {
+		.instance = frame.instance,
+		.app_uid = app->uid,
+		.namespace = frame.namespace,
+		.scope = agent_engine_scope,
+		.ctx = app->engine,
+		.project = rules ? &project : NULL,
+		.server = rules ? rules->server : "",
+		.cluster = rules ? rules->cluster : "",
+	};
+
+	return agent_desired_build(objects, &input, ret_desired, err);
+}
+
 static int load(struct agent_app *app, const uint8_t digest[COX_SHA256_BYTES],
 		struct agent_holder *h, struct cox_error *err)
 {
 	COX_CLEANUP(cox_buf_fini) struct cox_buf text = COX_BUF_INIT;
 	_cleanup_docs_ cox_docs objects = {0};
-	struct agent_engine *e = app->engine;
-	int code = agent_store_get_bundle(e->o.store, digest, &text, err);
+	int code = agent_store_get_bundle(app->engine->o.store, digest, &text, err);
 
 	if (code == -COX_NOT_FOUND)
 		return cox_error(err, COX_UNAVAILABLE, "bundle is not here yet");
@@ -77,25 +100,7 @@ static int load(struct agent_app *app, const uint8_t digest[COX_SHA256_BYTES],
 	if (code < 0)
 		return code;
 	cox_buf_fini(&text);
-	COX_CLEANUP(cox_project_fini) struct cox_project project = {0};
-	struct frame frame = frame_of(app);
-	const Coxswain__Assignment__V1__ProjectRules *rules = frame.rules;
-
-	code = read_project(rules, &project, err);
-	if (code < 0)
-		return code;
-	struct agent_desired_input input = {
-		.instance = frame.instance,
-		.app_uid = app->uid,
-		.namespace = frame.namespace,
-		.scope = agent_engine_scope,
-		.ctx = e,
-		.project = rules ? &project : NULL,
-		.server = rules ? rules->server : "",
-		.cluster = rules ? rules->cluster : "",
-	};
-
-	return agent_desired_build(&objects, &input, &h->desired, err);
+	return agent_app_desire(app, &objects, &h->desired, err);
 }
 
 int agent_app_hold(struct agent_app *app, const uint8_t digest[COX_SHA256_BYTES],

@@ -573,6 +573,8 @@ void agent_engine_free(struct agent_engine *e)
 	if (!e)
 		return;
 	e->is_freed = true;
+	COX_MAP_EACH (&e->apps, slot)
+		agent_diffs_end(slot->value);
 	agent_calls_cancel(e, NULL);
 	cox_kube_cancel(e->version_call);
 	cox_kube_cancel(e->probe_call);
@@ -594,6 +596,7 @@ void agent_engine_free(struct agent_engine *e)
 	agent_configuration_free(e);
 	cox_discovery_free(e->discovery);
 	cox_doc_unref(e->blank);
+	cox_vec_fini(&e->diffs);
 	cox_vec_fini(&e->calls);
 	cox_vec_fini(&e->to_try);
 	free(e->api_error);

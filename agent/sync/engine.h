@@ -18,6 +18,7 @@
 #include "common/kube/client.h"
 #include "common/kube/meta.h"
 #include "common/run/loop.h"
+#include "proto/agent.pb-c.h"
 #include "proto/assignment.pb-c.h"
 #include "proto/report.pb-c.h"
 
@@ -100,5 +101,17 @@ typedef void agent_resource_done(void *arg, struct cox_str live, struct cox_str 
 int agent_engine_resource(struct agent_engine *engine, const char *app_uid,
 			  struct cox_object_key key, agent_resource_done *done, void *arg,
 			  struct cox_error *err);
+
+/* How an application's objects differ from those of a bundle's text, or of a bundle that is, or is about to
+ * be, assigned, by its digest. Reads them
+ * from the API server, and where they seem to differ asks it by a dry run. done comes once, unless it is
+ * cancelled; what it gets is borrowed. COX_NOT_FOUND, COX_UNAVAILABLE, COX_INVALID_ARGUMENT. */
+struct agent_diff;
+typedef void agent_diff_done(void *arg, const Coxswain__Agent__V1__DiffResponse *response,
+			     const struct cox_error *error);
+int agent_engine_diff(struct agent_engine *engine, const char *app_uid, struct cox_str digest,
+		      struct cox_str objects, agent_diff_done *done, void *arg,
+		      struct agent_diff **ret_diff, struct cox_error *err);
+void agent_diff_cancel(struct agent_diff *diff);
 
 #endif

@@ -14,6 +14,7 @@ void agent_app_free(struct agent_app *app)
 {
 	struct agent_engine *e = app->engine;
 
+	agent_diffs_end(app);
 	agent_calls_cancel(e, app);
 	agent_orphans_drop(app);
 	agent_operation_free(app->operation);
@@ -183,6 +184,7 @@ static void set_assignment(struct agent_app *app, agent_assignment *a)
 	app->changed_since = true;
 	app->dirty = true;
 	each_missing(app, app->engine->o.want_bundle, app->engine->o.ctx);
+	agent_diffs_look(app->engine, NULL, NULL);
 	agent_engine_queue(app);
 }
 
@@ -430,6 +432,7 @@ void agent_engine_bundle_arrived(struct agent_engine *e, const uint8_t digest[CO
 		app->bundle_error = COX_ERROR_INIT;
 		agent_engine_queue(app);
 	}
+	agent_diffs_look(e, NULL, NULL);
 }
 
 void agent_engine_bundle_failed(struct agent_engine *e, const uint8_t digest[COX_SHA256_BYTES],
@@ -444,6 +447,7 @@ void agent_engine_bundle_failed(struct agent_engine *e, const uint8_t digest[COX
 		app->dirty = true;
 		agent_engine_queue(app);
 	}
+	agent_diffs_look(e, digest, why);
 }
 
 void agent_engine_each_missing(struct agent_engine *e,

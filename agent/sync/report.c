@@ -303,7 +303,7 @@ int agent_engine_report(struct agent_engine *e, const char *app_uid, bool full,
 
 /* ---- one object, for people ---- */
 
-static bool is_secret(const struct cox_node *object)
+bool agent_is_secret(const struct cox_node *object)
 {
 	return cox_str_is(cox_meta_kind(object), "Secret") && cox_meta_group(object).len == 0;
 }
@@ -331,14 +331,14 @@ static void mask(struct cox_doc *doc, struct cox_node *root, const struct cox_no
 	}
 }
 
-static void write_object(struct cox_buf *out, struct cox_doc *object, const struct cox_node *other)
+void agent_object_write(struct cox_buf *out, struct cox_doc *object, const struct cox_node *other)
 {
 	if (!object)
 		return;
 	_cleanup_doc_ struct cox_doc *doc = cox_doc_edit(object);
 	struct cox_node *root = cox_doc_root_edit(doc);
 
-	if (is_secret(root))
+	if (agent_is_secret(root))
 		mask(doc, root, other);
 	if (cox_meta_managed_fields(root))
 		cox_map_drop(doc, cox_map_edit_map(doc, root, "metadata"),
@@ -361,8 +361,8 @@ static void looked(struct agent_call *call, const struct cox_kube_answer *answer
 
 	if (agent_app_hold(call->app, call->app->digest, &h, NULL) == 0)
 		o = agent_desired_find(&h->desired, call->key_text);
-	write_object(&live, found, NULL);
-	write_object(&desired, o ? o->doc : NULL, found ? cox_doc_root(found) : NULL);
+	agent_object_write(&live, found, NULL);
+	agent_object_write(&desired, o ? o->doc : NULL, found ? cox_doc_root(found) : NULL);
 	bool fine = found || answer->reason == COX_KUBE_NOT_FOUND;
 
 	call->look_done(call->arg, cox_buf_str(&live), cox_buf_str(&desired),

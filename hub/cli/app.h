@@ -23,6 +23,9 @@ struct cli_app_goal {
 int cli_app_wait_for(struct cli_hub *hub, const struct cli_flags *flags, const char *name,
 		     const struct cli_app_goal *goal, int64_t until_ms, struct cox_doc **ret_app,
 		     struct cox_error *err);
+/* Puts what --local renders to into the request, as "manifests". */
+int cli_app_put_local(struct cli_hub *hub, const struct cli_flags *flags, const char *name,
+		      struct cox_doc *doc, struct cox_node *root, struct cox_error *err);
 /* POSTs to each, and says that it is `done`. */
 int cli_app_post_each(const struct cli_flags *flags, const cox_strings *args, const char *tail,
 		      const char *done, struct cox_error *err);

@@ -45,6 +45,7 @@ struct cli_flags {
 	/* deletion */
 	char *propagation;
 	bool forget, yes;
+	bool no_exit_code;
 };
 
 struct cox_verb {
@@ -91,6 +92,8 @@ CLI_RUN(cli_app_rollback);
 CLI_RUN(cli_app_terminate);
 CLI_RUN(cli_app_delete);
 CLI_RUN(cli_app_confirm_deletion);
+/* diff.c */
+CLI_RUN(cli_app_diff);
 /* fleet.c */
 CLI_RUN(cli_appset_list);
 CLI_RUN(cli_appset_get);

@@ -200,8 +200,8 @@ static int put_retry(const struct cli_flags *flags, struct cox_doc *doc, struct 
 	return 0;
 }
 
-static int put_local(struct cli_hub *hub, const struct cli_flags *flags, const char *name,
-		     struct cox_doc *doc, struct cox_node *root, struct cox_error *err)
+int cli_app_put_local(struct cli_hub *hub, const struct cli_flags *flags, const char *name,
+		      struct cox_doc *doc, struct cox_node *root, struct cox_error *err)
 {
 	_cleanup_doc_ struct cox_doc *app = NULL;
 	_cleanup_docs_ cox_docs objects = {0};
@@ -233,7 +233,7 @@ static int sync_request(struct cli_hub *hub, const struct cli_flags *flags, cons
 	if (r == 0)
 		r = put_resources(hub, flags, name, doc, root, err);
 	if (r == 0 && flags->local)
-		r = put_local(hub, flags, name, doc, root, err);
+		r = cli_app_put_local(hub, flags, name, doc, root, err);
 	if (r != 0)
 		return r;
 	cox_map_put_bool(doc, root, "prune", flags->prune);

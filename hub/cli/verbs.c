@@ -160,6 +160,15 @@ static const struct cox_option rollback_rows[] = {
 	NAMESPACE_ROW,
 	HUB_ROWS,
 	{0}};
+static const struct cox_option diff_rows[] = {
+	TEXT_ROW("revision", revision, "REV", "from this one, instead of the Application's own"),
+	TEXT_ROW("local", local, "DIR",
+		 "from what is in this directory, instead of spec.source.path"),
+	FLAG_ROW("no-exit-code", no_exit_code, "status 0 also where something differs"),
+	OUTPUT_ROW,
+	NAMESPACE_ROW,
+	HUB_ROWS,
+	{0}};
 static const struct cox_option app_delete_rows[] = {CASCADE_ROWS,
 						    {.name = "yes",
 						     .letter = 'y',
@@ -252,6 +261,8 @@ const struct cox_verb cli_verbs[] = {
 	{"app rollback", "NAME [ID]",
 	 "deploy again what the history has under this id; without one, what was before",
 	 rollback_rows, 1, 2, cli_app_rollback},
+	{"app diff", "NAME", "what a sync would change, - live and + wanted; status 1 if anything",
+	 diff_rows, 1, 1, cli_app_diff},
 	{"app delete", "NAME...", "delete an Application, and, as its finalizer says, its objects",
 	 app_delete_rows, 1, MANY, cli_app_delete},
 	{"app confirm-deletion", "NAME...", "let it prune and delete what asks for a word first",

@@ -147,6 +147,14 @@ void hub_control_ask_cancel(struct control_ask *ask);
 /* Keeps manifests that somebody has as a bundle: objects of doc, or their JSON as text. */
 int hub_control_local(struct hub_control *c, struct cox_doc *doc, const struct cox_node *manifests,
 		      uint8_t ret_digest[HUB_DIGEST_BYTES], struct cox_error *err);
+/* How its objects differ from what they shall be, as its agent finds it. body: {"revision" | "revisions",
+ * "sourcePositions" | "manifests"}, nothing: what Git wants. done comes later, once: {"items",
+ * "compared", "truncated"} (hub/web/README.md), borrowed; or NULL and an error. */
+typedef void hub_control_diff_done(void *arg, const struct cox_doc *answer,
+				   const struct cox_error *err);
+int hub_control_diff(struct hub_control *c, const char *namespace, const char *name,
+		     struct cox_doc *body, hub_control_diff_done *done, void *arg,
+		     struct cox_error *err);
 int hub_control_refresh(struct hub_control *c, const char *namespace, const char *name, bool hard,
 			struct cox_error *err);
 int hub_control_refresh_set(struct hub_control *c, const char *namespace, const char *name,

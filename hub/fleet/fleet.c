@@ -1,6 +1,7 @@
 #include "hub/fleet/internal.h"
 
 #include "common/base/clock.h"
+#include "common/base/limits.h"
 #include "common/base/log.h"
 
 #include <inttypes.h>
@@ -529,6 +530,70 @@ void hub_fleet_configure(struct hub_fleet *f, struct hub_batch *batch, struct co
 	}
 	configure(q);
 	configuring_free(q);
+}
+
+/* ---- questions to an agent ---- */
+
+#define DIFF_MS (60 * 1000)
+
+struct question {
+	void (*done)(void *arg, const Coxswain__Agent__V1__DiffResponse *response,
+		     const struct cox_error *err);
+	void *arg;
+};
+
+static void diff_done(void *user, const struct cox_rpc_status *status,
+		      const ProtobufCMessage *response)
+{
+	struct question *q = user;
+	struct cox_error err = COX_ERROR_INIT;
+
+	if (status->code != COX_OK)
+		(void)cox_error(&err, status->code, "the cluster's agent: %s",
+				status->code == COX_UNIMPLEMENTED
+					? "it is older than this, and cannot say"
+					: status->message);
+	q->done(q->arg,
+		status->code == COX_OK ? (const Coxswain__Agent__V1__DiffResponse *)response : NULL,
+		&err);
+	free(q);
+}
+
+int hub_fleet_diff(struct hub_fleet *f, const char *cluster, const char *app_uid,
+		   const uint8_t digest[HUB_DIGEST_BYTES], struct cox_str objects,
+		   void (*done)(void *arg, const Coxswain__Agent__V1__DiffResponse *response,
+				const struct cox_error *err),
+		   void *arg, struct cox_error *err)
+{
+	struct fleet_member *m = fleet_member(f, cluster);
+	Coxswain__Agent__V1__DiffRequest request = COXSWAIN__AGENT__V1__DIFF_REQUEST__INIT;
+	struct cox_rpc_call_options options = {
+		.kind = COX_RPC_UNARY, .lane = COX_LANE_BULK, .deadline_ms = DIFF_MS};
+	struct question *q;
+	int r;
+
+	if (!m || !m->conn || !cox_rpc_conn_is_open(m->conn))
+		return cox_error(err, COX_UNAVAILABLE,
+				 "the agent of cluster '%s' is not connected: nobody can say how "
+				 "its objects are",
+				 cluster);
+	if (objects.len > COX_LIMIT_MESSAGE_BYTES - 1024)
+		return cox_error(err, COX_RESOURCE_EXHAUSTED,
+				 "these manifests are too large to be sent to the agent: %zu bytes",
+				 objects.len);
+	q = cox_new(struct question);
+	q->done = done;
+	q->arg = arg;
+	request.app_uid = (char *)app_uid;
+	request.objects.data = (uint8_t *)objects.ptr;
+	request.objects.len = objects.len;
+	request.digest.data = (uint8_t *)digest;
+	request.digest.len = digest ? HUB_DIGEST_BYTES : 0;
+	r = cox_rpc_call_unary(m->conn, &coxswain__agent__v1__agent__descriptor, "Diff", &options,
+			       &request.base, diff_done, q, NULL, err);
+	if (r < 0)
+		free(q);
+	return r;
 }
 
 /* ---- start and end ---- */

@@ -20,8 +20,11 @@
 #include "common/crypto/token.h"
 #include "common/net/rpc.h"
 #include "hub/store/store.h"
+#include "proto/agent.pb-c.h"
 #include "proto/assignment.pb-c.h"
 #include "proto/report.pb-c.h"
+
+#define HUB_DIGEST_BYTES 32
 
 struct hub_fleet;
 
@@ -121,6 +124,14 @@ const hub_report *hub_fleet_last_report(const struct hub_fleet *f, const char *c
 void hub_fleet_configure(struct hub_fleet *f, struct hub_batch *batch, struct cox_str body);
 /* Asks the agent to compare again; nothing when it is away. */
 void hub_fleet_refresh(struct hub_fleet *f, const char *cluster, const char *app_uid);
+/* Asks the agent how an application's objects differ from those of a bundle's text, or, where that is empty,
+ * of the assigned bundle with this digest. done comes later, once; the response is borrowed, NULL with an error.
+ * -COX_UNAVAILABLE while the agent is away, and no done. */
+int hub_fleet_diff(struct hub_fleet *f, const char *cluster, const char *app_uid,
+		   const uint8_t digest[HUB_DIGEST_BYTES], struct cox_str objects,
+		   void (*done)(void *arg, const Coxswain__Agent__V1__DiffResponse *response,
+				const struct cox_error *err),
+		   void *arg, struct cox_error *err);
 void hub_fleet_each(const struct hub_fleet *f,
 		    void (*fn)(void *ctx, const char *cluster, const hub_assignment *a,
 			       const hub_tombstone *t),
@@ -132,8 +143,6 @@ void hub_fleet_each_of(const struct hub_fleet *f, const char *cluster,
 		       void *ctx);
 
 /* ---- bundles ---- */
-
-#define HUB_DIGEST_BYTES 32
 
 /* The row of a bundle: its size, then zstd. json is the canonical text. Any thread. */
 void hub_bundle_pack(struct cox_str json, struct cox_buf *out_row);

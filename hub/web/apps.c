@@ -379,3 +379,47 @@ void web_manifests(struct web_call *call)
 	hub_store_read(hub_control_store(call->web->control), HUB_TABLE_BUNDLE, q->hex,
 		       reading_done, q);
 }
+
+/* ---- diff ---- */
+
+struct comparing {
+	struct cox_http_request *request; /* NULL: the client went */
+};
+
+static void comparing_gone(void *arg)
+{
+	((struct comparing *)arg)->request = NULL;
+}
+
+static void compared(void *arg, const struct cox_doc *answer, const struct cox_error *err)
+{
+	struct comparing *q = arg;
+
+	if (q->request) {
+		cox_http_on_gone(q->request, NULL, NULL);
+		if (answer)
+			web_reply_node(q->request, 200, cox_doc_root(answer));
+		else
+			web_reply_error(q->request, err);
+	}
+	free(q);
+}
+
+void web_diff(struct web_call *call)
+{
+	_cleanup_doc_ struct cox_doc *body = NULL;
+	struct cox_error err = COX_ERROR_INIT;
+	struct comparing *q = cox_new(struct comparing);
+	int r = web_body(call, &body, &err);
+
+	q->request = call->request;
+	cox_http_on_gone(call->request, comparing_gone, q);
+	if (r == 0)
+		r = hub_control_diff(call->web->control, ns(call), call->vars[1], body, compared, q,
+				     &err);
+	if (r < 0) {
+		cox_http_on_gone(call->request, NULL, NULL);
+		web_reply_error(call->request, &err);
+		free(q);
+	}
+}

@@ -22,6 +22,7 @@ static const struct web_route routes[] = {
 	{"POST", "api/v1/applications/:/:/rollback", web_rollback},
 	{"POST", "api/v1/applications/:/:/refresh", web_refresh},
 	{"POST", "api/v1/applications/:/:/terminate", web_terminate},
+	{"POST", "api/v1/applications/:/:/diff", web_diff},
 	{"POST", "api/v1/applications/:/:/confirm-deletion", web_confirm_deletion},
 	{"GET", "api/v1/applications/:/:/resources", web_resources},
 	{"GET", "api/v1/applications/:/:/resource-tree", web_tree},
