@@ -169,33 +169,66 @@ static struct cox_doc *disown(struct cox_doc *base)
 	return cox_doc_copy(cox_doc_name(base), root);
 }
 
+/* With deletionOrder: Reverse the last wave's go first, one at a time; who is on his way goes on. */
+static bool delete_children(struct hub_control *c, struct hub_batch *batch,
+			    const struct cox_node *set, const cox_strings *keys)
+{
+	COX_CLEANUP(cox_rollout_plan_fini) struct cox_rollout_plan plan = COX_ROLLOUT_PLAN_INIT;
+	_cleanup_free_ struct cox_rollout_member *members =
+		cox_calloc(keys->n + 1, sizeof(*members));
+	_cleanup_free_ bool *deleting = cox_calloc(keys->n + 1, sizeof(*deleting));
+	cox_rollout_indexes now = {0};
+	bool waits = false;
+
+	for (size_t i = 0; i < keys->n; i++) {
+		const struct control_app *a = control_app(c, keys->items[i]);
+
+		members[i] = control_rollout_member(c, a, true);
+		deleting[i] = control_app_is_deleting(a);
+		if (deleting[i])
+			cox_vec_push(&now, i);
+	}
+	/* Waves that cannot be read order nothing. */
+	(void)control_plan_parse(c, set, &plan, NULL, NULL);
+	cox_rollout_plan_deletions(&plan, members, deleting, keys->n, &now);
+	waits = now.n < keys->n;
+	COX_VEC_EACH (&now, i) {
+		const struct control_object *o =
+			control_object(c, HUB_APPLICATION, keys->items[*i]);
+		const struct cox_node *child = cox_doc_root(o->doc);
+
+		if (hub_control_delete(c, batch, HUB_APPLICATION, hub_object_namespace(child),
+				       hub_object_name(child), HUB_DELETE_DEFAULT, NULL) > 0)
+			waits = true;
+	}
+	cox_vec_fini(&now);
+	return waits;
+}
+
 bool control_set_delete_step(struct hub_control *c, struct hub_batch *batch,
 			     struct control_object *set)
 {
-	COX_CLEANUP(cox_strings_fini) cox_strings keys = {0};
+	COX_CLEANUP(cox_strings_fini) cox_strings keys = {0}, children = {0};
 	_cleanup_appset_ struct hub_appset view = {0};
 	_cleanup_free_ char *key = cox_strdup(set->key);
-	const struct cox_node *root = cox_doc_root(set->doc);
+	_cleanup_doc_ struct cox_doc *doc = cox_doc_ref(set->doc);
+	const struct cox_node *root = cox_doc_root(doc);
 	const char *said = hub_object_annotation(root, CASCADE_ANNOTATION);
-	bool keep = hub_appset_init(&view, set->doc, NULL) == 0 && !view.may_delete;
-	bool waits = false;
+	bool keep = hub_appset_init(&view, doc, NULL) == 0 && !view.may_delete;
 
 	keep = (keep && !cox_streq(said, "true")) || cox_streq(said, "false");
 	control_object_keys(c, HUB_APPLICATION, &keys);
 	COX_VEC_EACH (&keys, k) {
 		struct control_object *o = control_object(c, HUB_APPLICATION, *k);
-		const struct cox_node *child = cox_doc_root(o->doc);
 
-		if (!control_owned_by(child, hub_object_uid(root)))
+		if (!control_owned_by(cox_doc_root(o->doc), hub_object_uid(root)))
 			continue;
 		if (keep)
 			control_object_store(c, batch, HUB_APPLICATION, *k, disown(o->doc));
 		else
-			waits |= hub_control_delete(
-					 c, batch, HUB_APPLICATION, hub_object_namespace(child),
-					 hub_object_name(child), HUB_DELETE_DEFAULT, NULL) > 0;
+			cox_vec_push(&children, cox_strdup(*k));
 	}
-	if (waits)
+	if (delete_children(c, batch, root, &children))
 		return false;
 	control_object_remove(c, batch, HUB_APPLICATION_SET, key);
 	return true;

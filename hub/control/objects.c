@@ -378,21 +378,14 @@ static struct cox_doc *normalise(struct hub_control *c, enum hub_kind kind, cons
 	return cox_doc_copy(hub_object_name(root), root);
 }
 
-/* A gate that is not kept is worse than none: what this version does not act on it does not take. */
-static int check_policy(enum hub_kind kind, const struct cox_node *root, struct cox_error *err)
+/* What the planner cannot read it must not be asked to follow. */
+static int check_policy(const struct cox_node *root, struct cox_error *err)
 {
-	if (kind == HUB_ROLLOUT_POLICY)
-		return cox_error(err, COX_UNIMPLEMENTED,
-				 "this version does not act on RolloutPolicies: give the waves as "
-				 "spec.strategy.rollingSync of the ApplicationSet");
-	if (kind == HUB_APPLICATION_SET &&
-	    COX_GET(root, "metadata", "annotations", "coxswain.dev/rollout-policy"))
-		return cox_error(
-			err, COX_UNIMPLEMENTED,
-			"the annotation coxswain.dev/rollout-policy names a RolloutPolicy, "
-			"which this version does not act on: remove it, and give the waves "
-			"as spec.strategy.rollingSync");
-	return 0;
+	struct cox_rollout_plan plan = COX_ROLLOUT_PLAN_INIT;
+	int r = cox_rollout_plan_policy(NULL, COX_GET(root, "spec"), &plan, err);
+
+	cox_rollout_plan_fini(&plan);
+	return r < 0 ? cox_error_wrap(err, "spec") : 0;
 }
 
 int hub_control_check(struct hub_control *c, struct cox_doc *object, struct cox_error *err)
@@ -415,8 +408,8 @@ int hub_control_check(struct hub_control *c, struct cox_doc *object, struct cox_
 				 cox_node_cstr(cox_node_get(root, "apiVersion"), "?"));
 	}
 	r = hub_validate(object, err);
-	if (r == 0)
-		r = check_policy(kind, cox_doc_root(object), err);
+	if (r == 0 && kind == HUB_ROLLOUT_POLICY)
+		r = check_policy(cox_doc_root(object), err);
 	if (r == 0)
 		r = hub_key_of(object, c->options.namespace, &name, err);
 	if (r < 0)

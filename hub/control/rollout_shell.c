@@ -3,6 +3,8 @@
 #include "hub/control/internal.h"
 #include "hub/model/policy.h"
 
+#include <strings.h>
+
 /* ---- time ---- */
 
 int64_t control_now_ms(const struct hub_control *c)
@@ -85,9 +87,17 @@ int control_plan_parse(struct hub_control *c, const struct cox_node *set,
 
 	if (r < 0)
 		return r;
-	if (policy)
-		return cox_rollout_plan_policy(
-			policy->key, COX_GET(cox_doc_root(policy->doc), "spec"), ret_plan, err);
+	if (policy) {
+		r = cox_rollout_plan_policy(policy->key, COX_GET(cox_doc_root(policy->doc), "spec"),
+					    ret_plan, err);
+		if (r == 0)
+			ret_plan->reverse_deletion =
+				strcasecmp(cox_node_cstr(COX_GET(set, "spec", "strategy",
+								 "deletionOrder"),
+							 ""),
+					   "Reverse") == 0;
+		return r;
+	}
 	return cox_rollout_plan_parse(COX_GET(set, "spec", "strategy"), ret_plan, problems, err);
 }
 

@@ -321,6 +321,7 @@ static void see(struct hub_control *c, const struct control_app *a, struct seen 
 static char *why_not(struct hub_control *c, const struct seen *s)
 {
 	const struct control_app *a = s->a;
+	const struct control_line *l = cox_map_get(&c->lines, a->owner);
 	struct cox_rollout *r = NULL;
 	const struct cox_rollout_target *t;
 	char *text;
@@ -328,7 +329,7 @@ static char *why_not(struct hub_control *c, const struct seen *s)
 	if (strcmp(s->sync, "OutOfSync") != 0)
 		return NULL;
 	t = control_target(c, a, &r);
-	text = t ? cox_rollout_waits(r, a->uid) : NULL;
+	text = l && l->current ? cox_rollout_waits(l->current, a->uid) : NULL;
 	if (text)
 		return text;
 	if (t && t->message)

@@ -43,6 +43,10 @@ static void read_gate(const struct cox_node *node, struct hub_gate *g)
 		g->kind = HUB_GATE_WINDOW;
 	else if (COX_GET(node, "soak"))
 		g->kind = HUB_GATE_SOAK;
+	else if (COX_GET(node, "job"))
+		g->kind = HUB_GATE_JOB;
+	else if (COX_GET(node, "metrics"))
+		g->kind = HUB_GATE_METRICS;
 	if (!*g->time_zone)
 		g->time_zone = "UTC";
 }

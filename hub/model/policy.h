@@ -9,7 +9,14 @@
 
 #include <stdint.h>
 
-enum hub_gate_kind { HUB_GATE_SOAK, HUB_GATE_APPROVAL, HUB_GATE_HTTP, HUB_GATE_WINDOW };
+enum hub_gate_kind {
+	HUB_GATE_SOAK,
+	HUB_GATE_APPROVAL,
+	HUB_GATE_HTTP,
+	HUB_GATE_WINDOW,
+	HUB_GATE_JOB,
+	HUB_GATE_METRICS,
+};
 
 struct hub_gate {
 	enum hub_gate_kind kind;

@@ -279,28 +279,64 @@ static void check_appset(struct hub_check *c, const struct cox_node *root)
 
 /* ---- RolloutPolicy ---- */
 
-static const char *const gate_names[] = {"soak", "approval", "http", "window"};
+static const char *const gate_names[] = {"soak", "approval", "window", "http", "job", "metrics"};
+
+static void check_window(struct hub_check *c, const struct cox_node *window)
+{
+	const char *schedule = text_of(window, "schedule"), *zone = text_of(window, "timeZone");
+	struct cox_zone *opened = NULL;
+	struct cox_cron cron;
+	struct cox_error err;
+
+	if (*schedule && cox_cron_parse(cox_str(schedule), &cron, &err) < 0)
+		hub_check_error(c, COX_GET(window, "schedule"), "%s", err.message);
+	if (*zone && cox_zone_open(zone, &opened, &err) < 0)
+		bad_field(c, window, "timeZone", "%s", err.message);
+	cox_zone_free(opened);
+}
+
+static void check_gate(struct hub_check *c, const struct cox_node *g, bool before)
+{
+	size_t n = 0, mark;
+
+	for (size_t k = 0; k < COX_ARRAY_LEN(gate_names); k++)
+		n += cox_node_find(g, cox_str(gate_names[k])) >= 0;
+	if (cox_node_is(g, COX_MAP) && n != 1)
+		hub_check_error(c, g,
+				"needs exactly one of soak, approval, window, http, job, metrics");
+	if (COX_GET(g, "soak") && before)
+		hub_check_error(c, g,
+				"soak belongs to 'after': there is nothing to watch before a wave");
+	mark = hub_path_push(c, COX_STR("window"));
+	check_window(c, COX_GET(g, "window"));
+	hub_path_pop(c, mark);
+}
 
 static void check_gates(struct hub_check *c, const struct cox_node *wave, const char *key)
 {
 	const struct cox_node *gates = cox_node_get(wave, key);
-	size_t mark = hub_path_push(c, cox_str(key));
+	size_t mark = hub_path_push(c, cox_str(key)), n_approvals = 0;
 
 	for (size_t i = 0; i < cox_node_len(gates); i++) {
 		const struct cox_node *g = cox_node_at(gates, i);
-		size_t at = hub_path_push_index(c, i), n = 0;
+		size_t at = hub_path_push_index(c, i);
 
-		for (size_t k = 0; k < COX_ARRAY_LEN(gate_names); k++)
-			n += cox_node_find(g, cox_str(gate_names[k])) >= 0;
-		if (cox_node_is(g, COX_MAP) && n != 1)
-			hub_check_error(c, g, "needs exactly one of soak, approval, http, window");
-		if (COX_GET(g, "soak") && strcmp(key, "before") == 0)
-			hub_check_error(c, g,
-					"soak belongs to 'after': there is nothing to watch "
-					"before a wave");
+		check_gate(c, g, strcmp(key, "before") == 0);
+		if (cox_node_find(g, COX_STR("approval")) >= 0 && n_approvals++ > 0)
+			hub_check_error(c, g, "is a second approval: `count` asks for more people");
 		hub_path_pop(c, at);
 	}
 	hub_path_pop(c, mark);
+}
+
+static void check_wave_clusters(struct hub_check *c, const struct cox_node *wave)
+{
+	const struct cox_node *clusters = COX_GET(wave, "clusters");
+
+	if (COX_GET(clusters, "names") &&
+	    (COX_GET(clusters, "matchLabels") || COX_GET(clusters, "matchExpressions")))
+		bad_field(c, wave, "clusters",
+			  "names and labels together are not clear: give one of them");
 }
 
 static bool wave_name_taken(const struct cox_node *waves, size_t i)
@@ -325,6 +361,7 @@ static void check_policy(struct hub_check *c, const struct cox_node *root)
 		if (wave_name_taken(waves, i))
 			bad_field(c, wave, "name", "another wave is called '%s'",
 				  text_of(wave, "name"));
+		check_wave_clusters(c, wave);
 		check_count(c, wave, "maxConcurrent");
 		check_count(c, wave, "maxFailures");
 		check_gates(c, wave, "before");

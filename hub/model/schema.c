@@ -537,31 +537,77 @@ static const struct hub_field cluster_fields[] = {
 	{0},
 };
 
-static const struct hub_field gate_http_fields[] = {
-	MUST("url", HUB_STRING),
-	FIELD("timeout", HUB_DURATION),
-	FIELD("interval", HUB_DURATION),
+static const struct hub_field gate_approval_fields[] = {
+	FIELD("count", HUB_INT),
 	{0},
 };
 
 static const struct hub_field gate_window_fields[] = {
+	ONE_OF("kind", "allow,deny"),
 	MUST("schedule", HUB_STRING),
 	MUST("duration", HUB_DURATION),
 	FIELD("timeZone", HUB_STRING),
 	{0},
 };
 
+static const struct hub_field gate_json_fields[] = {
+	MUST("pointer", HUB_STRING),
+	FIELD("equals", HUB_ANY),
+	{0},
+};
+
+#define PROBE_FIELDS                                                                               \
+	FIELD("timeout", HUB_DURATION), FIELD("interval", HUB_DURATION),                           \
+		FIELD("successes", HUB_INT), FIELD("failureLimit", HUB_INT)
+
+static const struct hub_field gate_http_fields[] = {
+	MUST("url", HUB_STRING),
+	ONE_OF("method", "GET,HEAD,POST"),
+	FIELD("headers", HUB_STRING_MAP),
+	FIELD("body", HUB_STRING),
+	FIELD("expectedStatus", HUB_ANY),
+	OBJECT("json", gate_json_fields),
+	PROBE_FIELDS,
+	{0},
+};
+
+static const struct hub_field gate_job_fields[] = {
+	MUST("cluster", HUB_STRING),
+	FIELD("namespace", HUB_STRING),
+	FIELD("template", HUB_ANY_MAP),
+	FIELD("timeout", HUB_DURATION),
+	{0},
+};
+
+static const struct hub_field gate_metrics_fields[] = {
+	MUST("address", HUB_STRING),
+	MUST("query", HUB_STRING),
+	MUST("condition", HUB_STRING),
+	PROBE_FIELDS,
+	{0},
+};
+
 static const struct hub_field gate_fields[] = {
+	FIELD("name", HUB_STRING),
 	FIELD("soak", HUB_DURATION),
-	FIELD("approval", HUB_ANY_MAP),
-	OBJECT("http", gate_http_fields),
+	OBJECT("approval", gate_approval_fields),
 	OBJECT("window", gate_window_fields),
+	OBJECT("http", gate_http_fields),
+	OBJECT("job", gate_job_fields),
+	OBJECT("metrics", gate_metrics_fields),
+	{0},
+};
+
+static const struct hub_field wave_clusters_fields[] = {
+	FIELD("matchLabels", HUB_STRING_MAP),
+	OBJECTS("matchExpressions", expression_fields),
+	FIELD("names", HUB_STRINGS),
 	{0},
 };
 
 static const struct hub_field wave_fields[] = {
 	MUST("name", HUB_STRING),
-	OBJECT("clusters", selector_fields),
+	OBJECT("clusters", wave_clusters_fields),
 	OBJECTS("before", gate_fields),
 	OBJECTS("after", gate_fields),
 	FIELD("maxConcurrent", HUB_INT_OR_STRING),
@@ -573,9 +619,12 @@ static const struct hub_field wave_fields[] = {
 static const struct hub_field policy_spec_fields[] = {
 	OBJECT("selector", selector_fields),
 	{.name = "waves", .type = HUB_OBJECTS, .flags = HUB_REQUIRED, .fields = wave_fields},
+	ONE_OF("unmatched", "error,last"),
 	ONE_OF("onFailure", "rollback,pause,continue"),
 	ONE_OF("offline", "skip,wait"),
 	ONE_OF("supersede", "now,wave,finished"),
+	FIELD("startJitter", HUB_DURATION),
+	FIELD("startsPerMinute", HUB_INT),
 	{0},
 };
 

@@ -546,7 +546,8 @@ void cox_rollout_why(const struct cox_rollout *r, struct cox_rollout_why *ret_wh
 void cox_rollout_why_text(const struct cox_rollout *r, const struct cox_rollout_why *why,
 			  struct cox_buf *out);
 /* The sentence that a target that was not moved yet owes its reader ("waiting for wave 2 of 3
- * ('step 2'): …"); the caller's; NULL when it waits for nothing. */
+ * ('step 2'): …"), or that its newest content is barred; the caller's; NULL when it waits for
+ * nothing. */
 char *cox_rollout_waits(const struct cox_rollout *r, const char *uid);
 
 const char *cox_rollout_phase_name(enum cox_rollout_phase phase);

@@ -253,11 +253,24 @@ void cox_rollout_why_text(const struct cox_rollout *r, const struct cox_rollout_
 	}
 }
 
+/* What the bars of a rollout that is over say of the target. */
+static char *barred(const struct cox_rollout *r, const char *uid)
+{
+	COX_VEC_EACH (&r->bars, b)
+		if (strcmp(b->uid, uid) == 0)
+			return cox_asprintf("held back, until it changes or until `retry` of the "
+					    "rollout: %s",
+					    r->reason ? r->reason : "it failed");
+	return NULL;
+}
+
 char *cox_rollout_waits(const struct cox_rollout *r, const char *uid)
 {
 	const struct cox_rollout_target *t = cox_rollout_find(r, uid);
 	struct cox_rollout_why why;
 
+	if (r->phase != COX_ROLLOUT_PROGRESSING)
+		return barred(r, uid);
 	if (!t || r->phase != COX_ROLLOUT_PROGRESSING || t->state != COX_TARGET_WAITING)
 		return NULL;
 	if (t->wave < 0)
