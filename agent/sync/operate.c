@@ -304,7 +304,8 @@ void agent_operation_end(struct agent_app *app, bool superseded, const char *mes
 		cox_timer_start(&op->grace, engine_of(op)->o.hook_grace_ms);
 	if (!superseded)
 		cox_timer_stop(&op->grace);
-	op->superseded = superseded && !op->ending;
+	if (!op->ending)
+		op->superseded = superseded;
 	end(op, PHASE(FAILED), message);
 	agent_engine_queue(app);
 }

@@ -122,7 +122,12 @@ static void test_hooks_are_left_out(void **state)
 	assign(a);
 	WAIT("the sync", has_ended("op-1", 3));
 	expect_results("PreSync Namespace/shop Synced\nSync ConfigMap/config Synced\n");
-	/* a heal runs none either */
+	/* a selective sync and a heal run none either */
+	a = ask(deployment, "op-2");
+	a.only = "config";
+	assign(a);
+	WAIT("the selective sync", has_ended("op-2", 3));
+	expect_results("Sync ConfigMap/config Synced\n");
 	a = app(deployment);
 	a.no_heal = false;
 	assign(a);

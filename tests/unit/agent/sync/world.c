@@ -260,6 +260,9 @@ void assign(struct assign a)
 	Coxswain__Assignment__V1__Operation op = COXSWAIN__ASSIGNMENT__V1__OPERATION__INIT;
 	Coxswain__Assignment__V1__Retry retry = COXSWAIN__ASSIGNMENT__V1__RETRY__INIT;
 	Coxswain__Assignment__V1__Backoff backoff = COXSWAIN__ASSIGNMENT__V1__BACKOFF__INIT;
+	Coxswain__Assignment__V1__ResourceSelector only =
+		COXSWAIN__ASSIGNMENT__V1__RESOURCE_SELECTOR__INIT;
+	Coxswain__Assignment__V1__ResourceSelector *selected = &only;
 	char *options[] = {(char *)"CreateNamespace=true", (char *)"FailOnSharedResource=true"};
 	uint8_t digest[COX_SHA256_BYTES];
 	const Coxswain__Assignment__V1__Change *list[] = {&change};
@@ -304,6 +307,10 @@ void assign(struct assign a)
 		op.id = (char *)a.operation;
 		op.dry_run = a.dry_run;
 		op.skip_hooks = a.skip_hooks;
+		only.kind = (char *)"ConfigMap";
+		only.name = (char *)a.only;
+		op.resources = &selected;
+		op.n_resources = a.only != NULL;
 		op.terminate = a.terminate;
 		op.revision = (char *)a.revision;
 		op.retry = &retry;

@@ -96,6 +96,7 @@ struct assign {
 	bool not_shared;
 	const char *operation; /* id */
 	bool dry_run, skip_hooks, terminate;
+	const char *only; /* a selective sync: the name of a ConfigMap */
 	const char *revision;
 	int64_t retry_limit;
 	const char *project; /* an AppProject as JSON; NULL: none */
