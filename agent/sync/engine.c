@@ -237,6 +237,7 @@ static void discovered(void *arg, const struct cox_error *error)
 	e->n_discovery_failures = 0;
 	agent_engine_api_works(e);
 	agent_kinds_rediscovered(e);
+	bool first = e->discovery_generation == 0;
 	bool changed = cox_discovery_generation(e->discovery) != e->discovery_generation;
 
 	/* somebody may bring the kind that is missing */
@@ -249,7 +250,7 @@ static void discovered(void *arg, const struct cox_error *error)
 	COX_MAP_EACH (&e->apps, slot) {
 		struct agent_app *app = slot->value;
 
-		app->changed_since |= changed;
+		app->changed_since |= changed && !first;
 
 		/* an object's scope or kind may be known now, and its project say no to it */
 		if (app->build_error.code ||

@@ -217,8 +217,9 @@ static void evaluated(struct agent_entry *entry, enum agent_sync_status before)
 	struct agent_app *app = entry->app;
 
 	agent_operation_observed(entry);
+	/* what is seen for the first time is no change: a restart is no reason to try again */
+	app->changed_since |= before != AGENT_SYNC_UNKNOWN && entry->sync != before;
 	/* prune only what still is ours: the others leave the inventory untouched in the cluster */
-	app->changed_since |= entry->sync != before;
 	if (entry->evaluated && !entry->wanted && (app->built || app->tombstone) &&
 	    (!entry->live || !entry->marked))
 		forget_object(entry);

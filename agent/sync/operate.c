@@ -207,6 +207,7 @@ static int loaded(void *ctx, const struct agent_operation_row *row, struct cox_e
 	app->last_full = state->digest.len == COX_SHA256_BYTES && !spec->dry_run;
 	cox_stamp_set_digest(app->last_digest, state->digest.data, state->digest.len);
 	app->last_failed = state->phase == PHASE(FAILED) || state->phase == PHASE(ERROR);
+	app->changed_since = false;
 	coxswain__assignment__v1__operation__free_unpacked(spec, NULL);
 	app->last_state = state;
 	return 0;

@@ -156,6 +156,25 @@ static void test_a_hook_that_fails(void **state)
 	assert_int_equal(call("GET", CM("config"), NULL, ""), 404);
 }
 
+/* What has failed is not tried again merely because the agent was restarted. */
+static void test_a_restart_is_no_change(void **state)
+{
+	(void)state;
+	assign(app(HOOK("mute", "PreSync", FAILS) CONFIG("one")));
+	WAIT("the failure", picture("u1")->phase == 4);
+	for (int i = 0; i < 3; i++) {
+		close_engine();
+		picture("u1")->assigned = 0;
+		open_engine();
+		WAIT("another look", picture("u1")->assigned == 2);
+		assert_int_equal(picture("u1")->phase, 4);
+	}
+	assert_int_equal(n_created("Job", "mute"), 1);
+	/* but what is assigned anew is */
+	assign(app(HOOK("mute", "PreSync", "") CONFIG("two")));
+	WAIT("the sync", is_settled("u1"));
+}
+
 static void test_an_object_that_fails(void **state)
 {
 	static const char yaml[] =
@@ -737,6 +756,7 @@ int main(void)
 		TEST(test_a_typical_deployment),
 		TEST(test_hooks_are_left_out),
 		TEST(test_a_hook_that_fails),
+		TEST(test_a_restart_is_no_change),
 		TEST(test_an_object_that_fails),
 		TEST(test_a_failed_dry_run_runs_no_hook),
 		TEST(test_a_retry_is_a_new_attempt),
