@@ -144,6 +144,20 @@ static void test_sum(void **state)
 	cox_health_sum_result(&sum, &result);
 	assert_int_equal(result.status, COX_HEALTH_DEGRADED);
 	assert_string_equal(result.message, "Pod 'z': broken");
+	/* a child Application that is Missing or Unknown is left out; a worse word by a script counts */
+	struct cox_object_key child = {.group = COX_STR("argoproj.io"),
+				       .kind = COX_STR("Application"),
+				       .name = COX_STR("child")};
+
+	cox_health_sum_fini(&sum);
+	sum = COX_HEALTH_SUM_INIT;
+	for (int i = COX_HEALTH_MISSING; i <= COX_HEALTH_UNKNOWN; i++) {
+		h = (struct cox_health){.status = (enum cox_health_status)i};
+		cox_health_sum_add(&sum, child, cox_doc_root(live), &h);
+		cox_health_sum_result(&sum, &result);
+		assert_int_equal(result.status, i == COX_HEALTH_MISSING ? COX_HEALTH_HEALTHY
+									: COX_HEALTH_DEGRADED);
+	}
 	cox_health_sum_fini(&sum);
 }
 

@@ -270,6 +270,8 @@ void agent_forget(struct agent *a)
 
 void agent_fini(struct agent *a)
 {
+	cox_buf_fini(&a->configuration);
+	cox_buf_fini(&a->tree);
 	if (a->conn)
 		agent_disconnect(a);
 	cox_map_fini_values(&a->told, told_free);
@@ -395,6 +397,8 @@ static void report_one(struct agent *a, struct told *t)
 		op.digest = x->sync_digest;
 		if (x->operation)
 			r.operation = &op;
+		r.tree.data = (uint8_t *)a->tree.ptr;
+		r.tree.len = a->tree.len;
 	}
 	cox_rpc_call_send(a->reports, &request.base, NULL);
 }
@@ -466,6 +470,12 @@ static void on_change(struct cox_rpc_call *call, const ProtobufCMessage *msg)
 	case COXSWAIN__ASSIGNMENT__V1__CHANGE__BODY_SNAPSHOT_END:
 		a->position = change->snapshot_end->position;
 		ack(a);
+		break;
+	case COXSWAIN__ASSIGNMENT__V1__CHANGE__BODY_CONFIGURATION:
+		a->n_configurations++;
+		cox_buf_clear(&a->configuration);
+		cox_buf_add(&a->configuration, change->configuration->body.data,
+			    change->configuration->body.len);
 		break;
 	default:
 		a->n_changes++;
@@ -564,6 +574,8 @@ static void on_up(void *ctx, struct cox_rpc_conn *conn)
 	body.position = a->position;
 	body.digest.data = digest;
 	body.digest.len = sizeof(digest);
+	body.configuration_digest.data = (uint8_t *)a->configuration_digest;
+	body.configuration_digest.len = a->configuration_digest ? COX_SHA256_BYTES : 0;
 	request.body_case = COXSWAIN__ASSIGNMENT__V1__FOLLOW_REQUEST__BODY_RESUME;
 	request.resume = &body;
 	cox_rpc_call_send(a->follow, &request.base, NULL);

@@ -73,10 +73,16 @@ struct agent {
 	struct cox_map told; /* app uid -> struct told */
 	uint64_t position, sequence, acked_sequence;
 	size_t n_changes, n_snapshots, n_want_full;
-	bool hold;	    /* says nothing by itself */
-	const char *health; /* what it finds: NULL is Healthy */
-	const char *phase;  /* of operations: NULL is Succeeded */
-	struct cox_buf log; /* "dev:APP=abcd " for each sync digest that it was told */
+	bool hold; /* says nothing by itself */
+	/* the cluster's configuration: the digest of what it has (NULL: it is too old to have one), and
+	 * what it was sent last, with how often */
+	const uint8_t *configuration_digest;
+	struct cox_buf configuration;
+	size_t n_configurations;
+	struct cox_buf tree; /* of every report: a packed Tree, or anything */
+	const char *health;  /* what it finds: NULL is Healthy */
+	const char *phase;   /* of operations: NULL is Succeeded */
+	struct cox_buf log;  /* "dev:APP=abcd " for each sync digest that it was told */
 };
 
 void agent_init(struct agent *a, struct site *s, const char *cluster);
