@@ -37,12 +37,14 @@ const struct cox_schema_type *agent_type_of(const struct cox_node *object)
 	return type ? type : cox_schema_any();
 }
 
-/* A difference, unless the dry run says that applying changes nothing here. */
+/* A difference, unless the dry run says that applying changes nothing here, or a manager that is
+ * trusted has decided it. */
 static void differs(struct agent_walk *w, struct agent_sides s)
 {
 	if (w->has_predicted && (s.predicted ? cox_node_equal(s.predicted, s.live) : !s.live))
 		return;
-	w->differs(w, s);
+	if (!agent_walk_is_trusted(w))
+		w->differs(w, s);
 }
 
 /* ---- absent ---- */

@@ -81,6 +81,30 @@ void agent_difference_fini(struct agent_difference *d);
 void agent_compare(struct cox_doc *desired, struct cox_doc *live,
 		   const struct agent_compare_options *options, struct agent_difference *d);
 
+/* The same with values, for people who ask what differs. Of a Secret
+ * nothing is told but its type and metadata: values are runs of '+', the same for equal texts on
+ * both sides and of different lengths for different ones, whose lengths tell nothing else. */
+#define AGENT_VALUES_MAX 1000
+struct agent_value {
+	char *path;
+	char *desired, *live; /* JSON; NULL: absent */
+};
+typedef COX_VEC(struct agent_value) agent_values;
+void agent_values_fini(agent_values *values);
+#define _cleanup_values_ COX_CLEANUP(agent_values_fini)
+/* At most AGENT_VALUES_MAX; *ret_values is begun anew. */
+void agent_compare_values(struct cox_doc *desired, struct cox_doc *live,
+			  const struct agent_compare_options *options, agent_values *ret_values);
+
+/* RespectIgnoreDifferences: the desired object with what is ignored as the live object has it, and
+ * without what is ignored and not there; so that applying it changes none of that. Items of lists
+ * are found by their keys where the schema knows any. The status stays out of it. One reference,
+ * which may be `desired`. cuts: as in agent_compare_options, of the live and the desired object. */
+struct cox_doc *agent_respect_ignored(struct cox_doc *desired, struct cox_doc *live,
+				      const struct agent_ignore *ignore,
+				      const struct cox_node *desired_cuts,
+				      const struct cox_node *live_cuts);
+
 /* Whether our field manager has applied this live object: only then a dry run can tell more than
  * the comparison, since before the first apply everything is still to come. */
 bool agent_compare_is_managed(const struct cox_node *live, const char *manager);

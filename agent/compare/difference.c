@@ -24,10 +24,6 @@ static void add_path(struct agent_difference *d, const char *path)
 
 static void differs(struct agent_walk *w, struct agent_sides s)
 {
-	const struct agent_ignore *ignore = w->options->ignore;
-
-	if (ignore && ignore->managers.n && agent_walk_is_owned_by(w, &ignore->managers))
-		return;
 	add_path(w->arg, cox_buf_cstr(&w->path));
 	if (w->options->each)
 		w->options->each(w->options->ctx, cox_buf_cstr(&w->path), s.desired, s.live);
@@ -60,8 +56,9 @@ static void add_mutations(const struct cox_node *live, const struct cox_node *pr
 			add_path(d, one->path);
 }
 
-void agent_compare(struct cox_doc *desired_doc, struct cox_doc *live_doc,
-		   const struct agent_compare_options *options, struct agent_difference *d)
+void agent_compare_walk(struct cox_doc *desired_doc, struct cox_doc *live_doc,
+			const struct agent_compare_options *options,
+			void (*fn)(struct agent_walk *w, struct agent_sides s), void *arg)
 {
 	_cleanup_doc_ struct cox_doc *canonical = agent_compare_canonical(desired_doc);
 	_cleanup_doc_ struct cox_doc *desired =
@@ -74,14 +71,26 @@ void agent_compare(struct cox_doc *desired_doc, struct cox_doc *live_doc,
 		options->predicted
 			? agent_compare_cut(options->predicted, options->ignore, options->live_cuts)
 			: NULL;
-	struct agent_walk w = {.options = options, .differs = differs, .arg = d};
-	const struct cox_node *expected = predicted ? cox_doc_root(predicted) : NULL;
+	struct agent_walk w = {.options = options, .differs = fn, .arg = arg};
 
-	agent_difference_fini(d);
-	agent_walk_objects(&w, cox_doc_root(desired), cox_doc_root(live), expected);
-	if (expected && options->with_mutations)
-		add_mutations(cox_doc_root(live), expected, d);
+	agent_walk_objects(&w, cox_doc_root(desired), cox_doc_root(live),
+			   predicted ? cox_doc_root(predicted) : NULL);
 	cox_buf_fini(&w.path);
+}
+
+void agent_compare(struct cox_doc *desired, struct cox_doc *live,
+		   const struct agent_compare_options *options, struct agent_difference *d)
+{
+	agent_difference_fini(d);
+	agent_compare_walk(desired, live, options, differs, d);
+	if (!options->predicted || !options->with_mutations)
+		return;
+	_cleanup_doc_ struct cox_doc *before =
+		agent_compare_cut(live, options->ignore, options->live_cuts);
+	_cleanup_doc_ struct cox_doc *after =
+		agent_compare_cut(options->predicted, options->ignore, options->live_cuts);
+
+	add_mutations(cox_doc_root(before), cox_doc_root(after), d);
 }
 
 bool agent_compare_is_managed(const struct cox_node *live, const char *manager)

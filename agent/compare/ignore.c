@@ -1,5 +1,5 @@
 /* ignoreDifferences: which entries are meant, and cutting out what they name. */
-#include "agent/compare/compare.h"
+#include "agent/compare/walk.h"
 
 #include "common/kube/meta.h"
 #include "common/text/glob.h"
@@ -146,6 +146,37 @@ static void cut_pointer(struct cox_doc *doc, struct cox_str pointer)
 	}
 }
 
+struct cox_doc *agent_pointers_as_paths(const struct cox_node *object, const cox_strings *pointers)
+{
+	struct cox_doc *doc = cox_doc_new("pointers");
+	struct cox_node *list = cox_doc_list(doc);
+
+	for (size_t i = 0; i < pointers->n; i++) {
+		COX_CLEANUP(cox_buf_fini) struct cox_buf token = COX_BUF_INIT;
+		struct cox_str rest = cox_str(pointers->items[i]), part;
+		const struct cox_node *node = object;
+		struct cox_node *path = cox_doc_list(doc);
+
+		if (!pointer_exists(object, rest))
+			continue;
+		cox_str_split(&rest, '/', &part);
+		while (cox_str_split(&rest, '/', &part)) {
+			struct cox_str key = decode_token(part, &token);
+			size_t at = 0;
+
+			if (cox_node_is(node, COX_LIST) &&
+			    parse_index(key, cox_node_len(node), &at))
+				cox_list_push(doc, path, cox_doc_int(doc, (int64_t)at));
+			else
+				cox_list_push(doc, path, cox_doc_string(doc, key));
+			node = child_of(node, key);
+		}
+		cox_list_push(doc, list, path);
+	}
+	cox_doc_set_root(doc, list);
+	return cox_doc_seal(doc);
+}
+
 /* ---- paths of jq ---- */
 
 typedef COX_VEC(const struct cox_node *) paths;
@@ -200,6 +231,19 @@ static size_t bound_of(const struct cox_node *slice, const char *key, size_t n, 
 	return i < 0 ? 0 : i > (int64_t)n ? n : (size_t)i;
 }
 
+bool agent_step_range(const struct cox_node *step, size_t n, size_t *ret_begin, size_t *ret_end)
+{
+	if (cox_node_is(step, COX_MAP)) {
+		*ret_begin = bound_of(step, "start", n, 0);
+		*ret_end = bound_of(step, "end", n, n);
+		return *ret_begin < *ret_end;
+	}
+	if (!index_of(step, n, ret_begin))
+		return false;
+	*ret_end = *ret_begin + 1;
+	return true;
+}
+
 static bool path_exists(const struct cox_node *node, const struct cox_node *path)
 {
 	size_t i;
@@ -223,18 +267,13 @@ static bool path_exists(const struct cox_node *node, const struct cox_node *path
 
 static void cut_last(struct cox_doc *doc, struct cox_node *node, const struct cox_node *step)
 {
-	size_t n = cox_node_len(node), i;
+	size_t begin, end;
 
-	if (cox_node_is(node, COX_MAP)) {
+	if (cox_node_is(node, COX_MAP))
 		cox_map_drop(doc, node, cox_node_str(step));
-	} else if (cox_node_is(step, COX_MAP)) {
-		size_t begin = bound_of(step, "start", n, 0), end = bound_of(step, "end", n, n);
-
-		for (i = end; i > begin; i--)
+	else if (agent_step_range(step, cox_node_len(node), &begin, &end))
+		for (size_t i = end; i > begin; i--)
 			cox_list_drop(doc, node, i - 1);
-	} else if (index_of(step, n, &i)) {
-		cox_list_drop(doc, node, i);
-	}
 }
 
 /* The path is known to exist. */

@@ -94,8 +94,8 @@ static bool same_key(const struct cox_schema_type *list, const char *key, const 
 	return cox_str_eq(s, t);
 }
 
-static bool is_same_item(const struct cox_schema_type *list, const struct cox_node *a,
-			 const struct cox_node *b)
+bool agent_is_same_item(const struct cox_schema_type *list, const struct cox_node *a,
+			const struct cox_node *b)
 {
 	for (size_t k = 0; k < list->n_keys; k++)
 		if (!same_key(list, list->keys[k], a, b))
@@ -109,10 +109,10 @@ const struct cox_node *agent_find_item(const struct cox_schema_type *list,
 {
 	if (!cox_node_is(items, COX_LIST))
 		return NULL;
-	if (hint < cox_node_len(items) && is_same_item(list, cox_node_at(items, hint), like))
+	if (hint < cox_node_len(items) && agent_is_same_item(list, cox_node_at(items, hint), like))
 		return cox_node_at(items, hint);
 	for (size_t i = 0; i < cox_node_len(items); i++)
-		if (is_same_item(list, cox_node_at(items, i), like))
+		if (agent_is_same_item(list, cox_node_at(items, i), like))
 			return cox_node_at(items, i);
 	return NULL;
 }
@@ -126,7 +126,7 @@ static bool matches_step(struct cox_str key, const struct agent_step *step)
 	    cox_json_read(cox_str_n(key.ptr + 2, key.len - 2), "key", &doc, NULL) < 0)
 		return false;
 	return step->kind == AGENT_STEP_ITEM
-		       ? is_same_item(step->list, cox_doc_root(doc), step->node)
+		       ? agent_is_same_item(step->list, cox_doc_root(doc), step->node)
 		       : cox_node_equal(cox_doc_root(doc), step->node);
 }
 
@@ -155,14 +155,16 @@ static bool set_covers(const struct cox_node *set, const struct agent_walk *w)
 	return true;
 }
 
-bool agent_walk_is_owned_by(const struct agent_walk *w, const cox_strings *managers)
+bool agent_walk_is_trusted(const struct agent_walk *w)
 {
-	for (size_t i = 0; i < cox_node_len(w->managed); i++) {
+	const struct agent_ignore *ignore = w->options->ignore;
+
+	for (size_t i = 0; ignore && ignore->managers.n && i < cox_node_len(w->managed); i++) {
 		const struct cox_node *entry = cox_node_at(w->managed, i);
 		struct cox_str name = cox_node_str(cox_node_get(entry, "manager"));
 
-		for (size_t k = 0; k < managers->n; k++)
-			if (cox_str_is(name, managers->items[k]) &&
+		for (size_t k = 0; k < ignore->managers.n; k++)
+			if (cox_str_is(name, ignore->managers.items[k]) &&
 			    set_covers(cox_node_get(entry, "fieldsV1"), w))
 				return true;
 	}

@@ -54,8 +54,10 @@ struct agent_sides agent_sides_field(struct agent_sides s, struct cox_str key);
 const struct cox_node *agent_set_child(const struct cox_node *set, const struct agent_step *step);
 /* Whether another manager than ours owns where the walk is, or something above it as a whole. */
 bool agent_walk_is_shared(const struct agent_walk *w);
-/* Whether one of these does, by whatever operation. */
-bool agent_walk_is_owned_by(const struct agent_walk *w, const cox_strings *managers);
+/* Whether a manager of managedFieldsManagers does, by whatever operation. */
+bool agent_walk_is_trusted(const struct agent_walk *w);
+bool agent_is_same_item(const struct cox_schema_type *list, const struct cox_node *a,
+			const struct cox_node *b);
 /* The item of a keyed list whose keys are those of `like`, defaults included; `hint` is where it
  * would be if the order is the same. */
 const struct cox_node *agent_find_item(const struct cox_schema_type *list,
@@ -93,6 +95,20 @@ struct cox_doc *agent_fill(const struct cox_schema_type *type, const struct cox_
 bool agent_is_map_name(struct cox_str field);
 /* Whether a field of a definition's schema is left out when it is zero. */
 bool agent_is_omitted_in_schema(struct cox_str field);
+
+/* ---- ignore.c ---- */
+
+/* The items of a list of n that a step of a path means: an index or a slice. false: none. */
+bool agent_step_range(const struct cox_node *step, size_t n, size_t *ret_begin, size_t *ret_end);
+/* Those that exist in the object, as lists of keys and indexes; one reference. */
+struct cox_doc *agent_pointers_as_paths(const struct cox_node *object, const cox_strings *pointers);
+
+/* ---- difference.c ---- */
+
+/* fn is called for what differs, with ignored fields cut out. */
+void agent_compare_walk(struct cox_doc *desired, struct cox_doc *live,
+			const struct agent_compare_options *options,
+			void (*fn)(struct agent_walk *w, struct agent_sides s), void *arg);
 
 /* ---- compare.c ---- */
 

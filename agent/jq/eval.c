@@ -50,7 +50,13 @@ static void complain(void *arg, jv message)
 	jv_free(message);
 }
 
-/* Without this `input` ends the process. */
+/* Without these two `input` and `debug` end the process. */
+static void no_debug(void *arg, jv message)
+{
+	(void)arg;
+	jv_free(message);
+}
+
 static jv no_input(jq_state *jq, void *arg)
 {
 	(void)jq;
@@ -69,6 +75,7 @@ static void compile(struct program *p)
 	}
 	jq_set_error_cb(p->jq, complain, p);
 	jq_set_input_cb(p->jq, no_input, NULL);
+	jq_set_debug_cb(p->jq, no_debug, NULL);
 	jq_set_attr(p->jq, jv_string("JQ_LIBRARY_PATH"), jv_array());
 	/* a line of its own, so that a comment at its end stays one */
 	cox_buf_printf(&text, "path(%s\n)", p->expression);
