@@ -125,8 +125,10 @@ CLI_RUN(cli_render)
 	_cleanup_rendered_ struct hub_rendered out = {0};
 	_cleanup_tree_ struct hub_tree *tree = NULL;
 	_cleanup_docs_ cox_docs sorted = {0};
-	struct hub_source source = {.repo_url = "", .chart = "", .ref = ""};
+	struct hub_source source = {.repo_url = "", .chart = "", .ref = "", .target_revision = ""};
 	const char *namespace = flags->namespace;
+	struct hub_render_options options = {0};
+	struct hub_render_app for_app;
 	int r = 0;
 
 	source.directory.include = source.directory.exclude = "";
@@ -140,9 +142,13 @@ CLI_RUN(cli_render)
 	}
 	/* DIR is what spec.source.path would lead to */
 	source.path = ".";
+	options.app = flags->app ? &for_app : NULL;
+	for_app = (struct hub_render_app){flags->app ? app.name : "", namespace ? namespace : "",
+					  flags->app ? app.project : "",
+					  source.target_revision ? source.target_revision : ""};
 	r = hub_tree_open_dir(args->items[0], &tree, err);
 	if (r == 0)
-		r = hub_render(tree, &source, NULL, &out, err);
+		r = hub_render(tree, &source, &options, &out, err);
 	if (r < 0)
 		return r;
 	if (namespace)

@@ -81,6 +81,7 @@ struct control_app {
 	struct control_rendered rendered;
 	struct render_job *job; /* that it waits for, perhaps with others */
 	int64_t job_generation; /* of the spec that the job was asked for */
+	bool own_render;	/* what it renders to depends on which Application it is */
 	bool hard;		/* the next rendering takes nothing from before */
 	control_conditions conditions;
 	struct cox_doc *history; /* a list; NULL: empty */

@@ -41,6 +41,12 @@ char *control_made_what(const struct control_app *a, bool split)
 		cox_buf_putc(&what, '\n');
 		write_source(&what, source->node);
 	}
+	if (!a->own_render)
+		return cox_buf_take(&what);
+	cox_buf_printf(&what, "\n%s\n%s\n%s", a->key, a->view.destination.namespace,
+		       a->view.project);
+	COX_VEC_EACH (&a->repos, repo)
+		cox_buf_printf(&what, "\n%s\n%s", (*repo)->revision, (*repo)->commit);
 	return cox_buf_take(&what);
 }
 

@@ -12,8 +12,9 @@ struct control_made {
 	unsigned n_refs;
 	/* Everything of the Application that entered it: each source but for its revision, and
 	 * whether the hub's own kinds are taken out. Neither its name nor its namespace nor its
-	 * cluster does, so that one is made for all clusters; what comes to enter (Helm's release
-	 * name, the build environment) must come in here. */
+	 * cluster does, so that one is made for all clusters; unless it has a file of its own or
+	 * asks for the build environment, when all of that enters, and the commits too. What else
+	 * comes to enter (Helm's release name) must come in here. */
 	char *what;
 	COX_VEC(struct hub_reads) reads; /* one a source */
 	control_remotes remotes;	 /* that were used, at these commits */

@@ -27,11 +27,13 @@ struct render_job {
 	struct cox_doc *doc; /* an Application with these sources */
 	cox_strings commits;
 	control_remotes remotes; /* that are there; the worker notes which it used */
+	char *app_name;		 /* NULL: rendered for any Application */
 	bool split; /* the hub's own kinds are taken out: the destination is the hub's cluster */
 	struct control_made
 		*before; /* of earlier commits; NULL: there is nothing, or it is not wanted */
 	/* out */
 	struct cox_error error;
+	bool needs_app;		/* it is not the same for any */
 	control_remotes needed; /* remote bases that are not there yet: nothing else counts then */
 	struct control_made *made; /* the worker's until it is done; NULL: before stands */
 	struct cox_buf row;
@@ -51,6 +53,7 @@ static void job_free(struct render_job *j)
 	cox_buf_fini(&j->row);
 	control_made_unref(j->before);
 	control_made_unref(j->made);
+	free(j->app_name);
 	free(j->key);
 	free(j);
 }
@@ -97,12 +100,18 @@ static int remote_tree(void *ctx, const char *url, const char *revision, struct 
 }
 
 /* Appends to objects; what was read is for made. */
-static int render_source(struct render_job *j, const struct hub_source *source, const char *commit,
-			 cox_docs *objects, struct cox_error *err)
+static int render_source(struct render_job *j, const struct hub_application *view,
+			 const struct hub_source *source, const char *commit, cox_docs *objects,
+			 struct cox_error *err)
 {
 	_cleanup_tree_ struct hub_tree *tree = NULL;
 	_cleanup_rendered_ struct hub_rendered rendered = {0};
-	struct hub_render_options options = {.remote = remote_tree, .ctx = j};
+	const struct hub_render_app app = {j->app_name, view->destination.namespace, view->project,
+					   commit};
+	struct hub_render_options options = {.remote = remote_tree,
+					     .ctx = j,
+					     .app = j->app_name ? &app : NULL,
+					     .ret_needs_app = &j->needs_app};
 	int r = control_repo_tree(j->sources, source->repo_url, commit, &tree, err);
 
 	if (r == 0)
@@ -137,8 +146,8 @@ static int render(struct render_job *j, const struct hub_application *view, stru
 		if (is_reference_only(&view->sources.items[i]))
 			cox_vec_push(&j->made->reads, HUB_READS_INIT);
 		else
-			r = render_source(j, &view->sources.items[i], j->commits.items[i], &objects,
-					  err);
+			r = render_source(j, view, &view->sources.items[i], j->commits.items[i],
+					  &objects, err);
 	if (r == 0)
 		r = hub_bundle_build(&objects, &json, NULL, err);
 	if (r < 0)
@@ -245,6 +254,10 @@ static void keep(struct hub_control *c, struct render_job *j)
 /* The outcome, or what is needed for one. */
 static void settle(struct control_app *a, struct render_job *j)
 {
+	if (j->needs_app && !j->app_name) {
+		a->own_render = true;
+		return;
+	}
 	if (!j->needed.n) {
 		take(a, j, a->job_generation);
 		return;
@@ -263,7 +276,7 @@ static bool succeed(struct render_job *j, enum cox_job_outcome outcome)
 		return false;
 	if (j->error.code) {
 		c->renders_total++;
-		c->render_failures += !j->needed.n;
+		c->render_failures += !j->needed.n && !j->needs_app;
 		return true;
 	}
 	if (!j->made) {
@@ -331,6 +344,16 @@ static struct control_made *before_of(const struct control_app *a, const char *w
 	return control_made_ref(made);
 }
 
+/* As Argo CD names it in the names of override files; the caller's. */
+static char *instance_name(const struct control_app *a)
+{
+	const char *namespace = hub_object_namespace(a->view.root);
+
+	if (!*namespace || strcmp(namespace, a->control->options.namespace) == 0)
+		return cox_strdup(a->view.name);
+	return cox_asprintf("%s_%s", namespace, a->view.name);
+}
+
 static int start(struct control_app *a, char *key_taken, bool split, struct control_made *before,
 		 struct cox_error *err)
 {
@@ -345,6 +368,8 @@ static int start(struct control_app *a, char *key_taken, bool split, struct cont
 	j->doc = cox_doc_ref(a->view.doc);
 	j->split = split;
 	j->before = before;
+	if (a->own_render)
+		j->app_name = instance_name(a);
 	COX_VEC_EACH (&a->repos, repo)
 		cox_vec_push(&j->commits, cox_strdup((*repo)->commit));
 	COX_VEC_EACH (&a->remotes, repo)

@@ -47,16 +47,6 @@ static int check_explicit(const struct hub_render *r, struct cox_error *err)
 	return 0;
 }
 
-/* Argo CD lays these over the source; whoever wrote one must learn that it counts for nothing. */
-static void warn_overrides(struct hub_render *r, const struct hub_tree_list *list)
-{
-	for (size_t i = 0; i < list->n; i++)
-		if (cox_str_starts(cox_str(list->items[i].name), ".argocd-source"))
-			hub_problem_add_at(&r->out->warnings, HUB_WARNING, *r->path ? r->path : ".",
-					   0, 0, "'%s' is not read by this version",
-					   list->items[i].name);
-}
-
 /* 1: a kustomization; 0: a directory. */
 static int discover(struct hub_render *r, struct cox_error *err)
 {
@@ -66,9 +56,12 @@ static int discover(struct hub_render *r, struct cox_error *err)
 	if (e == -COX_NOT_FOUND)
 		return cox_error(err, COX_NOT_FOUND, "the repository has no directory '%s'",
 				 r->path);
+	if (e == 0)
+		e = hub_render_override(r, &list, err);
+	if (e == 0)
+		e = check_explicit(r, err);
 	if (e < 0)
 		return e;
-	warn_overrides(r, &list);
 	if (r->source->directory.given)
 		return 0;
 	if (r->source->kustomize)
@@ -91,14 +84,44 @@ static int remote(void *ctx, const char *url, const char *revision, struct hub_t
 
 static int render_kustomization(struct hub_render *r, struct cox_error *err)
 {
+	const struct hub_render_app *app = r->options->app;
+	const char *revision = app ? app->revision : "";
+	_cleanup_free_ char *seven = cox_asprintf("%.7s", revision);
+	_cleanup_free_ char *eight = cox_asprintf("%.8s", revision);
+	const struct hub_kustomize_env env[] = {
+		{"ARGOCD_APP_NAME", app ? app->name : ""},
+		{"ARGOCD_APP_NAMESPACE", app ? app->namespace : ""},
+		{"ARGOCD_APP_PROJECT_NAME", app ? app->project : ""},
+		{"ARGOCD_APP_REVISION", revision},
+		{"ARGOCD_APP_REVISION_SHORT", seven},
+		{"ARGOCD_APP_REVISION_SHORT_8", eight},
+		{"ARGOCD_APP_SOURCE_PATH", r->source->path},
+		{"ARGOCD_APP_SOURCE_REPO_URL", r->source->repo_url},
+		{"ARGOCD_APP_SOURCE_TARGET_REVISION", r->source->target_revision},
+		{NULL, NULL},
+	};
 	struct hub_kustomize_input in = {.path = r->path,
 					 .source = r->source->kustomize,
+					 .env = app ? env : NULL,
 					 .max_bytes = r->max_bytes,
 					 .max_objects = r->max_objects,
 					 .remote = r->options->remote ? remote : NULL,
 					 .ctx = r};
 
+	if (!app && r->options->ret_needs_app && hub_kustomize_uses_env(in.source))
+		*r->options->ret_needs_app = true;
 	return hub_kustomize_build(r->tree, &in, &r->out->objects, err);
+}
+
+static int render(struct hub_render *r, struct cox_error *err)
+{
+	int e = check_explicit(r, err);
+
+	if (e == 0)
+		e = discover(r, err);
+	if (e < 0)
+		return e;
+	return e == 1 ? render_kustomization(r, err) : hub_render_directory(r, err);
 }
 
 int hub_render(struct hub_tree *tree, const struct hub_source *source,
@@ -129,12 +152,8 @@ int hub_render(struct hub_tree *tree, const struct hub_source *source,
 	if (e < 0)
 		return cox_error_wrap(err, "source.path");
 	r.path = path;
-	e = check_explicit(&r, err);
-	if (e == 0)
-		e = discover(&r, err);
-	if (e < 0)
-		return e;
-	e = e == 1 ? render_kustomization(&r, err) : hub_render_directory(&r, err);
+	e = render(&r, err);
+	hub_application_fini(&r.overridden);
 	if (e < 0)
 		return e;
 	*ret = out;

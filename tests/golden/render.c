@@ -74,13 +74,16 @@ static void run_render(const char *dir, struct cox_buf *ret_text)
 	_cleanup_application_ struct hub_application app = {0};
 	_cleanup_rendered_ struct hub_rendered out = {0};
 	_cleanup_tree_ struct hub_tree *tree = NULL;
+	static const struct hub_render_app for_app = {"test", "web", "default",
+						      "0123456789abcdef0123456789abcdef01234567"};
+	const struct hub_render_options options = {.app = &for_app};
 	struct cox_error err;
 	int r = read_application(dir, &app, &err);
 
 	if (r == 0)
 		r = hub_tree_open_dir(root, &tree, &err);
 	if (r == 0)
-		r = hub_render(tree, &app.sources.items[0], NULL, &out, &err);
+		r = hub_render(tree, &app.sources.items[0], &options, &out, &err);
 	if (r < 0)
 		cox_buf_printf(ret_text, "error: %s\n", err.message);
 	else

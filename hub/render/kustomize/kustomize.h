@@ -30,11 +30,19 @@ enum hub_kustomize_order {
 	HUB_KUSTOMIZE_AS_READ,	  /* order of resources, unless sortOptions says otherwise */
 };
 
+/* A variable of Argo CD's build environment (ARGOCD_APP_NAME, …). */
+struct hub_kustomize_env {
+	const char *name, *value;
+};
+
 struct hub_kustomize_input {
 	const char *path; /* of the directory, clean */
 	/* An Application's source.kustomize, or NULL: its fields are put into the kustomization as
 	 * `kustomize edit` would. */
 	const struct cox_node *source;
+	/* For source's images, labels and annotations; ends with name NULL. NULL: there is no
+	 * application, and what names a variable fails. */
+	const struct hub_kustomize_env *env;
 	enum hub_kustomize_order order;
 	bool load_anywhere;	       /* files may be outside their kustomization's directory */
 	size_t max_bytes, max_objects; /* 0: COX_LIMIT_APP_BYTES, COX_LIMIT_APP_OBJECTS */
@@ -49,6 +57,9 @@ struct hub_kustomize_input {
 
 /* "kustomization.yaml" and its two other names, then NULL. */
 extern const char *const hub_kustomize_names[];
+
+/* Whether what source (as above) says depends on env. */
+bool hub_kustomize_uses_env(const struct cox_node *source);
 
 /* Appends sealed documents in order. On failure ret_objects is as before. */
 int hub_kustomize_build(struct hub_tree *tree, const struct hub_kustomize_input *input,

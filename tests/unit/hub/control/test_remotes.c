@@ -1,4 +1,4 @@
-/* Remote bases, from the kustomization that names one to the cluster that gets it. */
+/* Remote bases and override files, from the repository that has them to the cluster. */
 #include "fixture.h"
 
 #include <stdlib.h>
@@ -147,6 +147,42 @@ static void test_base_of_a_base(void **state)
 	site_wait_status(&w->site, "web", "Synced", "Healthy", "a1");
 }
 
+static bool other_has_other_digest(void *arg)
+{
+	struct agent *agent = arg;
+	struct told *web = agent_told(agent, "web"), *api = agent_told(agent, "api");
+
+	return web && api && *web->digest && *api->digest && strcmp(web->digest, api->digest) != 0;
+}
+
+/* Two Applications of one source are rendered once, unless one of them has an override file. */
+static void test_overrides(void **state)
+{
+	struct world *w = *state;
+	const char *other = APP("default");
+	_cleanup_free_ char *api = NULL;
+
+	repo_set(REPO, "a3", "web/kustomization.yaml",
+		 "configMapGenerator:\n- {name: app, literals: [a=b]}\n");
+	repo_head(REPO, "a3");
+	site_apply(&w->site, APP("default"));
+	api = cox_asprintf("%.*sapi%s", (int)(strstr(other, "name: web") + 6 - other), other,
+			   strstr(other, "name: web") + 9);
+	site_apply(&w->site, api);
+	site_wait_status(&w->site, "web", "Synced", "Healthy", "a3");
+	site_wait_status(&w->site, "api", "Synced", "Healthy", "a3");
+	assert_string_equal(agent_told(&w->agent, "web")->digest,
+			    agent_told(&w->agent, "api")->digest);
+	repo_set(REPO, "a4", "web/kustomization.yaml",
+		 "configMapGenerator:\n- {name: app, literals: [a=b]}\n");
+	repo_set(REPO, "a4", "web/.argocd-source-api.yaml", "kustomize: {namePrefix: api-}\n");
+	repo_head(REPO, "a4");
+	assert_int_equal(hub_control_refresh(w->site.control, NULL, "web", false, NULL), 0);
+	site_wait(&w->site, other_has_other_digest, &w->agent);
+	site_wait_status(&w->site, "web", "Synced", "Healthy", "a4");
+	site_wait_status(&w->site, "api", "Synced", "Healthy", "a4");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -155,6 +191,7 @@ int main(void)
 						teardown),
 		cmocka_unit_test_setup_teardown(test_base_that_is_not_there, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_base_of_a_base, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_overrides, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
