@@ -137,8 +137,29 @@ static int patch_by_identity(struct kz *kz, struct kz_acc *acc, const kz_list *p
 	return 0;
 }
 
-static int patch_selected(struct kz *kz, const kz_list *selected, const kz_list *patches,
-			  const struct source *s, struct cox_error *err)
+/* A patch may have given several targets one name. */
+static int check_unique(struct kz *kz, const struct kz_acc *acc, const kz_list *selected,
+			const struct source *s, struct cox_error *err)
+{
+	COX_VEC_EACH (selected, r) {
+		struct kz_id id = kz_res_id(kz, *r);
+
+		COX_VEC_EACH (&acc->res, other) {
+			struct kz_id it = {0};
+
+			if (*other != *r && (*other)->doc && (*r)->doc)
+				it = kz_res_id(kz, *other);
+			if (it.name && kz_id_equal(&id, &it))
+				return cox_error(err, COX_ALREADY_EXISTS,
+						 "%s: the patch makes two of %s; narrow its target",
+						 s->name, kz_id_text(kz, &id));
+		}
+	}
+	return 0;
+}
+
+static int patch_selected(struct kz *kz, const struct kz_acc *acc, const kz_list *selected,
+			  const kz_list *patches, const struct source *s, struct cox_error *err)
 {
 	if (patches->n > 1)
 		return cox_error(err, COX_INVALID_ARGUMENT,
@@ -150,6 +171,8 @@ static int patch_selected(struct kz *kz, const kz_list *selected, const kz_list 
 		if (e < 0)
 			return e;
 	}
+	if (patches->n && (patches->items[0]->allow_name || patches->items[0]->allow_kind))
+		return check_unique(kz, acc, selected, s, err);
 	return 0;
 }
 
@@ -250,7 +273,7 @@ int kz_patch_entry(const struct kz_dir *dir, struct kz_acc *acc, const struct co
 		(*p)->allow_kind = cox_node_bool(COX_GET(options, "allowKindChange"), false);
 	}
 	if (e == 0 && !is_json && patches.n)
-		e = target ? patch_selected(kz, &selected, &patches, &s, err)
+		e = target ? patch_selected(kz, acc, &selected, &patches, &s, err)
 			   : patch_by_identity(kz, acc, &patches, false, err);
 	cox_vec_fini(&patches);
 	cox_vec_fini(&selected);

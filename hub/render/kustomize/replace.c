@@ -6,6 +6,8 @@
 #include "common/kube/meta.h"
 #include "common/text/regex.h"
 
+#include <ctype.h>
+
 struct options {
 	struct cox_str delimiter;
 	int64_t index;
@@ -47,7 +49,8 @@ struct write {
 	struct kz_res *r;
 	const struct cox_node *value; /* a node of a document that `doc` uses */
 	struct options options;
-	size_t n; /* places written */
+	size_t n;		     /* places written */
+	const struct cox_node *made; /* the field that was made for the value last; NULL: none */
 	int depth;
 };
 
@@ -73,17 +76,34 @@ static bool is_index(const char *part)
 }
 
 /* What a missing part is made as, by the part that follows. */
-static const struct cox_node *make_part(struct cox_doc *doc, const char *next,
-					const struct cox_node *value)
+static const struct cox_node *make_part(struct write *w, struct cox_doc *doc, const char *next)
 {
 	struct cox_str key, match;
 
+	if (!next && is_scalar(w->value))
+		return w->made = cox_doc_string(doc, COX_STR(""));
 	if (!next)
-		return cox_node_is(value, COX_MAP)    ? cox_doc_map(doc)
-		       : cox_node_is(value, COX_LIST) ? cox_doc_list(doc)
-						      : cox_doc_string(doc, COX_STR(""));
+		return cox_node_is(w->value, COX_MAP) ? cox_doc_map(doc) : cox_doc_list(doc);
 	split_match(next, &key, &match);
 	return key.ptr || is_index(next) ? cox_doc_list(doc) : cox_doc_map(doc);
+}
+
+/* A field that was made for the value has no type yet: it is what the text says without quotes, a
+ * number or a date. */
+static const struct cox_node *read_plain(struct cox_doc *doc, struct cox_str text)
+{
+	static const struct cox_yaml_options options = {.schema = COX_YAML_KUSTOMIZE,
+							.keep_empty = true};
+	_cleanup_doc_ struct cox_doc *plain = NULL;
+	const struct cox_node *value;
+
+	for (size_t i = 0; i < text.len; i++)
+		if (!strchr("+-._:~", text.ptr[i]) && !isalnum((unsigned char)text.ptr[i]))
+			return cox_doc_string(doc, text);
+	if (!text.len || cox_yaml_read(text, "value", &options, &plain, NULL) < 0)
+		return cox_doc_string(doc, text);
+	value = cox_doc_root(plain);
+	return is_scalar(value) ? cox_doc_clone(doc, value) : cox_doc_string(doc, text);
 }
 
 static int put_value(struct write *w, const struct kz_slot *slot, struct cox_error *err)
@@ -118,6 +138,10 @@ static int put_value(struct write *w, const struct kz_slot *slot, struct cox_err
 	}
 	if (!is_scalar(now) || (!is_scalar(w->value) && !w->options.delimiter.len)) {
 		kz_slot_put(slot, cox_doc_clone(slot->doc, w->value));
+		return 0;
+	}
+	if (now == w->made) {
+		kz_slot_put(slot, read_plain(slot->doc, text));
 		return 0;
 	}
 	/* the target keeps its type where the text can be of that type */
@@ -199,7 +223,7 @@ static int write_list(struct write *w, const char **parts, struct cox_doc *doc,
 		struct kz_slot item = {doc, list, {NULL, 0}, strtoul(*parts, NULL, 10)};
 
 		if (item.index == cox_node_len(list) && w->options.create)
-			cox_list_push(doc, list, make_part(doc, parts[1], w->value));
+			cox_list_push(doc, list, make_part(w, doc, parts[1]));
 		if (item.index >= cox_node_len(list))
 			return cox_node_error(err, doc, list,
 					      "there is no item %s in a list of %zu", *parts,
@@ -235,7 +259,7 @@ static int write_map(struct write *w, const char **parts, struct cox_doc *doc, s
 	if (cox_node_kind(kz_slot_get(&slot)) <= COX_NULL) {
 		if (!w->options.create)
 			return 0;
-		kz_slot_put(&slot, make_part(doc, parts[1], w->value));
+		kz_slot_put(&slot, make_part(w, doc, parts[1]));
 	}
 	return write_at(w, parts + 1, &slot, err);
 }
