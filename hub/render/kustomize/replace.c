@@ -63,7 +63,7 @@ static void split_match(const char *part, struct cox_str *key, struct cox_str *v
 	size_t n = strlen(part);
 	const char *equals = strchr(part, '=');
 
-	*key = (struct cox_str){NULL, 0};
+	*key = *value = (struct cox_str){NULL, 0};
 	if (n < 3 || part[0] != '[' || part[n - 1] != ']' || !equals)
 		return;
 	*key = cox_str_n(part + 1, (size_t)(equals - part - 1));
