@@ -43,7 +43,7 @@ static const char *or_word(const char *text, const char *word)
 static int rank_in(const char *const *list, size_t n, const char *kind, int base)
 {
 	for (size_t i = n; i-- > 0;)
-		if (strcmp(list[i], kind) == 0)
+		if (*list[i] == *kind && strcmp(list[i], kind) == 0)
 			return base + (int)i;
 	return 0;
 }
@@ -63,20 +63,31 @@ static int default_rank(const char *kind)
 	return rank ? rank : rank_in(first, COX_ARRAY_LEN(first), kind, -(int)COX_ARRAY_LEN(first));
 }
 
+/* As the texts "group_version_kind" compare: '_' ends a part. */
+static int compare_parts(const char *x, const char *y)
+{
+	while (*x && *x == *y) {
+		x++;
+		y++;
+	}
+	if (!*x && !*y)
+		return 0;
+	if ((!*x && *y == '_') || (*x == '_' && !*y))
+		return *x ? 1 : -1;
+	return (unsigned char)(*x ? *x : '_') - (unsigned char)(*y ? *y : '_');
+}
+
 int kz_gvk_compare(const struct kz_gvk *a, const struct kz_gvk *b)
 {
 	const char *const words[][3] = {{a->group, b->group, "~G"},
 					{a->version, b->version, "~V"},
 					{a->kind, b->kind, "~K"}};
-	int rank = default_rank(a->kind) - default_rank(b->kind);
+	int rank =
+		strcmp(a->kind, b->kind) == 0 ? 0 : default_rank(a->kind) - default_rank(b->kind);
 
-	for (size_t i = 0; rank == 0 && i < COX_ARRAY_LEN(words); i++) {
-		/* as the texts "group_version_kind" compare: '_' ends a part */
-		_cleanup_free_ char *x = cox_asprintf("%s_", or_word(words[i][0], words[i][2]));
-		_cleanup_free_ char *y = cox_asprintf("%s_", or_word(words[i][1], words[i][2]));
-
-		rank = strcmp(x, y);
-	}
+	for (size_t i = 0; rank == 0 && i < COX_ARRAY_LEN(words); i++)
+		rank = compare_parts(or_word(words[i][0], words[i][2]),
+				     or_word(words[i][1], words[i][2]));
 	return rank;
 }
 
