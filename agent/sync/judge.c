@@ -226,10 +226,11 @@ void agent_judge_applied(struct agent_engine *e, const struct agent_entry *entry
 {
 	const struct cox_node *root = cox_doc_root(live);
 
-	if (!has_script(e->scripts, cox_meta_group(root), cox_meta_kind(root))) {
-		cox_health_assess(root, ret_health);
-	} else if (entry && !entry->judging) {
+	/* the entry first: a watch may have told more than this answer knows */
+	if (entry && entry->live && !entry->judging) {
 		agent_entry_health(entry, ret_health);
+	} else if (!has_script(e->scripts, cox_meta_group(root), cox_meta_kind(root))) {
+		cox_health_assess(root, ret_health);
 	} else {
 		*ret_health = (struct cox_health){.status = COX_HEALTH_PROGRESSING};
 		snprintf(ret_health->message, sizeof(ret_health->message),

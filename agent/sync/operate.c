@@ -301,12 +301,16 @@ void agent_operation_end(struct agent_app *app, bool superseded, const char *mes
 
 	if (!op)
 		return;
-	if (!op->ending && superseded && !app->tombstone)
-		cox_timer_start(&op->grace, engine_of(op)->o.hook_grace_ms);
-	if (!superseded)
+	if (!superseded && cox_timer_is_running(&op->grace)) {
 		cox_timer_stop(&op->grace);
-	if (!op->ending)
-		op->superseded = superseded;
+		agent_engine_queue(app);
+	}
+	/* who waits for its end asks for it again and again */
+	if (op->ending)
+		return;
+	if (superseded && !app->tombstone)
+		cox_timer_start(&op->grace, engine_of(op)->o.hook_grace_ms);
+	op->superseded = superseded;
 	end(op, PHASE(FAILED), message);
 	agent_engine_queue(app);
 }

@@ -407,9 +407,13 @@ static void pruned(struct agent_call *call, const struct cox_kube_answer *answer
 			     COX_KV("object", t->key_text));
 		struct agent_entry *entry = cox_map_get(&call->app->entries, t->key_text);
 
-		if (entry)
+		if (entry && entry->live) {
 			entry->terminating = true;
-		agent_plan_deleting(&op->plan, call->task);
+			agent_plan_deleting(&op->plan, call->task);
+		} else { /* the watch was faster than this answer */
+			agent_plan_applied(&op->plan, call->task,
+					   &(struct cox_health){.status = COX_HEALTH_NONE});
+		}
 		return;
 	}
 	if (answer->reason == COX_KUBE_NOT_FOUND) {
