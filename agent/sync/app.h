@@ -103,6 +103,7 @@ struct agent_operation {
 	char *attempt_message;
 	bool namespace_known, namespace_is_live; /* the one that CreateNamespace makes */
 	bool superseded; /* cut short by something newer: says nothing about its bundle */
+	uint64_t kinds_due; /* waits for this discovery, by number; 0: for none */
 	size_t n_in_flight;
 	size_t n_dry_failed;
 	char *dry_message;	      /* of the first that failed */
@@ -178,6 +179,7 @@ struct agent_engine {
 	struct cox_timer rediscover;
 	bool discovering;
 	unsigned n_discovery_failures;
+	uint64_t n_discovered; /* discoveries that came to an end */
 	uint64_t position, highest_epoch;
 	/* verdict.c */
 	COX_VEC(struct agent_entry *) to_try; /* in order */

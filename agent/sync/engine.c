@@ -235,6 +235,7 @@ static void discovered(void *arg, const struct cox_error *error)
 		return;
 	}
 	e->n_discovery_failures = 0;
+	e->n_discovered++;
 	agent_engine_api_works(e);
 	agent_kinds_rediscovered(e);
 	bool first = e->discovery_generation == 0;

@@ -348,6 +348,7 @@ static void again(struct agent_operation *op)
 	agent_plan_fini(&op->plan);
 	op->planned = false;
 	op->namespace_known = false;
+	op->kinds_due = 0;
 	op->n_dry_failed = 0;
 	cox_vec_clear(&op->establishing);
 }
@@ -579,24 +580,39 @@ static void end_dry_run(struct agent_operation *op)
 
 /* ---- running ---- */
 
-/* A kind that the plan itself defines is known only after another discovery. */
-static bool kinds_are_pending(struct agent_operation *op)
+static bool needs_unknown_kind(const struct agent_operation *op, size_t begin, size_t finish_at)
 {
-	struct agent_engine *e = engine_of(op);
-
-	return e->discovering || cox_timer_is_running(&e->rediscover);
-}
-
-static bool needs_unknown_kind(const struct agent_operation *op)
-{
-	for (size_t i = op->plan.wave_begin; i < op->plan.wave_end; i++) {
+	for (size_t i = begin; i < finish_at; i++) {
 		const struct agent_task *t = &op->plan.tasks.items[i];
 
-		if (t->state == AGENT_TASK_PENDING && t->action != AGENT_ACTION_PRUNE &&
+		if (t->action != AGENT_ACTION_PRUNE &&
 		    !agent_engine_resource_of(engine_of(op), t->key, t->version))
 			return true;
 	}
 	return false;
+}
+
+/* A kind that the plan itself defines is known only after another discovery, which wakes us: true,
+ * and the tasks are to be started later. After one that began now it is known or it is missing. */
+static bool waits_for_kinds(struct agent_operation *op, size_t begin, size_t finish_at)
+{
+	struct agent_engine *e = engine_of(op);
+
+	if (!needs_unknown_kind(op, begin, finish_at)) {
+		op->kinds_due = 0;
+		return false;
+	}
+	if (!op->kinds_due) {
+		op->kinds_due = e->n_discovered + (e->discovering ? 2 : 1);
+		agent_engine_rediscover(e, 0);
+	}
+	if (e->n_discovered >= op->kinds_due) {
+		op->kinds_due = 0;
+		return false;
+	}
+	for (size_t i = begin; i < finish_at; i++)
+		op->plan.tasks.items[i].state = AGENT_TASK_PENDING;
+	return true;
 }
 
 /* What asks for confirmation has it when a person gave it in the second that the operation began,
@@ -659,11 +675,11 @@ static void run(struct agent_operation *op)
 		agent_plan_approve(&op->plan);
 	agent_tasks_check_definitions(op);
 	while (!op->ending && op->stage == AGENT_STAGE_RUN) {
-		if (op->n_in_flight == 0 && needs_unknown_kind(op) && kinds_are_pending(op))
-			return; /* discovery wakes us */
 		switch (agent_plan_next(&op->plan, agent_engine_now(engine_of(op)), &begin,
 					&finish_at)) {
 		case AGENT_PLAN_RUN:
+			if (waits_for_kinds(op, begin, finish_at))
+				return;
 			start_tasks(op, begin, finish_at);
 			if (op->n_in_flight)
 				return;
