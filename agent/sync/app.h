@@ -60,12 +60,13 @@ struct agent_entry {
 	struct agent_verdict *verdict;	 /* asked or known by a dry run; NULL: nothing is */
 	uint64_t hash;			 /* of the desired object */
 	uint64_t applied_hash, applied_state; /* what an apply was of, and came to; 0: none was */
-	uint64_t resource_version;
-	uint32_t round;		  /* of the kind's lists, that told of it last */
-	struct agent_node *below; /* of the tree: the first of its children */
-	char *object_uid;	  /* of the live object; NULL */
+	uint64_t resource_version; /* what is older is no news; of a deletion, when it is gone */
+	uint32_t round;		   /* of the kind's lists, that told of it last */
+	struct agent_node *below;  /* of the tree: the first of its children */
+	char *object_uid;	   /* of the live object; NULL */
 	int64_t wave;
-	uint32_t options;
+	uint32_t options;      /* of the desired object, or of the inventory */
+	uint32_t live_options; /* of the live object: they say what may be deleted */
 	enum agent_sync_status sync;
 	enum cox_health_status health, health_guess;
 	char *health_message;
@@ -102,7 +103,7 @@ struct agent_operation {
 	bool attempt_succeeded; /* in AGENT_STAGE_CLEAN */
 	char *attempt_message;
 	bool namespace_known, namespace_is_live; /* the one that CreateNamespace makes */
-	bool superseded; /* cut short by something newer: says nothing about its bundle */
+	bool superseded;    /* cut short by something newer: says nothing about its bundle */
 	uint64_t kinds_due; /* waits for this discovery, by number; 0: for none */
 	size_t n_in_flight;
 	size_t n_dry_failed;
@@ -270,6 +271,8 @@ struct agent_entry *agent_entry_get(struct agent_app *app, const char *key_text,
 void agent_entry_free(struct agent_entry *entry);
 /* What is live now; NULL: nothing. Newer than what was told before, by resourceVersion. */
 void agent_entry_evaluate(struct agent_entry *entry, struct cox_doc *live);
+/* version: of its deletion, so that an answer that is older does not bring it back; 0: unknown. */
+void agent_entry_gone(struct agent_entry *entry, uint64_t version);
 /* What agent_entry_evaluate does when the health is known. current: it was judged by the scripts that
  * are in force. */
 void agent_entry_settle(struct agent_entry *entry, struct cox_doc *live,

@@ -393,7 +393,7 @@ static void situation(const struct agent_app *app, struct agent_situation *s)
 		s->n_out_of_sync += entry->wanted && entry->sync != AGENT_SYNCED;
 		/* what may not be pruned, and what goes already, is nobody's work */
 		s->n_extra += !entry->wanted && entry->live && !entry->terminating &&
-			      !((entry->options | options) & AGENT_OPT_NO_PRUNE);
+			      !((entry->live_options | options) & AGENT_OPT_NO_PRUNE);
 		s->n_owned += entry->owned;
 	}
 }

@@ -248,6 +248,7 @@ static void kind_remove(void *arg, const char *namespace, const char *name, stru
 	_cleanup_free_ char *key_text = key_text_of(kind, namespace, name);
 	struct agent_entry *entry = cox_map_get(&kind->engine->keys, key_text);
 	struct cox_str uid = cox_meta_uid(object ? cox_doc_root(object) : NULL);
+	uint64_t version = object ? agent_version_number(cox_doc_root(object)) : 0;
 
 	agent_tree_remove(kind, key_text, uid);
 	agent_hook_vanished(kind, key_text);
@@ -258,7 +259,7 @@ static void kind_remove(void *arg, const char *namespace, const char *name, stru
 		if (entry->kind == kind &&
 		    !(uid.len && entry->object_uid && !cox_str_is(uid, entry->object_uid)) &&
 		    !agent_judge_is_of_another(entry, uid))
-			agent_entry_evaluate(entry, NULL);
+			agent_entry_gone(entry, version);
 		entry = next;
 	}
 }

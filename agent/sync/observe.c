@@ -140,7 +140,7 @@ static void forget_object(struct agent_entry *entry)
 	agent_entry_free(entry);
 }
 
-static void evaluate_gone(struct agent_entry *entry)
+static void evaluate_gone(struct agent_entry *entry, uint64_t version)
 {
 	struct agent_difference none = AGENT_DIFFERENCE_INIT;
 
@@ -153,7 +153,7 @@ static void evaluate_gone(struct agent_entry *entry)
 	entry->comparison_error = NULL;
 	free(entry->object_uid);
 	entry->object_uid = NULL;
-	entry->resource_version = 0;
+	entry->resource_version = version;
 	entry->live = entry->marked = entry->shared = false;
 	entry->evaluated = true;
 	set_differing(entry, &none);
@@ -185,6 +185,10 @@ static void evaluate_live(struct agent_entry *entry, struct cox_doc *live,
 	entry->shared = is_shared(entry, root);
 	entry->terminating = cox_meta_is_deleting(root);
 	entry->foreign = agent_migrate_is_needed(root);
+	entry->live_options =
+		agent_options_parse(cox_meta_annotation(root, "argocd.argoproj.io/sync-options"));
+	if (!entry->wanted) /* what was assigned and never applied says nothing of it */
+		entry->wave = agent_wave_of(root);
 	entry->ignore_health = cox_str_is(
 		cox_meta_annotation(root, "argocd.argoproj.io/ignore-healthcheck"), "true");
 	entry->ignore_extraneous = agent_ignores_extraneous(root);
@@ -212,6 +216,14 @@ uint64_t agent_version_of(struct cox_str text)
 }
 
 /* What is known of the object is known anew. */
+/* An operation that syncs to another bundle may be applying right now what is not there yet. */
+static bool may_be_applied(const struct agent_entry *entry)
+{
+	const struct agent_operation *op = entry->app->operation;
+
+	return op && op->holder && agent_desired_find(&op->holder->desired, entry->key_text);
+}
+
 static void evaluated(struct agent_entry *entry, enum agent_sync_status before)
 {
 	struct agent_app *app = entry->app;
@@ -221,7 +233,7 @@ static void evaluated(struct agent_entry *entry, enum agent_sync_status before)
 	app->changed_since |= before != AGENT_SYNC_UNKNOWN && entry->sync != before;
 	/* prune only what still is ours: the others leave the inventory untouched in the cluster */
 	if (entry->evaluated && !entry->wanted && (app->built || app->tombstone) &&
-	    (!entry->live || !entry->marked))
+	    (!entry->live || !entry->marked) && !may_be_applied(entry))
 		forget_object(entry);
 	agent_engine_queue(app);
 }
@@ -240,14 +252,23 @@ void agent_entry_settle(struct agent_entry *entry, struct cox_doc *live,
 	evaluated(entry, before);
 }
 
+void agent_entry_gone(struct agent_entry *entry, uint64_t version)
+{
+	enum agent_sync_status before = entry->sync;
+
+	if (version && version < entry->resource_version)
+		return;
+	evaluate_gone(entry, version);
+	evaluated(entry, before);
+}
+
 void agent_entry_evaluate(struct agent_entry *entry, struct cox_doc *live)
 {
 	enum agent_sync_status before = entry->sync;
 	struct cox_health health;
 
 	if (!live) {
-		evaluate_gone(entry);
-		evaluated(entry, before);
+		agent_entry_gone(entry, 0);
 		return;
 	}
 	uint64_t version = agent_version_number(cox_doc_root(live));

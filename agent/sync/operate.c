@@ -258,6 +258,19 @@ static void keep_last(struct agent_operation *op)
 	}
 }
 
+/* What was not forgotten while it may have been applied. */
+static void look_again(struct agent_app *app, const struct agent_operation *op)
+{
+	if (!op->holder || memcmp(op->digest, app->digest, COX_SHA256_BYTES) == 0)
+		return;
+	COX_MAP_EACH (&app->entries, slot) {
+		struct agent_entry *entry = slot->value;
+
+		if (!entry->wanted && (!entry->live || !entry->marked))
+			entry->evaluated = false;
+	}
+}
+
 static void finish(struct agent_operation *op)
 {
 	struct agent_app *app = op->app;
@@ -280,6 +293,7 @@ static void finish(struct agent_operation *op)
 	}
 	app->operation = NULL;
 	app->dirty = true;
+	look_again(app, op);
 	agent_operation_free(op);
 	agent_engine_queue(app);
 }
@@ -503,7 +517,7 @@ static int make_plan(struct agent_operation *op, struct cox_error *err)
 			cox_vec_push(&extras, (struct agent_extra){.key_text = entry->key_text,
 								   .version = entry->version,
 								   .wave = entry->wave,
-								   .options = entry->options});
+								   .options = entry->live_options});
 	}
 	struct agent_plan_input in = {
 		.desired = &op->holder->desired,

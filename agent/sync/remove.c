@@ -69,15 +69,15 @@ static void remove_object(struct agent_entry *entry)
 
 static uint32_t options_of(const struct agent_entry *entry)
 {
-	return entry->options | agent_app_options(entry->app, NULL);
+	return entry->live_options | agent_app_options(entry->app, NULL);
 }
 
 /* What is not to be deleted stays, and is nobody's from now on. */
 static bool stays(const struct agent_entry *entry)
 {
 	return !entry->owned || !entry->kind->resource ||
-	       (options_of(entry) & AGENT_OPT_NO_DELETE) ||
-	       (entry->evaluated && (!entry->live || !entry->marked));
+	       (entry->evaluated &&
+		(!entry->live || !entry->marked || (options_of(entry) & AGENT_OPT_NO_DELETE)));
 }
 
 /* true while something waits for a person's word; it is said for what. */
