@@ -147,6 +147,19 @@ static void look_again(struct agent_app *app)
 	app->changed_since = true;
 }
 
+/* Whether what the operation syncs to is no longer what shall be: of one that was given a bundle of
+ * its own only a change of the other says so. */
+static bool overtakes(const struct agent_app *app, const agent_assignment *a,
+		      const uint8_t before[COX_SHA256_BYTES])
+{
+	const struct agent_operation *op = app->operation;
+
+	if (a->operation && cox_streq(a->operation->id, op->spec->id))
+		return false;
+	return memcmp(app->digest, op->spec->digest.len ? before : op->digest,
+		      COX_SHA256_BYTES) != 0;
+}
+
 /* Takes the message. */
 static void set_assignment(struct agent_app *app, agent_assignment *a)
 {
@@ -176,8 +189,7 @@ static void set_assignment(struct agent_app *app, agent_assignment *a)
 	if (!old || !same_ignore(old, a))
 		look_again(app);
 	agent_orphans_asked(app);
-	if (app->operation && memcmp(before, app->digest, COX_SHA256_BYTES) != 0 &&
-	    !(a->operation && cox_streq(a->operation->id, app->operation->spec->id)))
+	if (app->operation && overtakes(app, a, before))
 		agent_operation_end(app, true, "superseded by a newer assignment");
 	if (old)
 		coxswain__assignment__v1__assignment__free_unpacked(old, NULL);
