@@ -287,6 +287,8 @@ uint64_t agent_version_number(const struct cox_node *object);
 void agent_entry_fetch(struct agent_entry *entry);
 /* Not before a while, after no answer or a refusal. */
 void agent_entry_ask_later(struct agent_entry *entry);
+/* The same, but not before ask_at_ms: the application wakes then. */
+void agent_entry_ask(struct agent_entry *entry);
 /* Asks for what is not evaluated: of kinds that are being listed the list will tell. */
 void agent_app_observe(struct agent_app *app);
 bool agent_app_is_observed(const struct agent_app *app);

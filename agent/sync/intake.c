@@ -156,8 +156,8 @@ static bool overtakes(const struct agent_app *app, const agent_assignment *a,
 
 	if (a->operation && cox_streq(a->operation->id, op->spec->id))
 		return false;
-	return memcmp(app->digest, op->spec->digest.len ? before : op->digest,
-		      COX_SHA256_BYTES) != 0;
+	return memcmp(app->digest, op->spec->digest.len ? before : op->digest, COX_SHA256_BYTES) !=
+	       0;
 }
 
 /* Takes the message. */

@@ -294,11 +294,8 @@ bool agent_entry_is_being_judged(const struct agent_entry *entry)
 
 void agent_entry_ask_later(struct agent_entry *entry)
 {
-	struct agent_app *app = entry->app;
-
-	entry->ask_at_ms = agent_engine_now(app->engine) + ASK_AGAIN_MS;
-	if (!cox_timer_is_running(&app->wake))
-		cox_timer_start(&app->wake, ASK_AGAIN_MS);
+	entry->ask_at_ms = agent_engine_now(entry->app->engine) + ASK_AGAIN_MS;
+	agent_engine_queue(entry->app); /* which asks, and sees that it is too early */
 }
 
 /* It may not be read: a condition on every application that has objects of the kind. */
@@ -354,6 +351,19 @@ static bool has_to_be_asked_for(const struct agent_entry *entry)
 	       !agent_entry_is_being_judged(entry);
 }
 
+void agent_entry_ask(struct agent_entry *entry)
+{
+	struct agent_app *app = entry->app;
+	int64_t left = entry->ask_at_ms - agent_engine_now(app->engine);
+
+	if (entry->fetching)
+		return;
+	if (left <= 0)
+		agent_entry_fetch(entry);
+	else if (!cox_timer_is_running(&app->wake) || cox_timer_left_ms(&app->wake) > left)
+		cox_timer_start(&app->wake, left);
+}
+
 void agent_app_observe(struct agent_app *app)
 {
 	_cleanup_map_ struct cox_map counts = COX_MAP_INIT;
@@ -379,9 +389,8 @@ void agent_app_observe(struct agent_app *app)
 	COX_MAP_EACH (&app->entries, slot) {
 		struct agent_entry *entry = slot->value;
 
-		if (has_to_be_asked_for(entry) && entry->kind->resource && entry->kind->synced &&
-		    entry->ask_at_ms <= agent_engine_now(app->engine))
-			agent_entry_fetch(entry);
+		if (has_to_be_asked_for(entry) && entry->kind->resource && entry->kind->synced)
+			agent_entry_ask(entry);
 	}
 	/* of a kind that the cluster hasn't got there is no object */
 	COX_VEC_EACH (&unknown, entry)

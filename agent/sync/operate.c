@@ -465,8 +465,10 @@ static bool selected(void *ctx, const char *key_text)
 
 	if (op->partial)
 		return entry && entry->sync != AGENT_SYNCED;
+	/* what is in sync and not healthy yet is waited for: it may be this operation's own work */
 	if ((agent_app_options(op->app, op->spec) & AGENT_OPT_OUT_OF_SYNC_ONLY) && entry &&
-	    entry->sync == AGENT_SYNCED)
+	    entry->sync == AGENT_SYNCED &&
+	    (entry->health == COX_HEALTH_NONE || entry->health == COX_HEALTH_HEALTHY))
 		return false;
 	if (op->spec->n_resources == 0)
 		return true;

@@ -130,8 +130,7 @@ static bool look(struct agent_app *app)
 		if (entry->evaluated)
 			continue;
 		known = false;
-		if (!entry->fetching)
-			agent_entry_fetch(entry);
+		agent_entry_ask(entry);
 	}
 	COX_VEC_EACH (&gone, entry)
 		drop(*entry);
