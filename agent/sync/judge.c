@@ -226,8 +226,9 @@ void agent_judge_applied(struct agent_engine *e, const struct agent_entry *entry
 {
 	const struct cox_node *root = cox_doc_root(live);
 
-	/* the entry first: a watch may have told more than this answer knows */
-	if (entry && entry->live && !entry->judging) {
+	/* a watch may have told more than this answer knows; what is not settled yet is older */
+	if (entry && entry->live && !entry->judging &&
+	    entry->resource_version >= agent_version_number(root)) {
 		agent_entry_health(entry, ret_health);
 	} else if (!has_script(e->scripts, cox_meta_group(root), cox_meta_kind(root))) {
 		cox_health_assess(root, ret_health);

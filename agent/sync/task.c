@@ -102,6 +102,8 @@ static void owner_seen(struct agent_call *call, const struct cox_kube_answer *an
 		return;
 	op->n_in_flight--;
 	agent_engine_queue(call->app);
+	if (op->ending) /* nothing new is begun */
+		return;
 	if (answer->error->code != COX_OK && answer->reason != COX_KUBE_NOT_FOUND) {
 		task_failed(op, call->task, answer);
 		return;
@@ -158,6 +160,8 @@ static void migrated(struct agent_call *call, const struct cox_kube_answer *answ
 		return;
 	op->n_in_flight--;
 	agent_engine_queue(call->app);
+	if (op->ending) /* nothing new is begun */
+		return;
 	if (answer->error->code == COX_OK)
 		send_apply(op, call->task, false, applied);
 	else if (answer->reason == COX_KUBE_CONFLICT && call->tries < TRIES)
@@ -480,6 +484,8 @@ static void prune_again(struct agent_call *call, const struct cox_kube_answer *a
 		return;
 	op->n_in_flight--;
 	agent_engine_queue(call->app);
+	if (op->ending) /* nothing new is begun */
+		return;
 	struct agent_entry *entry = cox_map_get(&call->app->entries, call->key_text);
 
 	if (answer->error->code != COX_OK && answer->reason != COX_KUBE_NOT_FOUND) {
