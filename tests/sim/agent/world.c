@@ -107,7 +107,15 @@ static void open_agent(void *arg)
 							    .want_bundle = sim_hub_want_bundle,
 							    .changed = sim_hub_changed},
 			     &w.engine, &err) < 0) {
-		sim_fail("the agent does not start: %s", err.message);
+		cox_kube_free(TAKE(w.kube));
+		agent_store_close(TAKE(w.store));
+		if (!w.dead) {
+			sim_fail("the agent does not start: %s", err.message);
+			return;
+		}
+		w.dead = false; /* it died on the way up */
+		w.stats.crashes++;
+		cox_timer_start(&w.restart, 1000);
 		return;
 	}
 	sim_trace("agent: is up at position %llu",
