@@ -52,6 +52,7 @@ struct agent_entry {
 	bool shared;	     /* another application's mark is on it */
 	bool ignore_health, ignore_extraneous;
 	bool fetching;
+	bool fetch_again; /* what it is fetched for has been overtaken: the answer counts for nothing */
 	bool deleting; /* its deletion was asked for, for a tombstone */
 	bool report;   /* changed since the last report */
 	bool rejudge;  /* its health was judged by scripts that are not in force any more */
@@ -287,7 +288,9 @@ uint64_t agent_version_number(const struct cox_node *object);
 void agent_entry_fetch(struct agent_entry *entry);
 /* Not before a while, after no answer or a refusal. */
 void agent_entry_ask_later(struct agent_entry *entry);
-/* The same, but not before ask_at_ms: the application wakes then. */
+/* What is known of it may be wrong by now, and so may be what is being fetched. */
+void agent_entry_doubt(struct agent_entry *entry);
+/* The same as agent_entry_fetch, but not before ask_at_ms: the application wakes then. */
 void agent_entry_ask(struct agent_entry *entry);
 /* Asks for what is not evaluated: of kinds that are being listed the list will tell. */
 void agent_app_observe(struct agent_app *app);

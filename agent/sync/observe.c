@@ -316,6 +316,11 @@ static void fetched(struct agent_call *call, const struct cox_kube_answer *answe
 	if (!entry)
 		return;
 	entry->fetching = false;
+	if (entry->fetch_again) {
+		entry->fetch_again = false;
+		agent_engine_queue(call->app);
+		return;
+	}
 	if (answer->status == 0)
 		agent_engine_api_failed(call->engine, answer->error->message);
 	else
@@ -349,6 +354,12 @@ static bool has_to_be_asked_for(const struct agent_entry *entry)
 {
 	return (!entry->evaluated || entry->rejudge) && !entry->fetching &&
 	       !agent_entry_is_being_judged(entry);
+}
+
+void agent_entry_doubt(struct agent_entry *entry)
+{
+	entry->evaluated = false;
+	entry->fetch_again = entry->fetching;
 }
 
 void agent_entry_ask(struct agent_entry *entry)

@@ -267,7 +267,7 @@ static void look_again(struct agent_app *app, const struct agent_operation *op)
 		struct agent_entry *entry = slot->value;
 
 		if (!entry->wanted && (!entry->live || !entry->marked))
-			entry->evaluated = false;
+			agent_entry_doubt(entry);
 	}
 }
 

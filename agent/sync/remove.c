@@ -5,6 +5,7 @@
 
 #include "common/base/log.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #define TRY_AGAIN_MS 5000
@@ -56,12 +57,16 @@ static void remove_object(struct agent_entry *entry)
 	_cleanup_free_ char *namespace = cox_str_dup(entry->key.namespace);
 	_cleanup_free_ char *name = cox_str_dup(entry->key.name);
 	struct cox_kube_delete_options options = COX_KUBE_DELETE_OPTIONS;
+	char version[24];
 	bool background =
 		app->tombstone->propagation == COXSWAIN__ASSIGNMENT__V1__PROPAGATION__BACKGROUND;
 	struct agent_call *call = agent_call_new(app, entry->key_text, removed);
 
 	options.propagation = background ? "Background" : "Foreground";
 	options.uid = entry->object_uid;
+	/* what has changed since is looked at again: it may be somebody else's by now */
+	snprintf(version, sizeof(version), "%llu", (unsigned long long)entry->resource_version);
+	options.resource_version = entry->resource_version ? version : NULL;
 	entry->deleting = true;
 	call->call = cox_kube_delete(app->engine->o.kube, entry->kind->resource, namespace, name,
 				     &options, agent_call_done, call);

@@ -312,6 +312,15 @@ static void task_failed(struct agent_operation *op, size_t i, const struct cox_k
 	agent_plan_failed(&op->plan, i, text);
 }
 
+/* Without a plain answer it may have been done or not, whatever was seen meanwhile. */
+static void look_at_it(const struct agent_call *call, const struct cox_kube_answer *answer)
+{
+	struct agent_entry *entry = cox_map_get(&call->app->entries, call->key_text);
+
+	if (entry && (answer->status == 0 || answer->status >= 500 || !answer->doc))
+		agent_entry_doubt(entry);
+}
+
 static void applied(struct agent_call *call, const struct cox_kube_answer *answer)
 {
 	struct agent_operation *op = call->app->operation;
@@ -323,6 +332,7 @@ static void applied(struct agent_call *call, const struct cox_kube_answer *answe
 	const struct agent_task *t = &op->plan.tasks.items[call->task];
 
 	if (answer->error->code != COX_OK || !answer->doc) {
+		look_at_it(call, answer);
 		task_failed(op, call->task, answer);
 		return;
 	}
