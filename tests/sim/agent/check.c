@@ -156,16 +156,21 @@ static struct sim_progress *progress(struct sim_app *app, const char *key)
 	return p;
 }
 
+static const char *hash_of(const struct virtual_request *r, char ret_text[32])
+{
+	snprintf(ret_text, 32, "%llx",
+		 (unsigned long long)(cox_hash(r->body.ptr, r->body.len) ^
+				      cox_hash(r->path, strlen(r->path)) ^
+				      cox_hash(r->method, strlen(r->method))));
+	return ret_text;
+}
+
 /* The client sends a request again by itself; true: it has been sent in this attempt before. */
 static bool is_repeated(struct sim_app *app, const struct virtual_request *r)
 {
 	char text[32];
 
-	snprintf(text, sizeof(text), "%llx",
-		 (unsigned long long)(cox_hash(r->body.ptr, r->body.len) ^
-				      cox_hash(r->path, strlen(r->path)) ^
-				      cox_hash(r->method, strlen(r->method))));
-	return cox_map_set(&app->requested, text, app) != NULL;
+	return cox_map_set(&app->requested, hash_of(r, text), app) != NULL;
 }
 
 static void remember(const struct virtual_request *r, struct sim_app *app)
@@ -324,8 +329,11 @@ static void check_delete(const struct virtual_request *r, const char *key)
 {
 	_cleanup_doc_ struct cox_doc *doc = NULL;
 	const char *why = "no application has it";
+	char hash[32];
 
 	w.stats.deletes++;
+	if (cox_map_set(&w.deletes, hash_of(r, hash), &w)) /* the client sends it again */
+		return;
 	if (cox_json_read(r->body, "delete", &doc, NULL) < 0 ||
 	    !cox_node_str(COX_GET(cox_doc_root(doc), "preconditions", "uid")).len)
 		sim_fail("A: %s is deleted without naming its uid", key);
@@ -637,4 +645,5 @@ void sim_check_fini(void)
 	cox_map_fini_values(&w.history, unref);
 	cox_map_fini_values(&w.sent, free);
 	cox_map_fini_values(&w.begun, free);
+	cox_map_fini(&w.deletes);
 }

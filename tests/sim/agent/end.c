@@ -69,7 +69,7 @@ static bool is_synced(struct sim_app *app, char *ret_why, size_t size)
 			return false;
 		}
 	}
-	if (app->seen_health != COX_HEALTH_HEALTHY) {
+	if (app->seen_health != COX_HEALTH_HEALTHY && !keeps_extras(app)) {
 		snprintf(ret_why, size, "%s: all is well, and its health is %d", app->name,
 			 app->seen_health);
 		return false;

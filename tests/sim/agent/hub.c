@@ -525,6 +525,21 @@ void sim_hub_terminate(struct sim_app *app)
 	act_terminate(app);
 }
 
+static void sync_by_hand(struct sim_app *app)
+{
+	set_operation(app);
+	app->op.prune = true;
+	app->op.dry_run = app->op.selective = false;
+	app->op.retry_limit = 20;
+}
+
+void sim_hub_sync(struct sim_app *app)
+{
+	app->helped = true;
+	sync_by_hand(app);
+	commit(app);
+}
+
 void sim_hub_settle(void)
 {
 	if (!w.hub_up)
@@ -538,12 +553,8 @@ void sim_hub_settle(void)
 		app->automated = sim_chance(&w.rng, 50);
 		app->prune = app->self_heal = app->allow_empty = true;
 		memset(&app->op, 0, sizeof(app->op));
-		if (!app->automated) {
-			set_operation(app);
-			app->op.prune = true;
-			app->op.dry_run = app->op.selective = false;
-			app->op.retry_limit = 20;
-		}
+		if (!app->automated)
+			sync_by_hand(app);
 		commit(app);
 	}
 }

@@ -194,6 +194,9 @@ static void pulse(void *arg)
 		if (!fine && !app->tombstone && app->sync->flawed &&
 		    now - w.calm_ms > PATIENCE_MS && !app->op.terminate && app->seen_phase == 1)
 			sim_hub_terminate(app);
+		if (!fine && !app->tombstone && !app->sync->flawed && !app->helped &&
+		    now - w.calm_ms > PATIENCE_MS && app->seen_phase == 4)
+			sim_hub_sync(app);
 	}
 	if (settled) {
 		w.quiet = true;

@@ -78,7 +78,8 @@ struct sim_app {
 	struct sim_operation op;
 	bool tombstone, cascade, background;
 	struct cox_buf change;		    /* the last, packed */
-	bool gone;			    /* reported as deleted */
+	bool gone;   /* reported as deleted */
+	bool helped; /* synced by hand in the calm */
 	struct sim_order offered, accepted; /* to the agent, by the agent */
 	bool late; /* something that a killed agent had sent arrived after it was gone */
 	/* the newest report */
@@ -150,6 +151,7 @@ struct world {
 	char refused_plural[32]; /* nobody may touch these at the moment */
 	struct cox_map history;	 /* "key@version" to struct cox_doc * */
 	struct cox_map sent;	 /* request id to struct sim_sent * */
+	struct cox_map deletes;	 /* what was sent already, by hash */
 	struct cox_map begun;	 /* operation id to struct sim_begun * */
 	unsigned n_strangers;
 	COX_VEC(char *) strangers; /* paths of objects that nobody may touch */
@@ -187,6 +189,8 @@ void sim_hub_agent_down(void);
 /* The last word: every application shall be synced. */
 void sim_hub_settle(void);
 void sim_hub_terminate(struct sim_app *app);
+/* By hand, once, of what failed on the way into the calm. */
+void sim_hub_sync(struct sim_app *app);
 void sim_hub_want_bundle(void *ctx, const uint8_t digest[COX_SHA256_BYTES]);
 void sim_hub_changed(void *ctx, const char *uid);
 
