@@ -88,10 +88,11 @@ WRAP(int, cox_stamp_order, uint64_t epoch_a, uint64_t generation_a, uint64_t epo
 	return old_wins ? -1 : __real_cox_stamp_order(epoch_a, generation_a, epoch_b, generation_b);
 }
 
-WRAP(int, agent_store_has_operation, struct agent_store *store, const char *id,
-     struct cox_error *err)
+WRAP(int, agent_store_operation, struct agent_store *store, const char *id,
+     int (*each)(void *ctx, const struct agent_operation_row *row, struct cox_error *err),
+     void *ctx, struct cox_error *err)
 {
-	return twice ? 0 : __real_agent_store_has_operation(store, id, err);
+	return twice ? 0 : __real_agent_store_operation(store, id, each, ctx, err);
 }
 
 WRAP(void, agent_compare, struct cox_doc *desired, struct cox_doc *live,

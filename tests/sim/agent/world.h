@@ -78,8 +78,8 @@ struct sim_app {
 	struct sim_operation op;
 	bool tombstone, cascade, background;
 	struct cox_buf change;		    /* the last, packed */
-	bool gone;   /* reported as deleted */
-	bool helped; /* synced by hand in the calm */
+	bool gone;			    /* reported as deleted */
+	bool helped;			    /* synced by hand in the calm */
 	struct sim_order offered, accepted; /* to the agent, by the agent */
 	bool late; /* something that a killed agent had sent arrived after it was gone */
 	/* the newest report */
