@@ -231,12 +231,183 @@ static void test_applied_operation(void **state)
 	assert_null(COX_GET(cox_doc_root(doc), "metadata", "annotations"));
 }
 
+/* ---- an ApplicationSet in waves ---- */
+
+static const char *const clusters[] = {"dev", "pre", "prod"};
+static const char *const members[] = {"dev-web", "pre-web", "prod-web"};
+
+#define WAVE(n) "      - matchExpressions: [{key: env, operator: In, values: [" n "]}]\n"
+static const char *const SET =
+	"apiVersion: argoproj.io/v1alpha1\nkind: ApplicationSet\nmetadata: {name: web}\nspec:\n"
+	"  generators:\n  - list: {elements: [{env: dev}, {env: pre}, {env: prod}]}\n"
+	"  strategy:\n    type: RollingSync\n    rollingSync:\n      steps:\n" WAVE("dev")
+		WAVE("pre") WAVE(
+			"prod") "  template:\n"
+				"    metadata: {name: '{{env}}-web', labels: {env: '{{env}}'}}\n"
+				"    spec:\n      project: shop\n"
+				"      source: {repoURL: '" REPO
+				"', targetRevision: HEAD, path: web}\n"
+				"      destination: {name: '{{env}}', namespace: web}\n"
+				"      syncPolicy: {automated: {}}\n";
+
+struct fleet {
+	struct site site;
+	struct agent agents[3];
+};
+
+static int setup_waves(void **state)
+{
+	struct fleet *f = cox_new(struct fleet);
+
+	site_init(&f->site);
+	site_start(&f->site);
+	site_apply(&f->site, PROJECT(""));
+	for (int i = 0; i < 3; i++) {
+		_cleanup_free_ char *yaml = cox_asprintf(
+			"apiVersion: coxswain.dev/v1alpha1\nkind: Cluster\nmetadata: {name: %s}\n"
+			"spec: {server: 'https://%d.1.1.1'}\n",
+			clusters[i], i + 1);
+		_cleanup_free_ char *token = NULL;
+
+		site_apply(&f->site, yaml);
+		agent_init(&f->agents[i], &f->site, clusters[i]);
+		token = site_token(&f->site, clusters[i]);
+		agent_join(&f->agents[i], token);
+		agent_connect(&f->agents[i]);
+	}
+	commit("aaaa");
+	*state = f;
+	return 0;
+}
+
+static int teardown_waves(void **state)
+{
+	struct fleet *f = *state;
+
+	for (int i = 0; i < 3; i++)
+		agent_fini(&f->agents[i]);
+	site_fini(&f->site);
+	free(f);
+	return 0;
+}
+
+struct at {
+	struct fleet *fleet;
+	int member;
+	const char *digest; /* NULL: any other than `other` */
+	const char *other;
+};
+
+static bool is_at(void *arg)
+{
+	const struct at *at = arg;
+	const struct told *t = agent_told(&at->fleet->agents[at->member], members[at->member]);
+
+	if (!t || !*t->digest)
+		return false;
+	return at->digest ? strcmp(t->digest, at->digest) == 0 : strcmp(t->digest, at->other) != 0;
+}
+
+static int ask_sync(struct fleet *f, int member, bool skip_gates, struct cox_error *err)
+{
+	struct hub_batch *batch = hub_batch_new();
+	_cleanup_free_ char *revision = NULL;
+	char id[COX_UUID_TEXT];
+	int r = hub_control_sync(
+		f->site.control, batch, NULL, members[member],
+		&(struct hub_sync_request){.initiated_by = "admin", .skip_gates = skip_gates}, id,
+		&revision, err);
+
+	hub_store_commit(f->site.store, batch);
+	return r;
+}
+
+static int ask_rollback(struct fleet *f, int member, bool force, struct cox_error *err)
+{
+	struct hub_batch *batch = hub_batch_new();
+	_cleanup_free_ char *revision = NULL;
+	char id[COX_UUID_TEXT];
+	int r = hub_control_rollback(
+		f->site.control, batch, NULL, members[member],
+		&(struct hub_rollback_request){.id = 0, .force = force, .initiated_by = "admin"},
+		id, &revision, err);
+
+	hub_store_commit(f->site.store, batch);
+	return r;
+}
+
+struct mark {
+	struct fleet *fleet;
+	int member;
+	const char *key;
+};
+
+/* The newest entry of the history has it. */
+static bool has_mark(void *arg)
+{
+	const struct mark *m = arg;
+	_cleanup_doc_ struct cox_doc *doc = NULL;
+	const struct cox_node *list;
+
+	assert_int_equal(hub_control_get(m->fleet->site.control, HUB_APPLICATION, NULL,
+					 members[m->member], &doc, NULL),
+			 0);
+	list = COX_GET(cox_doc_root(doc), "status", "history");
+	return cox_node_get(cox_node_at(list, cox_node_len(list) - 1), m->key) != NULL;
+}
+
+static void test_gates_and_the_fence(void **state)
+{
+	struct fleet *f = *state;
+	_cleanup_free_ char *first = NULL, *second = NULL;
+	struct cox_error err;
+
+	site_apply(&f->site, SET);
+	for (int i = 0; i < 3; i++)
+		site_wait_status(&f->site, members[i], "Synced", "Healthy", "aaaa");
+	first = cox_strdup(agent_told(&f->agents[0], members[0])->digest);
+
+	/* the first wave is on its way */
+	f->agents[0].hold = true;
+	commit("bbbb");
+	assert_int_equal(hub_control_refresh(f->site.control, NULL, members[0], false, NULL), 0);
+	site_wait(&f->site, is_at, &(struct at){f, 0, NULL, first});
+	second = cox_strdup(agent_told(&f->agents[0], members[0])->digest);
+	site_wait_condition(&f->site, members[2], "Waiting", "wave");
+
+	/* the third is not its turn: refused, or done and written down */
+	assert_int_equal(ask_sync(f, 2, false, &err), -COX_FAILED_PRECONDITION);
+	assert_non_null(strstr(err.message, "wave"));
+	assert_int_equal(ask_sync(f, 2, true, &err), 0);
+	site_wait(&f->site, is_at, &(struct at){f, 2, second, NULL});
+	site_wait_status(&f->site, members[2], "Synced", "Healthy", "bbbb");
+	site_wait(&f->site, has_mark, &(struct mark){f, 2, "gatesSkipped"});
+	assert_true(is_at(&(struct at){f, 1, first, NULL}));
+
+	/* the first is taken back: whatever it says then, the second wave does not open */
+	assert_int_equal(ask_rollback(f, 0, false, &err), -COX_FAILED_PRECONDITION);
+	assert_int_equal(ask_rollback(f, 0, true, &err), 0);
+	site_wait(&f->site, is_at, &(struct at){f, 0, first, NULL});
+	f->agents[0].hold = false;
+	agent_report(&f->agents[0]);
+	site_wait(&f->site, has_mark, &(struct mark){f, 0, "rollbackTo"});
+	site_settle(&f->site);
+	assert_true(is_at(&(struct at){f, 1, first, NULL}));
+
+	/* and when it is brought back, everything goes on */
+	assert_int_equal(ask_sync(f, 0, false, &err), 0);
+	for (int i = 0; i < 3; i++)
+		site_wait_status(&f->site, members[i], "Synced", "Healthy", "bbbb");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_window_closes_and_opens, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_pause, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_applied_operation, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_gates_and_the_fence, setup_waves,
+						teardown_waves),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
