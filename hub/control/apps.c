@@ -438,6 +438,7 @@ enum cox_queue_result control_look_at_app(void *ctx, const char *key)
 	result = look(a);
 	a->stale = true;
 	control_pending_step(c, a);
+	control_retry_refresh(c, a);
 	control_rollout_dirty(c, a->owner);
 	return result;
 }

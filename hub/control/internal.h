@@ -251,6 +251,8 @@ void control_window_look(struct control_app *a);
 #define CONTROL_REFRESH_SET_ANNOTATION "argocd.argoproj.io/application-set-refresh"
 /* Begins the operation that waits, if there is one and its time has come. */
 void control_pending_step(struct hub_control *c, struct control_app *a);
+/* With retry.refresh an operation that fails and is tried again is tried with the newest revision. */
+void control_retry_refresh(struct hub_control *c, struct control_app *a);
 
 /* ---- operations.c ---- */
 

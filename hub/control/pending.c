@@ -165,3 +165,52 @@ void control_pending_step(struct hub_control *c, struct control_app *a)
 	ended(c, batch, a, &err);
 	hub_store_commit(c->store, batch);
 }
+
+/* ---- retry.refresh ---- */
+
+/* Whether the operation that the hub gave fails, tries again, and shall take what is newest then. */
+static bool wants_newest(struct hub_control *c, const struct control_app *a)
+{
+	const hub_assignment *have = hub_fleet_assignment(c->fleet, a->cluster, a->uid);
+	const Coxswain__Report__V1__OperationState *state =
+		control_asked_state(have, hub_fleet_last_report(c->fleet, a->cluster, a->uid));
+	const struct cox_node *note = state ? control_note(a, state->id) : NULL;
+	const struct cox_node *retry = COX_GET(note, "operation", "retry");
+
+	if (!note || have->operation->terminate || have->operation->dry_run ||
+	    have->operation->n_resources > 0 ||
+	    state->phase != COXSWAIN__REPORT__V1__PHASE__RUNNING || state->retry_count == 0)
+		return false;
+	/* one to something else than what Git wants stays with that */
+	if (cox_node_get(note, "sources") || cox_node_get(note, "local") ||
+	    cox_node_get(note, "rollbackTo"))
+		return false;
+	return retry ? flag(retry, "refresh") : a->view.sync_policy.retry.refresh;
+}
+
+void control_retry_refresh(struct hub_control *c, struct control_app *a)
+{
+	_cleanup_doc_ struct cox_doc *note = NULL;
+	_cleanup_free_ char *revision = NULL;
+	const hub_assignment *have;
+	struct hub_sync_request request;
+	struct hub_batch *batch;
+	char id[COX_UUID_TEXT];
+
+	if (!a->has_view || !a->cluster || !a->note || !a->rendered.valid || a->rendered.error ||
+	    control_app_is_deleting(a) || !wants_newest(c, a))
+		return;
+	have = hub_fleet_assignment(c->fleet, a->cluster, a->uid);
+	if (have->operation->digest.len == HUB_DIGEST_BYTES &&
+	    memcmp(have->operation->digest.data, a->rendered.digest, HUB_DIGEST_BYTES) == 0)
+		return;
+	note = cox_doc_ref(a->note);
+	request = request_of(cox_node_get(cox_doc_root(note), "operation"));
+	batch = hub_batch_new();
+	cox_log_info("an operation that fails goes on with the newest revision",
+		     COX_KV("application", a->key), COX_KV("revision", a->rendered.revision));
+	/* A refusal (a window, a gate) leaves it with what it has. */
+	hub_control_sync(c, batch, hub_object_namespace(a->view.root), a->view.name, &request, id,
+			 &revision, NULL);
+	hub_store_commit(c->store, batch);
+}
