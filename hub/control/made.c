@@ -17,9 +17,62 @@ void control_made_unref(struct control_made *m)
 		hub_reads_fini(reads);
 	cox_vec_fini(&m->reads);
 	control_remotes_fini(&m->remotes);
+	cox_strings_fini(&m->images);
 	cox_docs_fini(&m->own);
 	free(m->what);
 	free(m);
+}
+
+/* ---- images ---- */
+
+#define IMAGES_MAX 500
+
+static void add_images(const struct cox_node *containers, cox_strings *ret)
+{
+	for (size_t i = 0; i < cox_node_len(containers) && ret->n < IMAGES_MAX; i++) {
+		struct cox_str image =
+			cox_node_str(cox_node_get(cox_node_at(containers, i), "image"));
+
+		if (image.len)
+			cox_vec_push(ret, cox_str_dup(image));
+	}
+}
+
+/* A pod's specification may be anywhere: in a Deployment, a CronJob, a Rollout. */
+static void walk_images(const struct cox_node *node, cox_strings *ret)
+{
+	for (size_t i = 0; i < cox_node_len(node); i++) {
+		const struct cox_node *below = cox_node_at(node, i);
+		struct cox_str key =
+			cox_node_is(node, COX_MAP) ? cox_node_key(node, i) : COX_STR("");
+
+		if (cox_node_is(below, COX_LIST) &&
+		    (cox_str_is(key, "containers") || cox_str_is(key, "initContainers")))
+			add_images(below, ret);
+		else if (cox_node_is(below, COX_MAP) || cox_node_is(below, COX_LIST))
+			walk_images(below, ret);
+	}
+}
+
+static int by_text(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+void control_images(const cox_docs *objects, cox_strings *ret)
+{
+	size_t n = 0;
+
+	COX_VEC_EACH (objects, o)
+		walk_images(cox_node_get(cox_doc_root(*o), "spec"), ret);
+	cox_vec_sort(ret, by_text);
+	for (size_t i = 0; i < ret->n; i++) {
+		if (n > 0 && strcmp(ret->items[n - 1], ret->items[i]) == 0)
+			free(ret->items[i]);
+		else
+			ret->items[n++] = ret->items[i];
+	}
+	ret->n = n;
 }
 
 /* A revision says where to look for a commit; it is the commit's files that are rendered. */

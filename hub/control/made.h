@@ -20,8 +20,12 @@ struct control_made {
 	control_remotes remotes;	 /* that were used, at these commits */
 	uint8_t digest[HUB_DIGEST_BYTES];
 	size_t n_objects;
+	cox_strings images; /* of containers, each once, sorted */
 	cox_docs own;
 };
+
+/* The images of everything in the objects that looks like a container; appended. */
+void control_images(const cox_docs *objects, cox_strings *ret_images);
 
 struct control_made *control_made_ref(struct control_made *m);
 void control_made_unref(struct control_made *m); /* NULL is fine */

@@ -154,6 +154,7 @@ static int render(struct render_job *j, const struct hub_application *view, stru
 		return r;
 	add_remotes(j);
 	j->made->n_objects = objects.n;
+	control_images(&objects, &j->made->images);
 	cox_sha256(cox_buf_str(&json), j->made->digest);
 	hub_bundle_pack(cox_buf_str(&json), &j->row);
 	return 0;

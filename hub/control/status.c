@@ -2,6 +2,7 @@
  * report, the rollout and the conditions; nothing of it is stored. */
 #include "common/base/clock.h"
 #include "hub/control/internal.h"
+#include "hub/control/made.h"
 
 #include <stdio.h>
 
@@ -397,6 +398,36 @@ static struct cox_node *app_conditions(struct hub_control *c, struct cox_doc *do
 	return list;
 }
 
+/* What the sync status is about. */
+static void put_compared(struct cox_doc *doc, struct cox_node *sync, const struct control_app *a)
+{
+	static const char *const kept[] = {"source", "sources", "destination", "ignoreDifferences"};
+	struct cox_node *compared = cox_doc_map(doc), *revisions = cox_doc_list(doc);
+	const struct cox_node *spec = a->has_view ? COX_GET(a->view.root, "spec") : NULL;
+
+	for (size_t i = 0; i < COX_ARRAY_LEN(kept); i++)
+		put_clone(doc, compared, kept[i], cox_node_get(spec, kept[i]));
+	if (spec)
+		cox_map_put(doc, sync, "comparedTo", compared);
+	if (a->rendered.commits.n < 2)
+		return;
+	COX_VEC_EACH (&a->rendered.commits, commit)
+		cox_list_push(doc, revisions, cox_doc_cstring(doc, *commit));
+	cox_map_put(doc, sync, "revisions", revisions);
+}
+
+static void put_summary(struct cox_doc *doc, struct cox_node *map, const struct control_app *a)
+{
+	struct cox_node *summary = cox_doc_map(doc), *images = cox_doc_list(doc);
+
+	if (!a->rendered.made || a->rendered.made->images.n == 0)
+		return;
+	COX_VEC_EACH (&a->rendered.made->images, image)
+		cox_list_push(doc, images, cox_doc_cstring(doc, *image));
+	cox_map_put(doc, summary, "images", images);
+	cox_map_put(doc, map, "summary", summary);
+}
+
 static struct cox_node *app_status(struct hub_control *c, struct cox_doc *doc,
 				   const struct control_app *a)
 {
@@ -411,7 +442,10 @@ static struct cox_node *app_status(struct hub_control *c, struct cox_doc *doc,
 		 : s.have				    ? s.have->target_revision
 							    : NULL);
 	put_text(doc, sync, "syncedRevision", s.have ? s.have->sync_revision : NULL);
+	put_compared(doc, sync, a);
 	cox_map_put(doc, map, "sync", sync);
+	put_summary(doc, map, a);
+	put_text(doc, map, "controllerNamespace", c->options.namespace);
 	cox_map_put_cstr(doc, health, "status", s.health);
 	put_text(doc, health, "message", s.message);
 	cox_map_put(doc, map, "health", health);
