@@ -9,6 +9,7 @@
 
 #define ROW	       "configuration"
 #define JUDGEMENTS_MAX 65536
+#define BRIEF_STEPS    100000 /* some 1 ms */
 
 /* Shared by the engine and the judgements that run; counted on the loop. */
 struct agent_scripts {
@@ -61,6 +62,27 @@ static int read_scripts(struct cox_str body, struct agent_scripts **ret_scripts,
 	return 0;
 }
 
+bool agent_has_script(const struct agent_engine *e, struct cox_str group, struct cox_str kind)
+{
+	return has_script(e->scripts, group, kind);
+}
+
+/* Listing tells of all objects once more. */
+static void list_again(struct agent_engine *e, const struct agent_scripts *before)
+{
+	COX_MAP_EACH (&e->kinds, slot) {
+		struct agent_kind *kind = slot->value;
+
+		if (!kind->watch || !kind->n_followers)
+			continue;
+		struct cox_str group = cox_str(kind->resource->group),
+			       name = cox_str(kind->resource->kind);
+
+		if (has_script(before, group, name) || has_script(e->scripts, group, name))
+			agent_kind_relist(kind);
+	}
+}
+
 /* What a script judged, or one judges from now on, is judged again; it says what it said until the
  * new verdict is there. */
 static void judge_again(struct agent_engine *e, const struct agent_scripts *before)
@@ -75,6 +97,7 @@ static void judge_again(struct agent_engine *e, const struct agent_scripts *befo
 			entry->rejudge = true;
 			agent_engine_queue(entry->app);
 		}
+	list_again(e, before);
 }
 
 void agent_configuration_load(struct agent_engine *e)
@@ -214,6 +237,14 @@ bool agent_judge_begin(struct agent_entry *entry, struct cox_doc *live)
 	}
 	entry->judging = j;
 	return true;
+}
+
+void agent_judge_briefly(struct agent_engine *e, const struct cox_node *object,
+			 struct cox_health *ret_health)
+{
+	struct cox_health_run run = {.wall_ms = cox_clock_wall_ms(), .steps = BRIEF_STEPS};
+
+	cox_health_assess_custom(e->scripts ? e->scripts->custom : NULL, object, &run, ret_health);
 }
 
 void agent_judge_now(struct agent_engine *e, struct cox_doc *live, struct cox_health *ret_health)

@@ -18,7 +18,15 @@ void agent_configuration_load(struct agent_engine *e);
 int agent_configuration_store(struct agent_engine *e, struct cox_str body, struct cox_error *err);
 void agent_configuration_free(struct agent_engine *e);
 
+/* Somebody wrote a script for the kind. */
+bool agent_has_script(const struct agent_engine *e, struct cox_str group, struct cox_str kind);
+
 /* ---- objects ---- */
+
+/* Of the tree: no decision hangs on it, and there may be many, so a script gets little time, on the
+ * loop. */
+void agent_judge_briefly(struct agent_engine *e, const struct cox_node *object,
+			 struct cox_health *ret_health);
 
 /* true: the verdict comes later, agent_entry_settle is called with it. */
 bool agent_judge_begin(struct agent_entry *entry, struct cox_doc *live);

@@ -19,7 +19,9 @@ uint32_t agent_kind_round(const struct agent_kind *kind)
 static bool needs_whole_objects(const struct agent_kind *kind)
 {
 	return kind->n_holders > 0 ||
-	       cox_health_has_rule(cox_str(kind->resource->group), cox_str(kind->resource->kind));
+	       cox_health_has_rule(cox_str(kind->resource->group), cox_str(kind->resource->kind)) ||
+	       agent_has_script(kind->engine, cox_str(kind->resource->group),
+				cox_str(kind->resource->kind));
 }
 
 void agent_kind_relist(struct agent_kind *kind)

@@ -1,6 +1,7 @@
 #include "agent/sync/tree.h"
 
 #include "agent/sync/app.h"
+#include "agent/sync/judge.h"
 #include "common/base/clock.h"
 
 #include <inttypes.h>
@@ -367,7 +368,7 @@ static void describe(struct agent_node *n, const struct cox_node *object)
 	struct cox_health h;
 	bool news;
 
-	cox_health_assess(object, &h);
+	agent_judge_briefly(n->kind->engine, object, &h);
 	if (h.status == COX_HEALTH_NONE)
 		h.message[0] = '\0'; /* what is guessed of kinds without a rule is no news here */
 	news = n->health != h.status;
@@ -544,7 +545,8 @@ void agent_tree_upsert(struct agent_kind *kind, const struct cox_node *object)
 		return;
 	cox_object_key_write(&key_text, cox_object_key_of(object));
 	n = find(t, cox_buf_str(&key_text));
-	if (n && version && version < n->resource_version)
+	/* old news, or the same object by another version of its kind */
+	if (n && (n->kind != kind || (version && version < n->resource_version)))
 		return;
 	/* an application's own object is a root, whoever owns it */
 	found = found && !cox_map_get_str(&e->keys, cox_buf_str(&key_text)) &&

@@ -11,6 +11,7 @@
  * the longest one counts, then the one that sorts first, so that it doesn't depend on the order of
  * a map. A script that gives nil gives no health: the rules of the room aren't asked then.
  * The ConfigMap's useOpenLibs keys change nothing: what is safe of those libraries is always there.
+ * (A hub refuses them, so that nobody counts on the rest.)
  *
  * A script: global `obj` is the live object; it returns {status = "Healthy", message = "..."}. nil
  * and {} are no health; a status that isn't one of the six is Unknown. A script that fails in

@@ -244,7 +244,7 @@ static const struct cox_option token_rows[] = {
 const struct cox_verb cli_verbs[] = {
 	{"apply", "-f FILE|DIR|-",
 	 "create or update Applications, ApplicationSets, AppProjects, Clusters, "
-	 "repository Secrets",
+	 "repository Secrets, settings (argocd-cm)",
 	 apply_rows, 0, 0, cli_apply},
 	{"get", "KIND [NAME]", "show objects that the hub keeps", output_rows, 1, 2, cli_get},
 	{"delete", "KIND NAME...", "delete objects", delete_rows, 2, MANY, cli_delete},
