@@ -144,13 +144,13 @@ static char *reason_of(const struct cox_rollout *r, size_t wave, size_t failed, 
 	return cox_asprintf("%zu of wave '%s' failed", failed, name);
 }
 
-bool rollout_check_failures(struct rollout_step *s, size_t front)
+bool rollout_check_failures(struct rollout_step *s)
 {
 	struct cox_rollout *r = s->r;
 
 	if (r->plan.source != COX_ROLLOUT_POLICY)
 		return false;
-	for (size_t i = 0; i <= front && i < r->waves.n; i++) {
+	for (size_t i = 0; i < r->waves.n; i++) {
 		const struct rollout_tally *c = &s->c.waves[i];
 		size_t may = cox_rollout_tolerance(&r->plan, i, c->n);
 		_cleanup_free_ char *reason = NULL;

@@ -137,9 +137,9 @@ int64_t rollout_start_ms(const struct cox_rollout *r, const struct cox_rollout_t
 #define ROLLOUT_OVERDUE "not well by its progress deadline"
 /* Targets past their deadline fail. */
 void rollout_check_deadlines(struct rollout_step *s);
-/* Does what onFailure says when a wave up to `front` has more failures than it may; true when the
- * rollout goes no further now. */
-bool rollout_check_failures(struct rollout_step *s, size_t front);
+/* Does what onFailure says when a wave has more failures than it may; true when the rollout goes no
+ * further now. */
+bool rollout_check_failures(struct rollout_step *s);
 /* The same for a gate. */
 bool rollout_gate_failed(struct rollout_step *s, const struct cox_rollout_probe *probe);
 /* Ends the rollout; takes reason. */

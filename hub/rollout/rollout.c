@@ -126,9 +126,10 @@ static void inherit(struct cox_rollout_target *t, const struct cox_rollout *befo
 	t->previous_revision = cox_strdup(b->previous_revision);
 }
 
+/* Who has it already is not sent there again. */
 static void bar(struct cox_rollout *r, struct cox_rollout_target *t)
 {
-	if (t->wave < 0 || t->state == COX_TARGET_BLOCKED || !rollout_is_bar(r, t))
+	if (t->wave < 0 || t->state != COX_TARGET_WAITING || !rollout_is_bar(r, t))
 		return;
 	free(t->message);
 	t->state = COX_TARGET_BLOCKED;
@@ -231,6 +232,7 @@ void rollout_clock(struct cox_rollout *r, int64_t now_ms)
 	}
 	COX_VEC_EACH (&r->waves, w) {
 		shift(&w->since_ms, by);
+		shift(&w->progress_ms, by);
 		COX_VEC_EACH (&w->before, g)
 			shift_gate(g, by);
 		COX_VEC_EACH (&w->after, g)

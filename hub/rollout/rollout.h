@@ -316,6 +316,8 @@ struct cox_rollout_approval {
 struct cox_rollout_wave_run {
 	enum cox_wave_phase phase;
 	int64_t since_ms;
+	int64_t progress_ms; /* when a target started, or more were healthy than ever before */
+	int64_t best;	     /* so many */
 	COX_VEC(struct cox_rollout_gate_run) before, after; /* as the plan's */
 	COX_VEC(struct cox_rollout_approval) approvals;
 };

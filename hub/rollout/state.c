@@ -134,6 +134,8 @@ static struct cox_node *wave_to(const struct cox_rollout_wave_run *w, struct cox
 	}
 	cox_map_put_cstr(doc, map, "phase", wave_names[w->phase]);
 	put_int(doc, map, "since", w->since_ms);
+	put_int(doc, map, "progress", w->progress_ms);
+	put_int(doc, map, "best", w->best);
 	cox_map_put(doc, map, "before", before);
 	cox_map_put(doc, map, "after", after);
 	cox_map_put(doc, map, "approvals", approvals);
@@ -379,6 +381,8 @@ static int wave_from(const struct cox_node *node, struct cox_rollout_wave_run *w
 		return bad(err, "a wave");
 	w->phase = phase;
 	w->since_ms = get_int(node, "since");
+	w->progress_ms = get_int(node, "progress");
+	w->best = get_int(node, "best");
 	for (size_t i = 0; r == 0 && i < w->before.n; i++)
 		r = gate_from(cox_node_at(before, i), &w->before.items[i], err);
 	for (size_t i = 0; r == 0 && i < w->after.n; i++)

@@ -202,7 +202,7 @@ static size_t unbar(struct cox_rollout *r, int64_t now_ms)
 
 	rollout_bars_fini(r);
 	COX_VEC_EACH (&r->targets, t)
-		if (t->barred) {
+		if (t->barred && t->state == COX_TARGET_BLOCKED) {
 			t->barred = false;
 			rollout_set(t, COX_TARGET_WAITING, NULL, now_ms);
 		}

@@ -117,6 +117,7 @@ static void start(struct rollout_step *s, size_t i)
 	t->moved = true;
 	t->overdue = t->excused = false;
 	t->clock_ms = s->now_ms;
+	s->r->waves.items[t->wave].progress_ms = s->now_ms;
 	rollout_set(t, COX_TARGET_MOVING, NULL, s->now_ms);
 	cox_vec_push(s->effects, (struct cox_rollout_effect){.kind = COX_EFFECT_MOVE, .target = i});
 	s->changed = true;
@@ -143,16 +144,17 @@ static bool in_window(struct rollout_step *s, size_t wave)
 	return window.open;
 }
 
-/* Those of the wave that are late, or those that are not, as far as there is room. */
-static void start_some(struct rollout_step *s, size_t wave, bool late)
+/* Those of the wave that are late, or those that are not, as far as there is room. true: some. */
+static bool start_some(struct rollout_step *s, size_t wave, bool late)
 {
+	bool some = false;
 	struct cox_rollout *r = s->r;
 	struct rollout_tally *c = &s->c.waves[wave];
 	size_t budget = cox_rollout_concurrency(&r->plan, wave, c->n);
 	int64_t at;
 
 	if (c->to_change == 0 || !in_window(s, wave))
-		return;
+		return false;
 	for (size_t i = 0; i < r->targets.n && c->in_flight < budget; i++) {
 		const struct cox_rollout_target *t = &r->targets.items[i];
 
@@ -166,7 +168,7 @@ static void start_some(struct rollout_step *s, size_t wave, bool late)
 		if (at <= s->now_ms &&
 		    !rollout_take_start(r, s->env ? s->env->starts : NULL, s->now_ms, &at)) {
 			rollout_wake(s, at);
-			return;
+			return some;
 		}
 		if (at > s->now_ms) {
 			rollout_wake(s, at);
@@ -174,19 +176,20 @@ static void start_some(struct rollout_step *s, size_t wave, bool late)
 		}
 		start(s, i);
 		c->in_flight++;
+		some = true;
 	}
+	return some;
 }
 
 /* In wave order among themselves, and not past a wave that is not well. */
-static void start_late(struct rollout_step *s, size_t front)
+static bool start_late(struct rollout_step *s, size_t front)
 {
 	size_t fallen = rollout_fallen(s->r, &s->c, front);
 
 	for (size_t i = 0; i <= fallen && i < front; i++)
-		if (s->c.waves[i].late_busy > 0) {
-			start_some(s, i, true);
-			return;
-		}
+		if (s->c.waves[i].late_busy > 0)
+			return start_some(s, i, true);
+	return false;
 }
 
 /* ---- from phase to phase ---- */
@@ -240,13 +243,17 @@ static bool in_before(struct rollout_step *s, size_t wave, bool held)
 	(void)held;
 	if (s->c.waves[wave].to_change == 0)
 		rollout_gates_skip(s, wave, false, "nothing changes in this wave");
-	return gates(s, wave, false) && enter(s, wave, COX_WAVE_OPEN);
+	if (!gates(s, wave, false))
+		return false;
+	s->r->waves.items[wave].progress_ms = s->now_ms;
+	return enter(s, wave, COX_WAVE_OPEN);
 }
 
 static bool in_open(struct rollout_step *s, size_t wave, bool held)
 {
-	if (!held)
-		start_some(s, wave, false);
+	/* Who was told counts from now on: look again. */
+	if (!held && start_some(s, wave, false))
+		return true;
 	return rollout_wave_is_done(s->r, wave, &s->c.waves[wave]) &&
 	       enter(s, wave, COX_WAVE_AFTER);
 }
@@ -341,6 +348,21 @@ bool rollout_is_unmatched(const struct cox_rollout *r)
 	return false;
 }
 
+/* Only what was never reached before is progress: health that comes and goes is none. */
+static void note_progress(struct rollout_step *s)
+{
+	for (size_t i = 0; i < s->r->waves.n; i++) {
+		struct cox_rollout_wave_run *w = &s->r->waves.items[i];
+		int64_t healthy = (int64_t)s->c.waves[i].healthy;
+
+		if (healthy <= w->best)
+			continue;
+		w->best = healthy;
+		w->progress_ms = s->now_ms;
+		s->changed = true;
+	}
+}
+
 /* One thing at a time; true: look again. */
 static bool advance(struct rollout_step *s)
 {
@@ -348,13 +370,15 @@ static bool advance(struct rollout_step *s)
 	size_t front, fallen;
 
 	rollout_count(r, &s->c);
+	note_progress(s);
 	reopen(s);
 	front = rollout_front(r, &s->c);
-	if (r->phase == COX_ROLLOUT_PROGRESSING && rollout_check_failures(s, front))
+	if (r->phase == COX_ROLLOUT_PROGRESSING && rollout_check_failures(s))
 		return false;
 	if (rollout_is_unmatched(r))
 		return false;
-	start_late(s, front);
+	if (start_late(s, front))
+		return true;
 	if (r->phase != COX_ROLLOUT_PROGRESSING)
 		return false;
 	fallen = rollout_fallen(r, &s->c, front);
@@ -392,21 +416,12 @@ int cox_rollout_step(struct cox_rollout *r, const struct cox_rollout_env *env, i
 
 /* ---- making room for a newer revision ---- */
 
-/* The last time that a target of the wave moved forward. */
-static int64_t last_progress(const struct cox_rollout *r, size_t wave)
-{
-	int64_t last = r->started_ms;
-
-	COX_VEC_EACH (&r->targets, t)
-		if (t->wave == (int)wave && t->since_ms > last)
-			last = t->since_ms;
-	return last;
-}
-
 /* *ret_due_ms: when it counts as stuck, if nothing happens until then. */
 static bool is_stuck(const struct cox_rollout *r, size_t open, const struct rollout_tally *c,
 		     int64_t now_ms, int64_t *ret_due_ms)
 {
+	int64_t last;
+
 	*ret_due_ms = COX_ROLLOUT_FOREVER;
 	if (r->paused_by_failure || c->blocked > 0 || rollout_is_unmatched(r) ||
 	    c->holding > cox_rollout_tolerance(&r->plan, open, c->n))
@@ -414,7 +429,10 @@ static bool is_stuck(const struct cox_rollout *r, size_t open, const struct roll
 	if (r->paused || r->waves.items[open].phase == COX_WAVE_BEFORE ||
 	    r->waves.items[open].phase == COX_WAVE_AFTER)
 		return false;
-	*ret_due_ms = last_progress(r, open) + r->plan.patience_ms;
+	last = r->waves.items[open].progress_ms;
+	if (last == 0)
+		last = r->waves.items[open].since_ms;
+	*ret_due_ms = last + r->plan.patience_ms;
 	return now_ms >= *ret_due_ms;
 }
 

@@ -10,7 +10,7 @@
  * ("2026-03-29T00:59:00Z"). The story begins at 2026-03-02T08:00:00Z, a Monday, with the commit v1 for
  * everybody, who has v0. After each line the planner is stepped, what it decides is carried out, and
  * `want` gets one line for each decision, for each wave and gate that changed, and for why it is not
- * moving on. The state is written and read back after each line; nothing may be lost.
+ * moving on. After each line the state is written, read back, and gone on with.
  *
  *	ok|slow|bad|unsynced|failed|running|stale|other NAME…   a report; other: at another digest
  *	away|back NAME…         the cluster's agent
@@ -378,7 +378,12 @@ static void check_kept(struct story *s)
 	cox_json_write(&y, cox_rollout_to_node(copy, b));
 	if (strcmp(cox_buf_cstr(&x), cox_buf_cstr(&y)) != 0)
 		tell(s, "LOST: %s\n%s", cox_buf_cstr(&x), cox_buf_cstr(&y));
-	cox_rollout_free(copy);
+	/* The story goes on with what was kept: what is not written it would not know. */
+	copy->ask_again = s->r->ask_again;
+	copy->tokens = s->r->tokens;
+	copy->tokens_ms = s->r->tokens_ms;
+	cox_rollout_free(s->r);
+	s->r = copy;
 }
 
 static size_t members(struct story *s, struct cox_rollout_member *ret)

@@ -371,6 +371,131 @@ static void test_fences(void **state)
 	stage_fini(&s);
 }
 
+/* ---- what earlier versions kept ---- */
+
+static const char *const OLD =
+	"{\"id\":\"0f\",\"owner\":\"ApplicationSet/ns/"
+	"x\",\"revision\":\"abc\",\"phase\":\"Progressing\","
+	"\"started\":1000,\"finished\":0,\"plan\":{\"waves\":[{\"name\":\"step "
+	"1\",\"maxKind\":\"count\","
+	"\"maxUpdate\":1,\"matchExpressions\":[{\"key\":\"env\",\"operator\":\"In\",\"values\":["
+	"\"dev\"]}]},"
+	"{\"name\":\"step 2\",\"maxKind\":\"all\",\"maxUpdate\":0,\"matchExpressions\":[]}],"
+	"\"supersede\":\"wave\",\"patienceMs\":60000,\"ordered\":true},"
+	"\"targets\":[{\"uid\":\"a\",\"name\":\"a\",\"cluster\":\"c\",\"wave\":0,\"digest\":"
+	"\"0102030000000000000000000000000000000000000000000000000000000000\",\"revision\":\"abc\","
+	"\"state\":\"Healthy\",\"since\":1000,\"epoch\":1,\"generation\":7,\"operation\":\"op\"},"
+	"{\"uid\":\"b\",\"name\":\"b\",\"cluster\":\"c\",\"wave\":1,\"digest\":"
+	"\"0102030000000000000000000000000000000000000000000000000000000000\",\"revision\":\"abc\","
+	"\"state\":\"Waiting\",\"since\":1000,\"epoch\":0,\"generation\":0,\"operation\":\"\"}]}";
+
+static struct cox_rollout *read_kept(const char *json, struct cox_error *err)
+{
+	_cleanup_doc_ struct cox_doc *doc = NULL;
+	struct cox_rollout *r = NULL;
+
+	assert_int_equal(cox_json_read(cox_str(json), "kept", &doc, NULL), 0);
+	return cox_rollout_from_node(cox_doc_root(doc), &r, err) < 0 ? NULL : r;
+}
+
+static void test_old_state(void **state)
+{
+	struct stage s = {.now_ms = 2000, .generation = 7};
+	struct cox_rollout_plan plan = COX_ROLLOUT_PLAN_INIT;
+
+	(void)state;
+	s.r = read_kept(OLD, NULL);
+	assert_non_null(s.r);
+	/* The same strategy is no other plan, now that it is read from its own text. */
+	assert_int_equal(plan_from("type: RollingSync\nrollingSync:\n  steps:\n"
+				   "  - {maxUpdate: 1, matchExpressions: [{key: env, operator: In, "
+				   "values: [dev]}]}\n  - {}\n",
+				   &plan, NULL, NULL),
+			 0);
+	assert_true(cox_rollout_plan_equal(&s.r->plan, &plan));
+	do_step(&s, COX_STR("b"));
+	reload(&s);
+	assert_true(say(&s, COX_STR("ok"), "b"));
+	do_step(&s, COX_STR(""));
+	assert_int_equal(s.r->phase, COX_ROLLOUT_SUCCEEDED);
+	cox_rollout_plan_fini(&plan);
+	cox_rollout_free(s.r);
+}
+
+static void test_damaged_state(void **state)
+{
+	static const char *const rows[] = {
+		"{}",
+		"{\"phase\":\"Over\"}",
+		"{\"phase\":\"Progressing\",\"version\":2}",
+		"{\"phase\":\"Progressing\",\"version\":3}",
+		"{\"phase\":\"Progressing\",\"version\":2,\"plan\":{\"source\":\"policy\",\"spec\":"
+		"{}}}",
+		"{\"phase\":\"Progressing\",\"version\":2,\"plan\":{\"source\":\"atOnce\"},"
+		"\"waves\":[]}",
+		"{\"phase\":\"Progressing\",\"version\":2,\"plan\":{\"source\":\"atOnce\"},"
+		"\"waves\":[{\"phase\":\"Nowhere\"}]}",
+		"{\"phase\":\"Progressing\",\"version\":2,\"plan\":{\"source\":\"atOnce\"},"
+		"\"targets\":[{\"uid\":\"a\",\"name\":\"a\",\"wave\":1,\"state\":\"Waiting\"}]}",
+		"{\"phase\":\"Progressing\",\"version\":2,\"plan\":{\"source\":\"atOnce\"},"
+		"\"targets\":[{\"uid\":\"a\",\"name\":\"a\",\"wave\":0,\"state\":\"Waiting\","
+		"\"digest\":\"xyz\"}]}",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COX_ARRAY_LEN(rows); i++) {
+		struct cox_error err = COX_ERROR_INIT;
+
+		if (read_kept(rows[i], &err))
+			fail_msg("row %zu is read", i);
+		assert_true(err.code == COX_DATA_LOSS || err.code == COX_INVALID_ARGUMENT ||
+			    err.code == COX_UNIMPLEMENTED);
+	}
+}
+
+/* ---- limits ---- */
+
+static int policy_of(size_t n_waves, size_t n_gates)
+{
+	_cleanup_buf_ struct cox_buf text = COX_BUF_INIT;
+	_cleanup_doc_ struct cox_doc *doc = NULL;
+	struct cox_rollout_plan plan = COX_ROLLOUT_PLAN_INIT;
+	int r;
+
+	cox_buf_puts(&text, "waves:\n");
+	for (size_t i = 0; i < n_waves; i++) {
+		cox_buf_printf(&text, "- name: w%zu\n  after: [", i);
+		for (size_t k = 0; k < n_gates; k++)
+			cox_buf_puts(&text, "{soak: 1m}, ");
+		cox_buf_puts(&text, "]\n");
+	}
+	assert_int_equal(cox_yaml_read(cox_buf_str(&text), "policy", NULL, &doc, NULL), 0);
+	r = cox_rollout_plan_policy("p", cox_doc_root(doc), &plan, NULL);
+	cox_rollout_plan_fini(&plan);
+	return r;
+}
+
+static void test_limits(void **state)
+{
+	static const struct script script = {.targets = "a:dev"};
+	struct stage s;
+
+	(void)state;
+	assert_int_equal(policy_of(COX_ROLLOUT_MAX_WAVES - 1, 1), 0);
+	assert_int_equal(policy_of(COX_ROLLOUT_MAX_WAVES, 1), -COX_INVALID_ARGUMENT);
+	assert_int_equal(policy_of(1, COX_ROLLOUT_MAX_GATES), 0);
+	assert_int_equal(policy_of(1, COX_ROLLOUT_MAX_GATES + 1), -COX_INVALID_ARGUMENT);
+	stage_init(&s, &script);
+	for (int i = 0; i < COX_ROLLOUT_MAX_AUDIT / 2 + 1; i++) {
+		assert_int_equal(cox_rollout_pause(s.r, "ann", 5, NULL), 0);
+		assert_int_equal(cox_rollout_resume(s.r, "bob", 5, NULL), 0);
+		reload(&s);
+	}
+	assert_int_equal(s.r->audit.n, COX_ROLLOUT_MAX_AUDIT);
+	assert_int_equal(s.r->n_audit_dropped, 2);
+	stage_fini(&s);
+}
+
 /* ---- plans ---- */
 
 static void test_plan_problems(void **state)
@@ -432,9 +557,10 @@ static void test_why(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_scripts), cmocka_unit_test(test_operations),
-		cmocka_unit_test(test_fences),	cmocka_unit_test(test_plan_problems),
-		cmocka_unit_test(test_why),
+		cmocka_unit_test(test_scripts),	      cmocka_unit_test(test_operations),
+		cmocka_unit_test(test_fences),	      cmocka_unit_test(test_plan_problems),
+		cmocka_unit_test(test_why),	      cmocka_unit_test(test_old_state),
+		cmocka_unit_test(test_damaged_state), cmocka_unit_test(test_limits),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
