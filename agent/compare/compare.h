@@ -60,11 +60,6 @@ struct agent_compare_options {
 	const struct cox_node *desired_cuts, *live_cuts;
 	struct cox_doc *predicted; /* by a dry run of applying `desired`; or NULL */
 	bool with_mutations;	   /* what the prediction changes beyond the wish counts too */
-	/* Told of each field that differs, with its values (NULL: absent), which are borrowed for
-	 * that time and nothing may log; may be NULL. Not of mutations. */
-	void (*each)(void *ctx, const char *path, const struct cox_node *desired,
-		     const struct cox_node *live);
-	void *ctx;
 };
 
 struct agent_difference {
@@ -83,7 +78,8 @@ void agent_compare(struct cox_doc *desired, struct cox_doc *live,
 
 /* The same with values, for people who ask what differs. Of a Secret
  * nothing is told but its type and metadata: values are runs of '+', the same for equal texts on
- * both sides and of different lengths for different ones, whose lengths tell nothing else. */
+ * both sides and of different lengths for different ones, whose lengths tell nothing else. The
+ * annotation in which kubectl keeps a whole object is masked in every kind. */
 #define AGENT_VALUES_MAX 1000
 struct agent_value {
 	char *path;

@@ -24,9 +24,8 @@ static void add_path(struct agent_difference *d, const char *path)
 
 static void differs(struct agent_walk *w, struct agent_sides s)
 {
+	(void)s;
 	add_path(w->arg, cox_buf_cstr(&w->path));
-	if (w->options->each)
-		w->options->each(w->options->ctx, cox_buf_cstr(&w->path), s.desired, s.live);
 }
 
 /* ---- what a dry run changes though nobody asked for it ---- */

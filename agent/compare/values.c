@@ -4,7 +4,7 @@
 #include "common/doc/json.h"
 #include "common/kube/meta.h"
 
-#define MASK_MIN 5
+#define MASK_MIN 8
 
 void agent_values_fini(agent_values *values)
 {
@@ -62,13 +62,13 @@ static bool is_at(const struct agent_walk *w, size_t i, const char *name)
 	return w->n_steps > i && cox_str_is(w->steps[i].name, name);
 }
 
-/* Everything of a Secret but what is known to be public: its type, and metadata without the
- * annotation in which kubectl keeps a copy of the whole. */
+/* Everything of a Secret but what is known to be public: its type and metadata. Of whatever kind:
+ * the annotation in which kubectl keeps a copy of the whole. */
 static bool is_secret(const struct agent_walk *w, const struct masks *m)
 {
-	if (!m->whole || is_at(w, 0, "type") || is_at(w, 0, "immutable"))
-		return false;
-	if (!is_at(w, 0, "metadata") || w->n_steps == 1)
+	if (!is_at(w, 0, "metadata"))
+		return m->whole && !is_at(w, 0, "type") && !is_at(w, 0, "immutable");
+	if (w->n_steps == 1)
 		return true;
 	return is_at(w, 1, "annotations") &&
 	       (w->n_steps == 2 || is_at(w, 2, "kubectl.kubernetes.io/last-applied-configuration"));

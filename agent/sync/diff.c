@@ -14,7 +14,6 @@
 #define FIELDS_MAX    100
 #define VALUE_MAX     (16 << 10)
 #define RESPONSE_MAX  (COX_LIMIT_MESSAGE_BYTES - (256 << 10))
-#define LAST_APPLIED  "kubectl.kubernetes.io/last-applied-configuration"
 
 typedef Coxswain__Agent__V1__ObjectDifference object_difference;
 typedef Coxswain__Agent__V1__FieldDifference field_difference;
@@ -144,84 +143,54 @@ static object_difference *found(struct agent_diff *d, struct cox_object_key key,
 	return o;
 }
 
-struct fields {
-	struct agent_diff *diff;
-	bool is_secret;
-	field_difference *items[FIELDS_MAX];
-	size_t n;
-};
-
-/* Whether a value of this place may be shown. */
-static bool is_shown(const struct fields *f, const char *path)
-{
-	if (strstr(path, LAST_APPLIED))
-		return false;
-	return !f->is_secret ||
-	       (strncmp(path, "data", 4) != 0 && strncmp(path, "stringData", 10) != 0);
-}
-
-static char *value(struct fields *f, const char *path, const struct cox_node *node, bool is_live)
-{
-	_cleanup_buf_ struct cox_buf text = COX_BUF_INIT;
-
-	if (!node)
-		return (char *)"";
-	if (!is_shown(f, path)) {
-		cox_buf_puts(&text, is_live ? "\"+++++++++\"" : "\"++++++++\"");
-	} else {
-		cox_json_write(&text, node);
-		if (text.len > VALUE_MAX) {
-			size_t whole = text.len;
-
-			text.len = 0;
-			cox_buf_printf(&text, "\"(a value of %zu bytes)\"", whole);
-		}
-	}
-	return keep(f->diff, cox_buf_str(&text));
-}
-
-/* A whole object's annotations would bring what one of them must not. */
-static void add_field(void *ctx, const char *path, const struct cox_node *desired,
-		      const struct cox_node *live)
-{
-	struct fields *f = ctx;
-	field_difference *x;
-
-	if (f->n >= FIELDS_MAX || f->diff->bytes > RESPONSE_MAX)
-		return;
-	if (strcmp(path, "metadata") == 0 || strcmp(path, "metadata.annotations") == 0)
-		desired = live = NULL;
-	x = cox_arena_calloc(&f->diff->arena, sizeof(*x));
-	coxswain__agent__v1__field_difference__init(x);
-	x->path = keep(f->diff, cox_str(path));
-	x->desired = value(f, path, desired, false);
-	x->live = value(f, path, live, true);
-	f->items[f->n++] = x;
-}
-
-static size_t compare(struct looking *l, struct cox_doc *predicted, struct fields *f)
+static size_t compare(const struct looking *l, struct cox_doc *predicted, agent_values *values)
 {
 	struct agent_diff *d = l->diff;
 	_cleanup_difference_ struct agent_difference difference = AGENT_DIFFERENCE_INIT;
 	_cleanup_ignore_ struct agent_ignore ignore = AGENT_IGNORE_INIT;
-	struct agent_compare_options options = {.manager = AGENT_MANAGER,
-						.ignore = &ignore,
-						.predicted = predicted,
-						.each = f ? add_field : NULL,
-						.ctx = f};
+	struct agent_compare_options options = {
+		.manager = AGENT_MANAGER, .ignore = &ignore, .predicted = predicted};
 
 	if (d->ignore_doc)
 		agent_ignore_for(cox_doc_root(d->ignore_doc), cox_doc_root(l->object->doc),
 				 &ignore);
 	agent_compare(l->object->doc, l->live, &options, &difference);
+	if (values)
+		agent_compare_values(l->object->doc, l->live, &options, values);
 	return difference.n;
+}
+
+static char *keep_value(struct agent_diff *d, const char *json)
+{
+	size_t n = json ? strlen(json) : 0;
+	_cleanup_free_ char *instead =
+		n > VALUE_MAX ? cox_asprintf("\"(a value of %zu bytes)\"", n) : NULL;
+
+	return keep(d, cox_str(instead ? instead : json ? json : ""));
+}
+
+static void add_fields(struct agent_diff *d, object_difference *o, const agent_values *values)
+{
+	o->fields = cox_arena_calloc(&d->arena, FIELDS_MAX * sizeof(*o->fields));
+	COX_VEC_EACH (values, v) {
+		field_difference *x;
+
+		if (o->n_fields >= FIELDS_MAX || d->bytes > RESPONSE_MAX)
+			return;
+		x = cox_arena_calloc(&d->arena, sizeof(*x));
+		coxswain__agent__v1__field_difference__init(x);
+		x->path = keep(d, cox_str(v->path));
+		x->desired = keep_value(d, v->desired);
+		x->live = keep_value(d, v->live);
+		o->fields[o->n_fields++] = x;
+	}
 }
 
 static void take(struct looking *l, struct cox_doc *predicted)
 {
 	struct agent_diff *d = l->diff;
-	struct fields f = {.diff = d, .is_secret = agent_is_secret(cox_doc_root(l->object->doc))};
-	size_t n = compare(l, predicted, NULL);
+	_cleanup_values_ agent_values values = {0};
+	size_t n = compare(l, predicted, &values);
 	object_difference *o;
 
 	if (n == 0)
@@ -232,11 +201,8 @@ static void take(struct looking *l, struct cox_doc *predicted)
 	}
 	o = found(d, l->object->key, l->object->version,
 		  COXSWAIN__AGENT__V1__DIFF_STATE__DIFFERENT);
-	compare(l, predicted, &f);
 	o->n_differing = (uint32_t)n;
-	o->n_fields = f.n;
-	o->fields = cox_arena_calloc(&d->arena, (f.n + 1) * sizeof(*o->fields));
-	memcpy(o->fields, f.items, f.n * sizeof(*o->fields));
+	add_fields(d, o, &values);
 }
 
 static void take_absent(struct agent_diff *d, const struct agent_object *object)

@@ -202,36 +202,6 @@ static void test_limit_of_paths(void **state)
 	}
 }
 
-static void note_values(void *ctx, const char *path, const struct cox_node *desired,
-			const struct cox_node *live)
-{
-	cox_buf_printf(ctx, "%s %s %s;", path, cox_node_cstr(desired, "-"),
-		       cox_node_cstr(live, "-"));
-}
-
-static void test_values(void **state)
-{
-	COX_CLEANUP(cox_buf_fini) struct cox_buf told = COX_BUF_INIT;
-	_cleanup_difference_ struct agent_difference d = AGENT_DIFFERENCE_INIT;
-	_cleanup_doc_ struct cox_doc *want = parse(
-		"{apiVersion: v1, kind: ConfigMap, data: {a: one, b: two, c: three, e: same}}");
-	_cleanup_doc_ struct cox_doc *have = parse(
-		"{apiVersion: v1, kind: ConfigMap, data: {a: other, c: four, d: x, e: same}}");
-	struct agent_ignore ignore = AGENT_IGNORE_INIT;
-
-	(void)state;
-	cox_vec_push(&ignore.pointers, cox_strdup("/data/c"));
-	agent_compare(want, have,
-		      &(struct agent_compare_options){.manager = "coxswain",
-						      .ignore = &ignore,
-						      .each = note_values,
-						      .ctx = &told},
-		      &d);
-	assert_string_equal(cox_buf_cstr(&told), "data.a one other;data.b two -;");
-	assert_int_equal(d.n, 2);
-	agent_ignore_fini(&ignore);
-}
-
 /* What a real API server made of minimal objects must be equal to them, and after one scalar of the
  * live object was changed, different: so that "equal" means something. */
 static bool change_one(struct cox_doc *doc, struct cox_node *live, const struct cox_node *desired)
@@ -316,7 +286,6 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_rows),
 		cmocka_unit_test(test_limit_of_paths),
-		cmocka_unit_test(test_values),
 		cmocka_unit_test(test_corpus),
 	};
 

@@ -49,10 +49,11 @@ static const struct {
 	 "{apiVersion: v1, kind: Secret, stringData: {a: one, b: two, c: three, d: "
 	 "a-very-long-secret}}",
 	 "{apiVersion: v1, kind: Secret, data: {a: dHdv, b: b25l, c: eA==, d: ''}}",
-	 "data.a: \"+++++\" -> \"++++++\"\ndata.b: \"++++++\" -> \"+++++\"\n"
-	 "data.c: \"+++++++\" -> \"++++++++\"\ndata.d: \"+++++++++\" -> \"++++++++++\"\n"},
+	 "data.a: \"++++++++\" -> \"+++++++++\"\ndata.b: \"+++++++++\" -> \"++++++++\"\n"
+	 "data.c: \"++++++++++\" -> \"+++++++++++\"\ndata.d: \"++++++++++++\" -> "
+	 "\"+++++++++++++\"\n"},
 	{"a Secret's whole map", "{apiVersion: v1, kind: Secret, data: {a: dHdv}}",
-	 "{apiVersion: v1, kind: Secret}", "data: {\"a\":\"+++++\"} -> -\n"},
+	 "{apiVersion: v1, kind: Secret}", "data: {\"a\":\"++++++++\"} -> -\n"},
 	{"a Secret's type and labels are no secret",
 	 "{apiVersion: v1, kind: Secret, type: a, metadata: {labels: {l: x}, annotations: {z: x}}}",
 	 "{apiVersion: v1, kind: Secret, type: b, metadata: {labels: {l: w}, annotations: {z: w}}}",
@@ -62,15 +63,16 @@ static const struct {
 	 "{apiVersion: v1, kind: Secret, metadata: {annotations: "
 	 "{kubectl.kubernetes.io/last-applied-configuration: hunter2}}}",
 	 "{apiVersion: v1, kind: Secret, metadata: {annotations: {z: w}}}",
-	 "metadata.annotations[\"kubectl.kubernetes.io/last-applied-configuration\"]: \"+++++\" -> "
+	 "metadata.annotations[\"kubectl.kubernetes.io/last-applied-configuration\"]: \"++++++++\" "
+	 "-> "
 	 "-\n"},
 	{"annotations as a whole may hold it",
 	 "{apiVersion: v1, kind: Secret, metadata: {annotations: {z: hunter2}}}",
 	 "{apiVersion: v1, kind: Secret, metadata: {name: a}}",
-	 "metadata.annotations: {\"z\":\"+++++\"} -> -\n"},
+	 "metadata.annotations: {\"z\":\"++++++++\"} -> -\n"},
 	{"what nobody expects in a Secret is one",
 	 "{apiVersion: v1, kind: Secret, other: {z: [hunter2]}}", "{apiVersion: v1, kind: Secret}",
-	 "other: {\"z\":\"+++++\"} -> -\n"},
+	 "other: {\"z\":\"++++++++\"} -> -\n"},
 	{"a Secret of another group is none",
 	 "{apiVersion: example.com/v1, kind: Secret, data: {a: x}}",
 	 "{apiVersion: example.com/v1, kind: Secret, data: {a: w}}", "data.a: \"x\" -> \"w\"\n"},
