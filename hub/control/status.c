@@ -143,6 +143,7 @@ static struct cox_node *result(struct cox_doc *doc, const Coxswain__Report__V1__
 	put_text(doc, map, "status", s->status);
 	put_text(doc, map, "message", s->message);
 	put_text(doc, map, "hookPhase", s->hook_phase);
+	put_text(doc, map, "hookType", s->hook_phase && *s->hook_phase ? s->sync_phase : NULL);
 	put_text(doc, map, "syncPhase", s->sync_phase);
 	return map;
 }
