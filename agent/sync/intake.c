@@ -447,13 +447,23 @@ void agent_engine_bundle_arrived(struct agent_engine *e, const uint8_t digest[CO
 	agent_diffs_look(e, NULL, NULL);
 }
 
+static bool waits_for(const struct agent_app *app, const uint8_t digest[COX_SHA256_BYTES])
+{
+	const agent_tombstone *t = app->tombstone;
+
+	if (t)
+		return t->hooks_digest.len == COX_SHA256_BYTES &&
+		       memcmp(t->hooks_digest.data, digest, COX_SHA256_BYTES) == 0;
+	return memcmp(app->digest, digest, COX_SHA256_BYTES) == 0;
+}
+
 void agent_engine_bundle_failed(struct agent_engine *e, const uint8_t digest[COX_SHA256_BYTES],
 				const struct cox_error *why)
 {
 	COX_MAP_EACH (&e->apps, slot) {
 		struct agent_app *app = slot->value;
 
-		if (memcmp(app->digest, digest, COX_SHA256_BYTES) != 0)
+		if (!waits_for(app, digest))
 			continue;
 		app->bundle_error = *why;
 		app->dirty = true;

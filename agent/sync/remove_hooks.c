@@ -226,7 +226,13 @@ static int hold(struct agent_app *app, struct agent_holder **ret_holder)
 	int code = agent_app_hold(app, digest, ret_holder, &err);
 
 	if (code == -COX_UNAVAILABLE) {
-		agent_app_say_removal(app, "waiting for the bundle with its hooks");
+		_cleanup_free_ char *text =
+			app->bundle_error.code
+				? cox_asprintf("cannot fetch the bundle with its hooks: %s",
+					       app->bundle_error.message)
+				: cox_strdup("waiting for the bundle with its hooks");
+
+		agent_app_say_removal(app, text);
 		return code;
 	}
 	if (code < 0) {

@@ -724,6 +724,32 @@ static void test_restarts_during_a_deletion(void **state)
 	printf("%zu restarts\n", n_restarts);
 }
 
+static void test_deletion_waits_for_its_bundle(void **state)
+{
+	static const char hooks[] = CONFIG("one") HOOK("backup", "PreDelete", "");
+	uint8_t digest[COX_SHA256_BYTES];
+	struct cox_error why;
+
+	(void)state;
+	assign(app(CONFIG("one")));
+	WAIT("the sync", is_settled("u1"));
+	bury_with_hooks("u1", "shop", hooks, false);
+	assert_int_equal(agent_store_keep_bundles(w.store, NULL, 0, NULL), 0);
+	WAIT("the bundle to be missed",
+	     cox_streq(picture("u1")->deletion, "waiting for the bundle with its hooks"));
+	bundle(hooks, digest);
+	assert_int_equal(agent_store_keep_bundles(w.store, NULL, 0, NULL), 0);
+	cox_error(&why, COX_NOT_FOUND, "no such bundle");
+	agent_engine_bundle_failed(w.engine, digest, &why);
+	WAIT("the reason", cox_streq(picture("u1")->deletion,
+				     "cannot fetch the bundle with its hooks: no such bundle"));
+	assert_true(value_is(CM("config"), "k", "one"));
+	bundle(hooks, digest);
+	agent_engine_bundle_arrived(w.engine, digest);
+	WAIT("the deletion", picture("u1")->deleted);
+	assert_int_equal(n_created("Job", "backup"), 1);
+}
+
 static void test_deletion_waits_for_confirmation(void **state)
 {
 	static const char yaml[] = CONFIG(
@@ -784,6 +810,7 @@ int main(void)
 		TEST(test_objects_wait_for_pre_delete),
 		TEST(test_deletion_hooks_are_tried_again),
 		TEST(test_restarts_during_a_deletion),
+		TEST(test_deletion_waits_for_its_bundle),
 		TEST(test_deletion_waits_for_confirmation),
 	};
 
