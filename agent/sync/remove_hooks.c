@@ -285,14 +285,42 @@ bool agent_removal_hooks(struct agent_app *app, enum agent_phase phase)
 	return true;
 }
 
+/* Some hook of the deletion that is not over, also from before a restart; NULL: none. */
+static struct agent_removal *find_unended(struct agent_app *app)
+{
+	static const enum agent_phase phases[] = {AGENT_PHASE_PRE_DELETE, AGENT_PHASE_POST_DELETE};
+
+	for (size_t i = 0; i < COX_ARRAY_LEN(phases); i++) {
+		struct agent_removal *r = removal_new(app, phases[i], NULL);
+		struct cox_error err;
+
+		if (agent_store_each_hook(app->engine->o.store, app->uid, r->operation,
+					  count_attempt, r, &err) >= 0 &&
+		    agent_hooks_new(app,
+				    &(struct agent_hooks_options){.operation = r->operation,
+								  .attempt = r->attempt},
+				    &r->hooks, &err) >= 0 &&
+		    !agent_hooks_are_over(r->hooks))
+			return r;
+		agent_removal_free(r);
+	}
+	return NULL;
+}
+
 bool agent_removal_end(struct agent_app *app)
 {
 	struct agent_removal *r = app->removal;
 
-	if (!r || !r->hooks)
-		return true;
-	agent_hooks_end(r->hooks, "Terminated");
-	return agent_hooks_are_over(r->hooks);
+	if (r && r->hooks) {
+		agent_hooks_end(r->hooks, "Terminated");
+		if (!agent_hooks_are_over(r->hooks))
+			return false;
+	}
+	agent_removal_free(r);
+	app->removal = find_unended(app);
+	if (app->removal)
+		agent_hooks_end(app->removal->hooks, "Terminated");
+	return !app->removal;
 }
 
 /* ---- what hooks left behind ---- */

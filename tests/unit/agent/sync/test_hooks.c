@@ -670,6 +670,13 @@ static void test_objects_wait_for_pre_delete(void **state)
 	assert_true(value_is(CM("config"), "k", "one"));
 	assert_int_equal(n_created("Job", "bye"), 0);
 	assert_int_equal(n_created("Job", "backup"), 1);
+	/* somebody changes his mind while the agent is away: the objects stay, the hook goes */
+	close_engine();
+	open_engine();
+	bury("u1", "shop", false);
+	WAIT("the end", picture("u1")->deleted);
+	WAIT("the hook's object to go", call("GET", JOB("backup"), NULL, "") == 404);
+	assert_true(value_is(CM("config"), "k", "one"));
 }
 
 static void test_deletion_hooks_are_tried_again(void **state)
