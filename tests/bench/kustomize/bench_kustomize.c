@@ -180,11 +180,10 @@ static void bench_overlays(void)
 		print += r.print_us;
 	}
 	wall = cox_clock_us() - wall;
-	printf("%d overlays over one base, %zu objects each: %.0f renders/s (wall %.2f s; CPU %.0f "
-	       "us "
-	       "building, %.0f us printing each), peak RSS +%ld KiB\n",
-	       N, r.n_objects, N * 1e6 / (double)wall, (double)wall / 1e6, (double)build / N,
-	       (double)print / N, peak_kib() - before);
+	printf("%d overlays over one base, %zu objects each: %.0f renders a second of CPU, %.0f of "
+	       "wall time; %.0f us building, %.0f us printing each; peak RSS +%ld KiB\n",
+	       N, r.n_objects, N * 1e6 / (double)(build + print), N * 1e6 / (double)wall,
+	       (double)build / N, (double)print / N, peak_kib() - before);
 }
 
 int main(int argc, char *argv[])
