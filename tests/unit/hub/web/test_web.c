@@ -200,20 +200,16 @@ static void test_refusals(void **state)
 	ask(w, 400, "POST", "/api/v1/apply",
 	    "{\"apiVersion\": \"argoproj.io/v1alpha1\", \"kind\": \"Application\", \"metadata\": "
 	    "{\"name\": \"x\"}, \"spec\": {}}");
-	/* A gate that is not kept is worse than none. */
-	ask(w, 501, "POST", "/api/v1/apply",
-	    "{\"apiVersion\": \"coxswain.dev/v1alpha1\", \"kind\": \"RolloutPolicy\", "
-	    "\"metadata\": {\"name\": \"p\"}, \"spec\": {\"waves\": [{\"name\": \"w\"}]}}");
-	assert_non_null(strstr(field(w, "message", NULL), "rollingSync"));
-	ask(w, 501, "POST", "/api/v1/apply",
-	    "{\"apiVersion\": \"argoproj.io/v1alpha1\", \"kind\": \"ApplicationSet\", "
-	    "\"metadata\": {\"name\": \"s\", \"annotations\": "
-	    "{\"coxswain.dev/rollout-policy\": \"p\"}}, \"spec\": {\"generators\": [{\"list\": "
-	    "{\"elements\": []}}], \"template\": {\"metadata\": {\"name\": \"x\"}, \"spec\": "
-	    "{\"source\": {\"repoURL\": \"https://h/r\", \"path\": \".\"}, \"destination\": "
-	    "{\"name\": \"c\"}}}}}");
-	ask(w, 404, "GET", "/api/v1/applicationsets/-/s", NULL);
 	ask(w, 404, "POST", "/api/v1/applications/-/none/sync", "{}");
+	ask(w, 404, "POST", "/api/v1/applications/-/none/sync", "{\"revision\": \"main\"}");
+	ask(w, 400, "POST", "/api/v1/applications/-/none/sync",
+	    "{\"revision\": \"main\", \"manifests\": [{}]}");
+	ask(w, 404, "POST", "/api/v1/applications/-/none/rollback", "{\"id\": 1}");
+	ask(w, 404, "POST", "/api/v1/applications/-/none/diff", "{}");
+	ask(w, 404, "POST", "/api/v1/applications/-/none/confirm-deletion", NULL);
+	ask(w, 404, "DELETE", "/api/v1/applications/-/none?forget=true", NULL);
+	ask(w, 400, "DELETE", "/api/v1/applications/-/none?propagationPolicy=often", NULL);
+	ask(w, 400, "DELETE", "/api/v1/clusters/none?forget=true", NULL);
 	ask(w, 404, "POST", "/api/v1/applications/-/none/refresh", NULL);
 	ask(w, 404, "GET", "/api/v1/rollouts/-/none", NULL);
 }
