@@ -1,6 +1,8 @@
 /* Field specs: from "spec/template/spec/containers/image" to places in a document. */
 #include "hub/render/kustomize/internal.h"
 
+#include "common/kube/meta.h"
+
 const struct cox_node *kz_slot_get(const struct kz_slot *slot)
 {
 	return slot->key.ptr ? cox_node_get_str(slot->parent, slot->key)
@@ -146,13 +148,24 @@ static int walk_value(const struct walk *w, const char **parts, const struct kz_
 	return 0;
 }
 
+static bool fits(struct cox_str value, const char *by)
+{
+	return !*by || cox_str_is(value, by);
+}
+
+static bool is_selected(const struct cox_node *root, const struct kz_gvk *by)
+{
+	return fits(cox_meta_kind(root), by->kind) && fits(cox_meta_group(root), by->group) &&
+	       fits(cox_meta_version(root), by->version);
+}
+
 int kz_field(struct kz *kz, struct kz_res *r, const struct kz_spec *spec, enum cox_kind create,
 	     kz_set set, void *ctx, struct cox_error *err)
 {
 	struct walk w = {r->doc, spec, create, set, ctx};
-	struct kz_gvk gvk = kz_res_gvk(kz, r);
 
-	if (!kz_gvk_selected(&gvk, &spec->gvk))
+	/* most specs are for other kinds: that must cost nothing */
+	if (!is_selected(kz_root(r), &spec->gvk))
 		return 0;
 	return walk_key(&w, kz_split_path(kz, spec->path, '/'), cox_doc_root_edit(r->doc), err);
 }

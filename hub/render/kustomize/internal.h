@@ -4,6 +4,7 @@
 #define COX_HUB_RENDER_KUSTOMIZE_INTERNAL_H
 
 #include "common/base/arena.h"
+#include "common/base/map.h"
 #include "common/base/vec.h"
 #include "common/doc/doc.h"
 #include "hub/render/kustomize/kustomize.h"
@@ -48,7 +49,8 @@ struct kz_res {
 	const struct kz_origin *origin; /* NULL: nobody asked, or nobody knows */
 	COX_VEC(const struct kz_origin *) changes;
 	enum kz_behavior behavior;
-	bool hash; /* the name gets the hash of the content */
+	const struct kz_id *now; /* while names are fixed, and nothing changes them */
+	bool hash;		 /* the name gets the hash of the content */
 	bool allow_name, allow_kind;
 	kz_shared shared; /* see kz_share */
 };
@@ -100,6 +102,8 @@ struct kz_var {
 /* What a kustomization has gathered so far. */
 struct kz_acc {
 	kz_list res;
+	struct cox_map index; /* identity -> resource; counts while indexed is set */
+	bool indexed;	      /* what changes names or takes resources away unsets it */
 	struct kz_config config;
 	COX_VEC(struct kz_var) vars;
 };
@@ -213,6 +217,7 @@ void kz_share(struct kz_res *r, const struct cox_node *value);
 /* old, which was at some place of r, gave way to `now` there. */
 void kz_overwrite(struct kz_res *r, const struct cox_node *old, const struct cox_node *now);
 
+const struct kz_res *kz_find_double(struct kz *kz, const kz_list *list);
 int kz_acc_append(struct kz *kz, struct kz_acc *acc, struct kz_res *r, struct cox_error *err);
 /* What a generator made: adds, replaces or merges. */
 int kz_acc_absorb(struct kz *kz, struct kz_acc *acc, struct kz_res *r, struct cox_error *err);

@@ -6,35 +6,27 @@
 struct fix {
 	struct kz *kz;
 	const struct kz_acc *acc;
-	struct kz_res *from; /* who refers */
+	const struct cox_map *names; /* a name that one had -> kz_list of who had it */
+	struct kz_res *from;	     /* who refers */
 	struct kz_id from_id;
 	bool from_anywhere; /* from lives in no namespace */
 	const struct kz_gvk *to;
 	const char *path;
 };
 
-static struct kz_id full(struct kz *kz, const struct kz_res *r, const struct kz_id *old)
+static struct kz_id full(const struct kz_res *r, const struct kz_id *old)
 {
 	struct kz_id id = *old;
-	struct kz_gvk now = kz_res_gvk(kz, r);
 
-	id.gvk.group = now.group;
-	id.gvk.version = now.version;
+	id.gvk.group = r->now->gvk.group;
+	id.gvk.version = r->now->gvk.version;
 	return id;
 }
 
-static bool had_name(const struct kz_res *r, const char *name)
-{
-	COX_VEC_EACH (&r->previous, id)
-		if (strcmp(id->name, name) == 0)
-			return true;
-	return false;
-}
-
-static bool had_kind(struct kz *kz, const struct kz_res *r, const struct kz_gvk *by)
+static bool had_kind(const struct kz_res *r, const struct kz_gvk *by)
 {
 	COX_VEC_EACH (&r->previous, old) {
-		struct kz_id id = full(kz, r, old);
+		struct kz_id id = full(r, old);
 
 		if (kz_gvk_selected(&id.gvk, by))
 			return true;
@@ -53,7 +45,7 @@ static bool fits_role_ref(const struct fix *f, const struct kz_res *r)
 		return true;
 	by = (struct kz_gvk){cox_node_cstr(COX_GET(ref, "apiGroup"), ""), "",
 			     cox_node_cstr(COX_GET(ref, "kind"), "")};
-	return had_kind(f->kz, r, &by);
+	return had_kind(r, &by);
 }
 
 /* A RoleBinding reaches the service accounts of the namespaces that its subjects name. */
@@ -76,7 +68,7 @@ static bool binding_reaches(const struct kz_res *from, const char *namespace)
 
 static bool could_be_meant(const struct fix *f, const struct kz_res *r)
 {
-	struct kz_id id = kz_res_id(f->kz, r);
+	struct kz_id id = *r->now;
 
 	if (f->from_anywhere || kz_is_cluster_scoped(&id.gvk))
 		return true;
@@ -86,7 +78,7 @@ static bool could_be_meant(const struct fix *f, const struct kz_res *r)
 
 static bool same_namespace(const struct fix *f, const struct kz_res *r)
 {
-	struct kz_id id = kz_res_id(f->kz, r);
+	struct kz_id id = *r->now;
 
 	return f->from_anywhere || kz_is_cluster_scoped(&id.gvk) ||
 	       strcmp(id.gvk.kind, "ServiceAccount") == 0 ||
@@ -128,12 +120,12 @@ static void keep_affixes(const struct fix *f, kz_list *list, bool allow_empty)
 	list->n = n;
 }
 
-static bool all_the_same(const struct fix *f, const kz_list *list, bool with_namespace)
+static bool all_the_same(const kz_list *list, bool with_namespace)
 {
-	struct kz_id first = kz_res_id(f->kz, list->items[0]);
+	struct kz_id first = *list->items[0]->now;
 
 	COX_VEC_EACH (list, r) {
-		struct kz_id id = kz_res_id(f->kz, *r);
+		struct kz_id id = *(*r)->now;
 
 		if (strcmp(id.name, first.name) != 0 ||
 		    (with_namespace && strcmp(id.namespace, first.namespace) != 0))
@@ -142,20 +134,9 @@ static bool all_the_same(const struct fix *f, const kz_list *list, bool with_nam
 	return true;
 }
 
-static const char *original_namespace(struct kz *kz, const struct kz_res *r)
+static const char *original_namespace(const struct kz_res *r)
 {
-	struct kz_id id = kz_res_original(kz, r);
-
-	if (!r->previous.n)
-		return kz_effective_namespace(&id);
-	return id.namespace;
-}
-
-static const char *current_namespace(struct kz *kz, const struct kz_res *r)
-{
-	struct kz_id id = kz_res_id(kz, r);
-
-	return kz_effective_namespace(&id);
+	return r->previous.n ? r->previous.items[0].namespace : kz_effective_namespace(r->now);
 }
 
 /* Those of a namespace, by what it was and else by what it is. */
@@ -166,10 +147,10 @@ static void keep_namespace(const struct fix *f, kz_list *list, const kz_list *al
 	size_t n = 0;
 
 	COX_VEC_EACH (all, r)
-		was = was || (could_be_meant(f, *r) &&
-			      strcmp(original_namespace(f->kz, *r), namespace) == 0);
+		was = was ||
+		      (could_be_meant(f, *r) && strcmp(original_namespace(*r), namespace) == 0);
 	COX_VEC_EACH (list, r) {
-		const char *it = was ? original_namespace(f->kz, *r) : current_namespace(f->kz, *r);
+		const char *it = was ? original_namespace(*r) : kz_effective_namespace((*r)->now);
 
 		if (strcmp(it, namespace) == 0)
 			list->items[n++] = *r;
@@ -181,13 +162,16 @@ static void keep_namespace(const struct fix *f, kz_list *list, const kz_list *al
 static int choose(const struct fix *f, const char *name, const char *namespace, bool with_namespace,
 		  struct kz_res **ret, struct cox_error *err)
 {
+	const kz_list *had = cox_map_get(f->names, name);
 	kz_list list = {0};
 	int e = 0;
 
 	*ret = NULL;
-	COX_VEC_EACH (&f->acc->res, r)
-		if (had_name(*r, name) && had_kind(f->kz, *r, f->to) && fits_role_ref(f, *r) &&
-		    could_be_meant(f, *r) && same_namespace(f, *r))
+	if (!had)
+		return 0;
+	COX_VEC_EACH (had, r)
+		if (had_kind(*r, f->to) && fits_role_ref(f, *r) && could_be_meant(f, *r) &&
+		    same_namespace(f, *r))
 			cox_vec_push(&list, *r);
 	if (namespace)
 		keep_namespace(f, &list, &f->acc->res, namespace);
@@ -196,9 +180,8 @@ static int choose(const struct fix *f, const char *name, const char *namespace, 
 		if (list.n > 1)
 			keep_affixes(f, &list, false);
 	}
-	if (list.n > 1 && !all_the_same(f, &list, with_namespace)) {
-		struct kz_id a = kz_res_id(f->kz, list.items[0]),
-			     b = kz_res_id(f->kz, list.items[1]);
+	if (list.n > 1 && !all_the_same(&list, with_namespace)) {
+		struct kz_id a = *list.items[0]->now, b = *list.items[1]->now;
 
 		e = cox_error(err, COX_FAILED_PRECONDITION,
 			      "%s: '%s' at %s of %s can mean %s and %s; name the namespace, or "
@@ -222,7 +205,7 @@ static int set_scalar(const struct fix *f, const struct kz_slot *slot, struct co
 
 	if (e < 0 || !to)
 		return e;
-	id = kz_res_id(f->kz, to);
+	id = *to->now;
 	if (strcmp(id.name, name) != 0)
 		kz_slot_put(slot, cox_doc_cstring(slot->doc, id.name));
 	return 0;
@@ -244,7 +227,7 @@ static int set_map(const struct fix *f, const struct kz_slot *slot, struct cox_e
 		   namespace ? kz_str(f->kz, cox_node_str(namespace)) : NULL, true, &to, err);
 	if (e < 0 || !to)
 		return e;
-	id = kz_res_id(f->kz, to);
+	id = *to->now;
 	if (cox_str_is(cox_node_text(name), id.name) && !*id.namespace)
 		return 0;
 	map = kz_slot_edit(slot);
@@ -306,15 +289,16 @@ static int check_subjects(struct kz *kz, const struct kz_res *r, struct cox_erro
 	return 0;
 }
 
-static int fix_one(struct kz *kz, struct kz_acc *acc, struct kz_res *r, struct cox_error *err)
+static int fix_one(struct kz *kz, struct kz_acc *acc, const struct cox_map *names, struct kz_res *r,
+		   struct cox_error *err)
 {
-	struct fix f = {.kz = kz, .acc = acc, .from = r, .from_id = kz_res_id(kz, r)};
-	struct kz_id original = kz_res_original(kz, r);
+	struct fix f = {.kz = kz, .acc = acc, .names = names, .from = r, .from_id = *r->now};
+	struct kz_id original = r->previous.n ? r->previous.items[0] : *r->now;
 	int e = check_subjects(kz, r, err);
 
 	f.from_anywhere = kz_is_cluster_scoped(&f.from_id.gvk);
 	if (r->previous.n)
-		original = full(kz, r, &original);
+		original = full(r, &original);
 	COX_VEC_EACH (&acc->config.references, ref)
 		COX_VEC_EACH (&ref->from, spec) {
 			struct kz_spec any = {{"", "", ""}, spec->path, spec->create};
@@ -330,13 +314,42 @@ static int fix_one(struct kz *kz, struct kz_acc *acc, struct kz_res *r, struct c
 	return e;
 }
 
+static void note_name(struct cox_map *names, const char *name, struct kz_res *r)
+{
+	kz_list *list = cox_map_get(names, name);
+
+	if (!list) {
+		list = cox_new(kz_list);
+		cox_map_set(names, name, list);
+	}
+	if (!list->n || list->items[list->n - 1] != r)
+		cox_vec_push(list, r);
+}
+
+static void list_free(void *p)
+{
+	kz_list *list = p;
+
+	cox_vec_fini(list);
+	free(list);
+}
+
 int kz_fix_names(struct kz *kz, struct kz_acc *acc, struct cox_error *err)
 {
-	COX_VEC_EACH (&acc->res, r) {
-		int e = fix_one(kz, acc, *r, err);
+	struct cox_map names = COX_MAP_INIT;
+	int e = 0;
 
-		if (e < 0)
-			return e;
+	COX_VEC_EACH (&acc->res, r) {
+		struct kz_id *now = cox_arena_calloc(&kz->arena, sizeof(*now));
+
+		*now = kz_res_id(kz, *r);
+		(*r)->now = now;
+		COX_VEC_EACH (&(*r)->previous, id)
+			note_name(&names, id->name, *r);
 	}
-	return 0;
+	COX_VEC_EACH (&acc->res, r)
+		if (e == 0)
+			e = fix_one(kz, acc, &names, *r, err);
+	cox_map_fini_values(&names, list_free);
+	return e;
 }

@@ -219,6 +219,7 @@ static int run_one(const struct kz_dir *dir, struct kz_acc *acc, struct kz_res *
 		e = kz_specs_read(dir->kz, COX_GET(p.config, "fieldSpecs"), &p.specs, err);
 		if (e == 0)
 			e = builtins[i].run(&p, err);
+		acc->indexed = acc->indexed && builtins[i].generates;
 		cox_vec_fini(&p.specs);
 		if (e == 0 && !builtins[i].generates)
 			kz_note_plugin_transformer(dir->kz, acc, r);

@@ -275,32 +275,61 @@ bool kz_res_has_any_id(struct kz *kz, const struct kz_res *r, const struct kz_id
 void kz_acc_fini(struct kz_acc *acc)
 {
 	cox_vec_fini(&acc->res);
+	cox_map_fini(&acc->index);
 	kz_config_fini(&acc->config);
 	cox_vec_fini(&acc->vars);
+}
+
+static const char *id_key(struct kz *kz, const struct kz_id *id)
+{
+	return kz_printf(kz, "%s\n%s\n%s\n%s\n%s", id->gvk.group, id->gvk.version, id->gvk.kind,
+			 kz_effective_namespace(id), id->name);
+}
+
+/* The first that is there twice, and the one that it is equal to; NULL: none. */
+const struct kz_res *kz_find_double(struct kz *kz, const kz_list *list)
+{
+	_cleanup_map_ struct cox_map ids = COX_MAP_INIT;
+
+	COX_VEC_EACH (list, r) {
+		struct kz_id id = kz_res_id(kz, *r);
+
+		if (cox_map_set(&ids, id_key(kz, &id), *r))
+			return *r;
+	}
+	return NULL;
+}
+
+static void index_again(struct kz *kz, struct kz_acc *acc)
+{
+	cox_map_clear(&acc->index);
+	COX_VEC_EACH (&acc->res, r) {
+		struct kz_id id = kz_res_id(kz, *r);
+
+		cox_map_set(&acc->index, id_key(kz, &id), *r);
+	}
+	acc->indexed = true;
 }
 
 int kz_acc_append(struct kz *kz, struct kz_acc *acc, struct kz_res *r, struct cox_error *err)
 {
 	struct kz_id id = kz_res_id(kz, r);
 	size_t max = kz->in->max_objects;
+	const struct kz_res *other;
+	const char *key = id_key(kz, &id);
 
-	COX_VEC_EACH (&acc->res, other) {
-		struct kz_id it;
-
-		if (!cox_str_is(cox_node_text(COX_GET(kz_root(*other), "metadata", "name")),
-				id.name))
-			continue;
-		it = kz_res_id(kz, *other);
-		if (kz_id_equal(&id, &it))
-			return cox_error(err, COX_ALREADY_EXISTS,
-					 "%s is there twice; remove one, or give one another name "
-					 "(first in %s, again in %s)",
-					 kz_id_text(kz, &id), kz_place(kz, *other),
-					 kz_place(kz, r));
-	}
+	if (!acc->indexed)
+		index_again(kz, acc);
+	other = cox_map_get(&acc->index, key);
+	if (other)
+		return cox_error(err, COX_ALREADY_EXISTS,
+				 "%s is there twice; remove one, or give one another name "
+				 "(first in %s, again in %s)",
+				 kz_id_text(kz, &id), kz_place(kz, other), kz_place(kz, r));
 	if (acc->res.n >= max)
 		return cox_error(err, COX_RESOURCE_EXHAUSTED, "more than %zu objects", max);
 	cox_vec_push(&acc->res, r);
+	cox_map_set(&acc->index, key, r);
 	return 0;
 }
 
@@ -392,6 +421,8 @@ int kz_acc_merge(struct kz *kz, struct kz_acc *acc, struct kz_acc *other, struct
 void kz_acc_drop_deleted(struct kz_acc *acc)
 {
 	size_t n = 0;
+
+	acc->indexed = false;
 
 	COX_VEC_EACH (&acc->res, r)
 		if ((*r)->doc && cox_node_len(kz_root(*r)))

@@ -88,26 +88,17 @@ static int put_namespace(struct kz *kz, struct kz_res *r, const char *namespace,
 	return e;
 }
 
-static int check_unique(struct kz *kz, const struct kz_acc *acc, const struct kz_res *r,
-			struct cox_error *err)
+static int check_unique(struct kz *kz, const struct kz_acc *acc, struct cox_error *err)
 {
-	struct kz_id id = kz_res_id(kz, r);
+	const struct kz_res *twice = kz_find_double(kz, &acc->res);
+	struct kz_id id;
 
-	COX_VEC_EACH (&acc->res, other) {
-		struct kz_id it;
-
-		if (*other == r ||
-		    !cox_str_is(cox_node_text(COX_GET(kz_root(*other), "metadata", "name")),
-				id.name))
-			continue;
-		it = kz_res_id(kz, *other);
-		if (kz_id_equal(&id, &it))
-			return cox_error(err, COX_ALREADY_EXISTS,
-					 "setting the namespace makes two of %s; give one another "
-					 "name",
-					 kz_id_text(kz, &id));
-	}
-	return 0;
+	if (!twice)
+		return 0;
+	id = kz_res_id(kz, twice);
+	return cox_error(err, COX_ALREADY_EXISTS,
+			 "setting the namespace makes two of %s; give one another name",
+			 kz_id_text(kz, &id));
 }
 
 int kz_namespace(struct kz *kz, struct kz_acc *acc, const char *namespace, const kz_specs *specs,
@@ -120,12 +111,10 @@ int kz_namespace(struct kz *kz, struct kz_acc *acc, const char *namespace, const
 
 		kz_res_remember(kz, *r);
 		e = put_namespace(kz, *r, namespace, specs, subjects, set, err);
-		if (e == 0)
-			e = check_unique(kz, acc, *r, err);
 		if (e < 0)
 			return e;
 	}
-	return 0;
+	return check_unique(kz, acc, err);
 }
 
 /* ---- prefix and suffix ---- */
