@@ -122,6 +122,7 @@ int hub_control_new(const struct hub_control_options *options, struct hub_contro
 	c->loop = options->loop;
 	c->store = options->store;
 	c->clock_ms = cox_clock_wall_ms() - cox_clock_ms();
+	c->starts.per_minute = options->starts_per_minute;
 	if (!c->options.namespace)
 		c->options.namespace = "argocd";
 	cox_list_init(&c->watchers);

@@ -34,6 +34,7 @@ struct hub_control_options {
 	bool allow_file_repos;
 	const cox_strings *allow_net;	/* CIDRs; may be NULL */
 	int64_t poll_ms;		/* between looks at a repository; 0: 120 s */
+	int64_t starts_per_minute;	/* of targets, over all rollouts; 0: no limit */
 	int64_t clock_skew_ms;		/* added to the wall clock of sync windows, for tests */
 	struct hub_fleet_options fleet; /* loop and store are filled in */
 };

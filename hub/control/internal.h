@@ -134,7 +134,8 @@ struct hub_control {
 	struct cox_queue *sets, *apps, *repo_queue, *rollouts;
 	struct cox_list watchers;
 	struct cox_timer collect;
-	int64_t clock_ms;     /* the wall clock at the start, less the monotonic clock */
+	int64_t clock_ms; /* the wall clock at the start, less the monotonic clock */
+	struct cox_rollout_bucket starts;
 	struct cox_map zones; /* name -> struct cox_zone that a window was in */
 	struct repo_sources *sources;
 	struct control_gates *gates;

@@ -461,7 +461,7 @@ static void step(struct look *l)
 {
 	cox_rollout_effects effects = {0};
 	struct cox_rollout *r = l->line->current;
-	struct cox_rollout_env env = {.zone = control_zone, .ctx = l->c};
+	struct cox_rollout_env env = {.zone = control_zone, .ctx = l->c, .starts = &l->c->starts};
 	bool under_way = r && r->phase == COX_ROLLOUT_PROGRESSING;
 	int64_t wake_ms = COX_ROLLOUT_FOREVER;
 

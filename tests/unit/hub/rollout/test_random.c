@@ -2,7 +2,7 @@
  * always hold is checked from outside, by what the story knows and not by what the planner says it
  * knows; when the faults end, everybody gets what is wanted.
  *
- * COX_SEED=n plays that one story and tells it; COX_SEEDS=n plays so many. */
+ * COX_TEST_SEED=n plays that one story and tells it; COX_TEST_SEEDS=n plays so many. */
 #include "common/base/rand.h"
 #include "common/doc/json.h"
 #include "common/doc/yaml.h"
@@ -19,7 +19,7 @@
 #define MINUTE	    60000
 
 struct agent {
-	char name[16];
+	char name[24];
 	struct cox_doc *labels;
 	bool there, offline, new;
 	uint32_t wanted, has; /* content; 0: nothing */
@@ -140,7 +140,7 @@ static void story_init(struct story *s, uint64_t seed)
 
 	*s = (struct story){.seed = seed, .now_ms = 1700000000000, .content = 1};
 	cox_rng_init(&s->rng, seed);
-	s->tell = getenv("COX_SEED") != NULL;
+	s->tell = getenv("COX_TEST_SEED") != NULL;
 	policy_text(s, &text);
 	if (s->tell)
 		print_message("%s", cox_buf_cstr(&text));
@@ -712,7 +712,7 @@ static void play(uint64_t seed, unsigned *moves, unsigned *backs)
 
 static void test_stories(void **state)
 {
-	const char *one = getenv("COX_SEED"), *many = getenv("COX_SEEDS");
+	const char *one = getenv("COX_TEST_SEED"), *many = getenv("COX_TEST_SEEDS");
 	uint64_t n = many ? strtoull(many, NULL, 10) : 400;
 	unsigned moves = 0, backs = 0;
 
