@@ -193,7 +193,8 @@ static void why_open(const struct cox_rollout *r, size_t open, const struct roll
 static void why_late(const struct cox_rollout *r, struct cox_rollout_why *why)
 {
 	COX_VEC_EACH (&r->targets, t)
-		if (t->late && t->state != COX_TARGET_HEALTHY && !t->offline) {
+		if (t->late && !rollout_skips(r, t) &&
+		    (t->state == COX_TARGET_WAITING || t->state == COX_TARGET_MOVING)) {
 			why->wave = t->wave;
 			blame(r, t, why);
 			return;
