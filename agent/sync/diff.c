@@ -2,6 +2,7 @@
  * server, compared, and where it seems to differ tried by a dry run, which may know better. Values of
  * Secrets never leave here. */
 #include "agent/compare/compare.h"
+#include "agent/jq/jq.h"
 #include "agent/sync/app.h"
 
 #include "common/base/limits.h"
@@ -28,6 +29,7 @@ struct agent_diff {
 	bool waits;			  /* for the assignment, or the bundle */
 	uint8_t digest[COX_SHA256_BYTES]; /* of it */
 	size_t next, in_flight;
+	COX_VEC(struct looking *) asking; /* what expressions name is being asked */
 	agent_diff_done *done;
 	void *arg;
 	struct cox_arena arena;
@@ -41,7 +43,19 @@ struct looking {
 	struct agent_diff *diff;
 	const struct agent_object *object;
 	struct cox_doc *live;
+	struct agent_ignore ignore;
+	struct cox_doc *cuts; /* what its expressions name; NULL: there are none */
+	struct agent_jq_call *question;
 };
+
+static void looking_free(struct looking *l)
+{
+	agent_jq_cancel(l->question);
+	cox_doc_unref(l->live);
+	cox_doc_unref(l->cuts);
+	agent_ignore_fini(&l->ignore);
+	free(l);
+}
 
 /* ---- life ---- */
 
@@ -59,6 +73,7 @@ static void diff_free(struct agent_diff *d)
 	agent_desired_fini(&d->own);
 	cox_doc_unref(d->ignore_doc);
 	cox_vec_fini(&d->found);
+	cox_vec_fini(&d->asking);
 	cox_arena_fini(&d->arena);
 	free(d);
 }
@@ -74,11 +89,13 @@ static void stop(struct agent_diff *d)
 
 		if (!call->is_diff || l->diff != d)
 			continue;
-		cox_doc_unref(l->live);
 		agent_calls_cancel_of(e, l);
-		free(l);
+		looking_free(l);
 		i = (size_t)-1;
 	}
+	COX_VEC_EACH (&d->asking, l)
+		looking_free(*l);
+	cox_vec_clear(&d->asking);
 }
 
 void agent_diff_cancel(struct agent_diff *d)
@@ -145,15 +162,14 @@ static object_difference *found(struct agent_diff *d, struct cox_object_key key,
 
 static size_t compare(const struct looking *l, struct cox_doc *predicted, agent_values *values)
 {
-	struct agent_diff *d = l->diff;
 	_cleanup_difference_ struct agent_difference difference = AGENT_DIFFERENCE_INIT;
-	_cleanup_ignore_ struct agent_ignore ignore = AGENT_IGNORE_INIT;
-	struct agent_compare_options options = {
-		.manager = AGENT_MANAGER, .ignore = &ignore, .predicted = predicted};
+	const struct cox_node *cuts = l->cuts ? cox_doc_root(l->cuts) : NULL;
+	struct agent_compare_options options = {.manager = AGENT_MANAGER,
+						.ignore = &l->ignore,
+						.desired_cuts = cox_node_at(cuts, 0),
+						.live_cuts = cox_node_at(cuts, 1),
+						.predicted = predicted};
 
-	if (d->ignore_doc)
-		agent_ignore_for(cox_doc_root(d->ignore_doc), cox_doc_root(l->object->doc),
-				 &ignore);
 	agent_compare(l->object->doc, l->live, &options, &difference);
 	if (values)
 		agent_compare_values(l->object->doc, l->live, &options, values);
@@ -250,8 +266,7 @@ static void looked_at(struct looking *l)
 {
 	struct agent_diff *d = l->diff;
 
-	cox_doc_unref(l->live);
-	free(l);
+	looking_free(l);
 	d->in_flight--;
 	go_on(d);
 }
@@ -291,6 +306,56 @@ static void try_it(struct looking *l)
 				    agent_call_done, call);
 }
 
+static void judge(struct looking *l)
+{
+	if (compare(l, NULL, NULL) > 0 &&
+	    agent_compare_is_managed(cox_doc_root(l->live), AGENT_MANAGER)) {
+		try_it(l);
+		return;
+	}
+	take(l, NULL);
+	looked_at(l);
+}
+
+static void cuts_known(void *arg, struct cox_doc *paths, const struct cox_error *error)
+{
+	struct looking *l = arg;
+	struct agent_diff *d = l->diff;
+
+	l->question = NULL;
+	for (size_t i = 0; i < d->asking.n; i++)
+		if (d->asking.items[i] == l) {
+			cox_vec_remove(&d->asking, i);
+			break;
+		}
+	if (paths) {
+		l->cuts = cox_doc_ref(paths);
+		judge(l);
+	} else {
+		take_failure(d, l->object, error->message);
+		looked_at(l);
+	}
+}
+
+/* The live object is here; what its expressions name comes first. */
+static void begin_to_judge(struct looking *l)
+{
+	struct agent_diff *d = l->diff;
+	struct agent_jq *jq = d->app->engine->o.jq;
+	struct cox_doc *const objects[] = {l->object->doc, l->live};
+
+	if (d->ignore_doc)
+		agent_ignore_for(cox_doc_root(d->ignore_doc), cox_doc_root(l->object->doc),
+				 &l->ignore);
+	if (!l->ignore.expressions.n || !jq) {
+		judge(l);
+		return;
+	}
+	cox_vec_push(&d->asking, l);
+	l->question = agent_jq_ask(jq, objects, COX_ARRAY_LEN(objects), &l->ignore.expressions,
+				   cuts_known, l);
+}
+
 static void looked(struct agent_call *call, const struct cox_kube_answer *answer)
 {
 	struct looking *l = call->arg;
@@ -302,12 +367,8 @@ static void looked(struct agent_call *call, const struct cox_kube_answer *answer
 		take_failure(d, l->object, answer->error->message);
 	} else {
 		l->live = cox_doc_ref(answer->doc);
-		if (compare(l, NULL, NULL) > 0 &&
-		    agent_compare_is_managed(cox_doc_root(l->live), AGENT_MANAGER)) {
-			try_it(l);
-			return;
-		}
-		take(l, NULL);
+		begin_to_judge(l);
+		return;
 	}
 	looked_at(l);
 }
