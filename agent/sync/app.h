@@ -136,7 +136,6 @@ struct agent_app {
 	struct cox_error build_error;  /* code 0: none */
 	struct cox_error bundle_error; /* why the bundle cannot be fetched */
 	cox_strings warnings;
-	cox_strings left_out;	/* what the bundle asks for and this version does not do */
 	struct cox_map entries; /* key text to struct agent_entry * */
 	struct agent_holder *cache;
 	struct agent_operation *operation;
@@ -239,6 +238,8 @@ struct agent_call {
 	int tries;
 	agent_resource_done *look_done; /* of agent_engine_resource */
 	bool is_diff;			/* arg is diff.c's */
+	bool dry_run;			/* apply.c's, and what ends the writing */
+	void (*last)(struct agent_call *call, const struct cox_kube_answer *answer);
 	void *arg;
 };
 struct agent_call *agent_call_new(struct agent_app *app, const char *key_text,
@@ -341,6 +342,7 @@ const char *agent_app_name(const struct agent_app *app);
 void agent_tasks_dry_run(struct agent_operation *op);
 /* The tasks from begin to finish_at go out; the plan is told what comes of them. */
 void agent_tasks_start(struct agent_operation *op, size_t begin, size_t finish_at);
+void agent_tasks_check_forced(struct agent_operation *op);
 /* Definitions count as applied once the server serves their kind. */
 void agent_tasks_check_definitions(struct agent_operation *op);
 /* An answer that says nothing about the object: the server is not there. */

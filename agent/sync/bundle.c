@@ -207,30 +207,6 @@ void agent_app_compare_target(struct agent_app *app)
 	app->target_compared = true;
 }
 
-/* ---- what this version does not do, said instead of passed over ---- */
-
-static const struct {
-	uint32_t bit;
-	const char *what;
-} not_done[] = {
-	{AGENT_OPT_REPLACE, "Replace=true is not acted on: objects are applied server-side"},
-	{AGENT_OPT_FORCE, "Force=true is not acted on: objects are not deleted and made again"},
-	{AGENT_OPT_RESPECT_IGNORE, "RespectIgnoreDifferences=true is not acted on: ignored fields "
-				   "are applied as Git has them"},
-};
-
-static void tell_left_out(struct agent_app *app, const struct agent_desired *desired)
-{
-	uint32_t options = agent_app_options(app, NULL);
-
-	COX_VEC_EACH (&desired->objects, o)
-		options |= o->options;
-	cox_strings_fini(&app->left_out);
-	for (size_t i = 0; i < COX_ARRAY_LEN(not_done); i++)
-		if (options & not_done[i].bit)
-			cox_vec_push(&app->left_out, cox_strdup(not_done[i].what));
-}
-
 void agent_app_build(struct agent_app *app)
 {
 	struct agent_holder *h = NULL;
@@ -250,7 +226,6 @@ void agent_app_build(struct agent_app *app)
 	cox_strings_fini(&app->warnings);
 	COX_VEC_EACH (&h->desired.warnings, text)
 		cox_vec_push(&app->warnings, cox_strdup(*text));
-	tell_left_out(app, &h->desired);
 	agent_holder_unref(h);
 	app->built = true;
 	app->target_compared = false;

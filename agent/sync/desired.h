@@ -52,6 +52,7 @@ enum agent_option {
 	AGENT_OPT_CREATE_NAMESPACE = 1 << 12,
 	AGENT_OPT_PROPAGATE_BACKGROUND = 1 << 13,
 	AGENT_OPT_PROPAGATE_ORPHAN = 1 << 14,
+	AGENT_OPT_NO_MIGRATION = 1 << 15, /* ClientSideApplyMigration=false */
 };
 /* The bit of one option as it is written ("Prune=false"); 0 for what is unknown or a default. */
 uint32_t agent_option_parse(struct cox_str text);

@@ -22,6 +22,7 @@ static const struct {
 	{"FailOnSharedResource=true", AGENT_OPT_FAIL_ON_SHARED},
 	{"RespectIgnoreDifferences=true", AGENT_OPT_RESPECT_IGNORE},
 	{"CreateNamespace=true", AGENT_OPT_CREATE_NAMESPACE},
+	{"ClientSideApplyMigration=false", AGENT_OPT_NO_MIGRATION},
 	{"PrunePropagationPolicy=background", AGENT_OPT_PROPAGATE_BACKGROUND},
 	{"PrunePropagationPolicy=orphan", AGENT_OPT_PROPAGATE_ORPHAN},
 };

@@ -37,7 +37,6 @@ void agent_app_free(struct agent_app *app)
 	if (app->asked_state)
 		coxswain__report__v1__operation_state__free_unpacked(app->asked_state, NULL);
 	cox_strings_fini(&app->warnings);
-	cox_strings_fini(&app->left_out);
 	cox_strings_fini(&app->removed);
 	free(app->refused);
 	free(app->ended_by_hub);

@@ -690,6 +690,7 @@ static void run(struct agent_operation *op)
 	if (is_approved(op))
 		agent_plan_approve(&op->plan);
 	agent_tasks_check_definitions(op);
+	agent_tasks_check_forced(op);
 	while (!op->ending && op->stage == AGENT_STAGE_RUN) {
 		switch (agent_plan_next(&op->plan, agent_engine_now(engine_of(op)), &begin,
 					&finish_at)) {

@@ -46,7 +46,7 @@ struct agent_task {
 	bool creates_namespace;	 /* CreateNamespace=true, no object of the bundle */
 	bool skip_dry_run;	 /* waits for a namespace or kind of the same plan */
 	bool needs_confirmation; /* Prune=confirm: pending until agent_plan_approve */
-	bool is_replacing;	 /* a hook whose older instance is on its way out */
+	bool is_replacing;	 /* its older instance is on its way out */
 	char *key_text;
 	struct cox_object_key key; /* views into key_text; a hook's name is its final one */
 	char *version;

@@ -260,7 +260,8 @@ static void describe_key(struct cox_buf *out, struct cox_object_key key)
 static const char *waits_for(const struct agent_plan *plan, const struct agent_task *t)
 {
 	if (t->state == AGENT_TASK_RUNNING && t->is_replacing)
-		return "waiting for deletion of hook ";
+		return t->action == AGENT_ACTION_HOOK ? "waiting for deletion of hook "
+						      : "waiting for deletion of ";
 	if (t->state == AGENT_TASK_PENDING && t->needs_confirmation && !plan->approved)
 		return "waiting for pruning confirmation of ";
 	if (t->state != AGENT_TASK_WAITING)

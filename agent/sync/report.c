@@ -81,8 +81,6 @@ static void collect_conditions(const struct agent_app *app, struct conditions *c
 	add(c, "OrphanedResourceWarning", orphans);
 	for (size_t i = 0; i < app->warnings.n; i++)
 		add(c, "RepeatedResourceWarning", app->warnings.items[i]);
-	for (size_t i = 0; i < app->left_out.n; i++)
-		add(c, "UnsupportedWarning", app->left_out.items[i]);
 	if (app->refused)
 		add(c, "SyncError", app->refused);
 	else if (app->operation && app->operation->stage == AGENT_STAGE_PAUSE)

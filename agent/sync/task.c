@@ -1,7 +1,7 @@
-/* The requests of an operation's tasks: trying, taking over ownership, applying, pruning. */
+/* The requests of an operation's tasks: trying, applying, pruning. How one object is written: apply.h. */
+#include "agent/sync/apply.h"
 #include "agent/sync/hook_run.h"
 #include "agent/sync/judge.h"
-#include "agent/sync/migrate.h"
 #include "agent/sync/verdict.h"
 
 #include "common/base/log.h"
@@ -10,56 +10,6 @@
 #include <stdlib.h>
 
 #define TRIES 3 /* of what changes under our hands */
-
-/* ---- one object ---- */
-
-/* The namespace that CreateNamespace=true makes: no marks, so that nobody prunes it. */
-static struct cox_doc *namespace_object(const struct agent_app *app, struct cox_str name)
-{
-	const Coxswain__Assignment__V1__Policy *p = app->assignment->policy;
-	struct cox_doc *doc = cox_doc_new("namespace");
-	struct cox_node *root = cox_doc_map(doc), *metadata = cox_doc_map(doc);
-	struct {
-		const char *key;
-		Coxswain__Assignment__V1__KeyValue **items;
-		size_t n;
-	} maps[] = {
-		{"labels", p ? p->namespace_labels : NULL, p ? p->n_namespace_labels : 0},
-		{"annotations", p ? p->namespace_annotations : NULL,
-		 p ? p->n_namespace_annotations : 0},
-	};
-
-	cox_map_put_cstr(doc, root, "apiVersion", "v1");
-	cox_map_put_cstr(doc, root, "kind", "Namespace");
-	cox_map_put_str(doc, metadata, COX_STR("name"), cox_doc_string(doc, name));
-	for (size_t m = 0; m < COX_ARRAY_LEN(maps); m++) {
-		struct cox_node *map = cox_doc_map(doc);
-
-		for (size_t i = 0; i < maps[m].n; i++)
-			cox_map_put_cstr(doc, map, maps[m].items[i]->key, maps[m].items[i]->value);
-		if (maps[m].n)
-			cox_map_put(doc, metadata, maps[m].key, map);
-	}
-	cox_map_put(doc, root, "metadata", metadata);
-	cox_doc_set_root(doc, root);
-	return cox_doc_seal(doc);
-}
-
-static struct cox_doc *object_of(struct agent_operation *op, const struct agent_task *t)
-{
-	if (t->object == SIZE_MAX)
-		return namespace_object(op->app, t->key.name);
-	return cox_doc_ref(op->holder->desired.objects.items[t->object].doc);
-}
-
-static uint32_t options_of(const struct agent_operation *op, const struct agent_task *t)
-{
-	uint32_t options = agent_app_options(op->app, op->spec);
-
-	return t->object == SIZE_MAX
-		       ? options
-		       : options | op->holder->desired.objects.items[t->object].options;
-}
 
 static char *describe(const struct agent_task *t, const char *what)
 {
@@ -85,122 +35,6 @@ static char *answer_text(const struct cox_kube_answer *answer)
 				     : cox_strdup(answer->error->message);
 }
 
-/* ---- moving ownership ---- */
-
-static void migrated(struct agent_call *call, const struct cox_kube_answer *answer);
-static void applied(struct agent_call *call, const struct cox_kube_answer *answer);
-static void task_failed(struct agent_operation *op, size_t i, const struct cox_kube_answer *answer);
-static struct agent_call *send_apply(struct agent_operation *op, size_t i, bool dry_run,
-				     void (*done)(struct agent_call *,
-						  const struct cox_kube_answer *));
-
-static void owner_seen(struct agent_call *call, const struct cox_kube_answer *answer)
-{
-	struct agent_operation *op = call->app->operation;
-
-	if (!op)
-		return;
-	op->n_in_flight--;
-	agent_engine_queue(call->app);
-	if (op->ending) /* nothing new is begun */
-		return;
-	if (answer->error->code != COX_OK && answer->reason != COX_KUBE_NOT_FOUND) {
-		task_failed(op, call->task, answer);
-		return;
-	}
-	const struct cox_node *live =
-		answer->error->code == COX_OK ? cox_doc_root(answer->doc) : NULL;
-
-	if (!live || !agent_migrate_is_needed(live)) {
-		send_apply(op, call->task, false, applied);
-		return;
-	}
-	const struct agent_task *t = &op->plan.tasks.items[call->task];
-	_cleanup_doc_ struct cox_doc *patch = agent_migrate_patch(live);
-	_cleanup_free_ char *namespace = cox_str_dup(t->key.namespace);
-	_cleanup_free_ char *name = cox_str_dup(t->key.name);
-	struct agent_call *next = agent_call_new(call->app, t->key_text, migrated);
-
-	next->task = call->task;
-	next->tries = call->tries;
-	op->n_in_flight++;
-	next->call = cox_kube_patch(
-		call->engine->o.kube, agent_engine_resource_of(call->engine, t->key, t->version),
-		namespace, name, COX_PATCH_JSON, cox_doc_root(patch),
-		&(struct cox_kube_write_options){.field_manager = AGENT_MANAGER}, agent_call_done,
-		next);
-}
-
-/* Looks who owns what, makes it ours, then applies. */
-static bool send_migration(struct agent_operation *op, size_t i, int tries)
-{
-	const struct agent_task *t = &op->plan.tasks.items[i];
-	const struct cox_kube_resource *r =
-		agent_engine_resource_of(op->app->engine, t->key, t->version);
-	_cleanup_free_ char *namespace = cox_str_dup(t->key.namespace);
-	_cleanup_free_ char *name = cox_str_dup(t->key.name);
-
-	if (!r)
-		return false;
-	struct agent_call *call = agent_call_new(op->app, t->key_text, owner_seen);
-
-	call->task = i;
-	call->tries = tries;
-	op->n_in_flight++;
-	call->call =
-		cox_kube_get(op->app->engine->o.kube, r, namespace, name, agent_call_done, call);
-	return true;
-}
-
-static void migrated(struct agent_call *call, const struct cox_kube_answer *answer)
-{
-	struct agent_operation *op = call->app->operation;
-
-	if (!op)
-		return;
-	op->n_in_flight--;
-	agent_engine_queue(call->app);
-	if (op->ending) /* nothing new is begun */
-		return;
-	if (answer->error->code == COX_OK)
-		send_apply(op, call->task, false, applied);
-	else if (answer->reason == COX_KUBE_CONFLICT && call->tries < TRIES)
-		send_migration(op, call->task, call->tries + 1);
-	else
-		task_failed(op, call->task, answer);
-}
-
-/* ---- applying one ---- */
-
-static struct agent_call *send_apply(struct agent_operation *op, size_t i, bool dry_run,
-				     void (*done)(struct agent_call *,
-						  const struct cox_kube_answer *))
-{
-	const struct agent_task *t = &op->plan.tasks.items[i];
-	struct agent_engine *e = op->app->engine;
-	const struct cox_kube_resource *r = agent_engine_resource_of(e, t->key, t->version);
-	_cleanup_free_ char *namespace = cox_str_dup(t->key.namespace);
-	_cleanup_free_ char *name = cox_str_dup(t->key.name);
-	_cleanup_doc_ struct cox_doc *doc = NULL;
-
-	if (!r)
-		return NULL;
-	doc = object_of(op, t);
-	struct agent_call *call = agent_call_new(op->app, t->key_text, done);
-	struct cox_kube_write_options options = {
-		.field_manager = AGENT_MANAGER,
-		.field_validation = options_of(op, t) & AGENT_OPT_NO_VALIDATE ? "Ignore" : "Strict",
-		.force = true,
-		.dry_run = dry_run,
-	};
-
-	call->task = i;
-	op->n_in_flight++;
-	call->call = cox_kube_apply(e->o.kube, r, namespace, name, cox_doc_root(doc), &options,
-				    agent_call_done, call);
-	return call;
-}
-
 /* ---- the dry run ---- */
 
 static void dry_run_done(struct agent_call *call, const struct cox_kube_answer *answer)
@@ -214,7 +48,8 @@ static void dry_run_done(struct agent_call *call, const struct cox_kube_answer *
 	bool is_there = op->plan.tasks.items[call->task].action == AGENT_ACTION_HOOK &&
 			answer->reason == COX_KUBE_ALREADY_EXISTS;
 
-	if (answer->error->code != COX_OK && !is_there) {
+	if (answer->error->code != COX_OK && !is_there &&
+	    !agent_apply_may_force(op, call->task, answer)) {
 		op->n_dry_failed++;
 		if (agent_answer_is_silence(answer)) {
 			op->api_down = true;
@@ -242,7 +77,7 @@ static void try_hook(struct agent_operation *op, size_t i)
 		return;
 	doc = agent_hook_object(op->hooks, i);
 	struct agent_call *call = agent_call_new(op->app, t->key_text, dry_run_done);
-	bool lax = options_of(op, t) & AGENT_OPT_NO_VALIDATE;
+	bool lax = agent_task_options(op, t) & AGENT_OPT_NO_VALIDATE;
 
 	call->task = i;
 	op->n_in_flight++;
@@ -269,7 +104,7 @@ void agent_tasks_dry_run(struct agent_operation *op)
 		if (t->skip_dry_run || t->state != AGENT_TASK_PENDING)
 			continue;
 		if (t->action == AGENT_ACTION_APPLY)
-			send_apply(op, i, true, dry_run_done);
+			agent_apply_start(op, i, true, dry_run_done);
 		else if (t->action == AGENT_ACTION_HOOK)
 			try_hook(op, i);
 	}
@@ -332,6 +167,8 @@ static void applied(struct agent_call *call, const struct cox_kube_answer *answe
 	const struct agent_task *t = &op->plan.tasks.items[call->task];
 
 	if (answer->error->code != COX_OK || !answer->doc) {
+		if (agent_apply_force(op, call, answer))
+			return;
 		look_at_it(call, answer);
 		task_failed(op, call->task, answer);
 		return;
@@ -519,16 +356,27 @@ void agent_tasks_start(struct agent_operation *op, size_t begin, size_t finish_a
 	for (size_t i = begin; i < finish_at; i++) {
 		struct agent_task *t = &op->plan.tasks.items[i];
 
-		const struct agent_entry *entry = cox_map_get(&op->app->entries, t->key_text);
-		bool sent = true;
-
 		if (t->action == AGENT_ACTION_PRUNE)
 			send_prune(op, i, 0);
-		else if (entry && entry->live && entry->foreign)
-			sent = send_migration(op, i, 0);
-		else
-			sent = send_apply(op, i, false, applied) != NULL;
-		if (!sent)
+		else if (!agent_apply_start(op, i, false, applied))
+			agent_plan_failed(&op->plan, i, "the cluster does not have this kind yet");
+	}
+}
+
+/* What had to be deleted first is gone: now it is made anew. */
+void agent_tasks_check_forced(struct agent_operation *op)
+{
+	if (op->ending)
+		return;
+	for (size_t i = op->plan.wave_begin; i < op->plan.wave_end; i++) {
+		struct agent_task *t = &op->plan.tasks.items[i];
+		const struct agent_entry *entry = cox_map_get(&op->app->entries, t->key_text);
+
+		if (t->action != AGENT_ACTION_APPLY || t->state != AGENT_TASK_RUNNING ||
+		    !t->is_replacing || !entry || !entry->evaluated || entry->live)
+			continue;
+		t->is_replacing = false;
+		if (!agent_apply_start(op, i, false, applied))
 			agent_plan_failed(&op->plan, i, "the cluster does not have this kind yet");
 	}
 }

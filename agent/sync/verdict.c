@@ -131,6 +131,19 @@ static void comparison_fini(struct comparison *c)
 	agent_ignore_fini(&c->ignore);
 }
 
+/* What ignoreDifferences says of the object; *doc, which holds it, one reference. */
+static void find_ignored(const struct agent_app *app, const struct cox_node *object,
+			 struct cox_doc **doc, struct agent_ignore *ret_ignore)
+{
+	const Coxswain__Assignment__V1__Policy *policy = app->assignment->policy;
+
+	if (policy && policy->ignore_differences.len &&
+	    cox_json_read(cox_str_n((const char *)policy->ignore_differences.data,
+				    policy->ignore_differences.len),
+			  "ignoreDifferences", doc, NULL) == 0)
+		agent_ignore_for(cox_doc_root(*doc), object, ret_ignore);
+}
+
 /* What is wanted and what is ignored of it; false: not known now. */
 static bool prepare(const struct agent_entry *entry, struct comparison *c)
 {
@@ -141,14 +154,7 @@ static bool prepare(const struct agent_entry *entry, struct comparison *c)
 	c->object = agent_desired_find(&c->holder->desired, entry->key_text);
 	if (!c->object)
 		return false;
-	const Coxswain__Assignment__V1__Policy *policy = app->assignment->policy;
-
-	if (policy && policy->ignore_differences.len &&
-	    cox_json_read(cox_str_n((const char *)policy->ignore_differences.data,
-				    policy->ignore_differences.len),
-			  "ignoreDifferences", &c->ignore_doc, NULL) == 0)
-		agent_ignore_for(cox_doc_root(c->ignore_doc), cox_doc_root(c->object->doc),
-				 &c->ignore);
+	find_ignored(app, cox_doc_root(c->object->doc), &c->ignore_doc, &c->ignore);
 	return true;
 }
 
@@ -245,6 +251,29 @@ static int take_cuts(const struct agent_entry *entry, struct comparison *c, stru
 		return -(int)err->code;
 	}
 	c->cuts = cox_doc_ref(v->cuts);
+	return 0;
+}
+
+int agent_verdict_respect(struct agent_app *app, const char *key_text, struct cox_doc *desired,
+			  struct cox_doc *live, struct cox_doc **ret_doc, struct cox_error *err)
+{
+	const struct agent_entry *entry = cox_map_get(&app->entries, key_text);
+	COX_CLEANUP(comparison_fini) struct comparison c = {0};
+	int r = 0;
+
+	find_ignored(app, cox_doc_root(desired), &c.ignore_doc, &c.ignore);
+	if (c.ignore.expressions.n)
+		r = entry ? take_cuts(entry, &c, live, err) : 1;
+	if (r > 0)
+		return cox_error(err, COX_UNAVAILABLE,
+				 "what its jqPathExpressions name is not known yet, which "
+				 "RespectIgnoreDifferences needs");
+	if (r < 0)
+		return r;
+	const struct cox_node *cuts = c.cuts ? cox_doc_root(c.cuts) : NULL;
+
+	*ret_doc = agent_respect_ignored(desired, live, &c.ignore, cox_node_at(cuts, 0),
+					 cox_node_at(cuts, 1));
 	return 0;
 }
 

@@ -33,6 +33,12 @@ bool agent_verdict_is_pending(const struct agent_entry *entry);
  * are others. */
 void agent_verdict_drop(struct agent_entry *entry);
 
+/* RespectIgnoreDifferences: the object as it is to be written over the live one
+ * (agent_respect_ignored), one reference. Fails where expressions say what is ignored and their
+ * answer about these two is not there (yet). */
+int agent_verdict_respect(struct agent_app *app, const char *key_text, struct cox_doc *desired,
+			  struct cox_doc *live, struct cox_doc **ret_doc, struct cox_error *err);
+
 bool agent_ignores_extraneous(const struct cox_node *object);
 
 #endif

@@ -419,19 +419,6 @@ static void test_waves(void **state)
 	WAIT("peace", is_settled("u1"));
 }
 
-static void test_what_is_left_out_is_told(void **state)
-{
-	static const char yaml[] =
-		"- {apiVersion: v1, kind: ConfigMap, metadata: {name: a, annotations: "
-		"{argocd.argoproj.io/sync-options: Replace=true}}}\n";
-
-	(void)state;
-	assign((struct assign){.uid = "u1", .name = "shop", .yaml = yaml});
-	WAIT("peace", is_settled("u1"));
-	WAIT("the warning",
-	     strstr(picture("u1")->conditions, "UnsupportedWarning: Replace=true is not") != NULL);
-}
-
 static struct {
 	bool done;
 	char live[4096], desired[4096];
@@ -509,7 +496,6 @@ int main(void)
 		TEST(test_scripts_judge_beside_the_loop),
 		TEST(test_scripts_gate_waves),
 		TEST(test_waves),
-		TEST(test_what_is_left_out_is_told),
 		TEST(test_secrets_are_masked),
 		TEST(test_a_lost_inventory_is_rebuilt),
 	};
