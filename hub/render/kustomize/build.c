@@ -382,12 +382,14 @@ static void finish(struct kz *kz, struct kz_res *r)
 	kz_write_origin(kz, r);
 	old = COX_GET(kz_root(r), "metadata", "annotations");
 	for (size_t i = 0; i < cox_node_len(old); i++) {
-		if (!cox_node_is(cox_node_at(old, i), COX_BOOL) &&
-		    !cox_node_is(cox_node_at(old, i), COX_INT) &&
-		    !cox_node_is(cox_node_at(old, i), COX_FLOAT))
-			continue;
-		kz_res_annotate(r, kz_str(kz, cox_node_key(old, i)),
-				kz_str(kz, cox_node_text(cox_node_at(old, i))));
+		const struct cox_node *value = cox_node_at(old, i);
+
+		if (cox_node_is(value, COX_NULL))
+			kz_res_annotate(r, kz_str(kz, cox_node_key(old, i)), "");
+		else if (cox_node_is(value, COX_BOOL) || cox_node_is(value, COX_INT) ||
+			 cox_node_is(value, COX_FLOAT))
+			kz_res_annotate(r, kz_str(kz, cox_node_key(old, i)),
+					kz_str(kz, cox_node_text(value)));
 	}
 	if (!kz->managed_by)
 		return;

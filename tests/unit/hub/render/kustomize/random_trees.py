@@ -432,7 +432,7 @@ class Tree:
         entry["literals"] = [f"{k}={v}" for k, v in self.pairs(["a", "b", "l"], GENERATED).items()]
         if self.maybe(0.3):
             path = f"file-{i}.txt"
-            self.files[f"{folder}/{path}"] = self.one(["", "text", "text\n", "two\nlines\n", "\ttab\n", "a: b\r\n"])
+            self.files[f"{folder}/{path}"] = self.one(["", "text", "text\n", "two\nlines\n", "x\ttab\n", "a: b\r\n"])
             entry["files"] = [self.one([path, f"key-{i}={path}"])]
         if self.maybe(0.2):
             path = f"vars-{i}.env"
