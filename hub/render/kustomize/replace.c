@@ -51,6 +51,7 @@ struct write {
 	struct options options;
 	size_t n;		     /* places written */
 	const struct cox_node *made; /* the field that was made for the value last; NULL: none */
+	bool annotation;	     /* which is a text, whatever it looks like */
 	int depth;
 };
 
@@ -140,7 +141,7 @@ static int put_value(struct write *w, const struct kz_slot *slot, struct cox_err
 		kz_slot_put(slot, cox_doc_clone(slot->doc, w->value));
 		return 0;
 	}
-	if (now == w->made) {
+	if (now == w->made && !w->annotation) {
 		kz_slot_put(slot, read_plain(slot->doc, text));
 		return 0;
 	}
@@ -505,6 +506,7 @@ static int write_paths(struct kz *kz, struct kz_res *r, const struct cox_doc *do
 		const char *path = n ? cox_node_cstr(cox_node_at(paths, i), "") : "metadata.name";
 		struct write w = {.kz = kz,
 				  .r = r,
+				  .annotation = strncmp(path, "metadata.annotations.", 21) == 0,
 				  .value = value,
 				  .options = read_options(COX_GET(target, "options"))};
 		struct kz_id id = kz_res_id(kz, r);
