@@ -220,6 +220,31 @@ static void test_cluster_that_is_away_is_skipped_and_catches_up(void **state)
 	wait_all(w, "bbbb");
 }
 
+static bool is_away(void *arg)
+{
+	struct world *w = arg;
+
+	return !hub_fleet_cluster(hub_control_fleet(w->site.control), "pre")->connected;
+}
+
+/* It was never told anything there. */
+static void test_new_target_that_is_away_is_moved_when_it_comes(void **state)
+{
+	struct world *w = *state;
+
+	site_apply(&w->site,
+		   "apiVersion: coxswain.dev/v1alpha1\nkind: RolloutPolicy\n"
+		   "metadata: {name: staged}\nspec:\n  waves:\n"
+		   "  - {name: first, clusters: {names: [dev, pre]}}\n  - {name: prod}\n");
+	agent_disconnect(&w->agents[1]);
+	site_wait(&w->site, is_away, w);
+	site_apply(&w->site, SET);
+	site_wait_status(&w->site, "prod-book", "Synced", "Healthy", "aaaa");
+	assert_null(agent_told(&w->agents[1], "pre-book"));
+	agent_connect(&w->agents[1]);
+	wait_all(w, "aaaa");
+}
+
 static bool is_held(void *arg)
 {
 	struct world *w = arg;
@@ -369,6 +394,7 @@ int main(void)
 		TEST(test_order),
 		TEST(test_rollback),
 		TEST(test_cluster_that_is_away_is_skipped_and_catches_up),
+		TEST(test_new_target_that_is_away_is_moved_when_it_comes),
 		TEST(test_policy_that_is_missing_moves_nobody),
 		TEST(test_clusters_in_no_wave_hold_the_start),
 		TEST(test_soak_and_window),
