@@ -27,6 +27,7 @@ struct agent_kind {
 	struct cox_watch *watch;	    /* NULL: none yet */
 	bool metadata_only;		    /* the watch is */
 	bool synced;
+	bool lost;	    /* the cluster said that there is no such kind (any more) */
 	uint32_t rounds;    /* lists of the watches before this one */
 	size_t n_holders;   /* entries, and hooks at work */
 	size_t n_followers; /* kinds that are used and that objects of this one grow from */

@@ -446,6 +446,9 @@ static void automated_sync(struct agent_app *app)
 
 static void reconcile(struct agent_app *app)
 {
+	static const char waits[] =
+		"waiting for the deletion of the application that had this name before";
+
 	if (app->tombstone) {
 		if (app->operation)
 			agent_operation_step(app);
@@ -460,8 +463,12 @@ static void reconcile(struct agent_app *app)
 	agent_app_observe(app);
 	if (app->operation)
 		agent_operation_step(app);
-	if (must_wait(app))
+	if (must_wait(app)) {
+		set_refused(app, waits);
 		return;
+	}
+	if (cox_streq(app->refused, waits))
+		set_refused(app, NULL);
 	if (!hub_operation(app) && !app->operation && !app->engine->api_error)
 		automated_sync(app);
 	if (app->operation)

@@ -71,12 +71,32 @@ static void find_resource(struct agent_kind *kind)
 		kind->resource = cox_kube_resource_copy(found);
 }
 
+/* Its definition went, and with it all that was of it; it may be there anew. */
+static void lose(struct agent_kind *kind)
+{
+	kind->lost = kind->synced = false;
+	kind->rounds = agent_kind_round(kind);
+	cox_watch_free(TAKE(kind->watch));
+	free(TAKE(kind->resource));
+	free(TAKE(kind->error));
+	COX_MAP_EACH (&kind->engine->keys, slot)
+		for (struct agent_entry *entry = slot->value; entry; entry = entry->next) {
+			if (entry->kind != kind)
+				continue;
+			agent_entry_doubt(entry);
+			entry->resource_version = 0;
+			agent_engine_queue(entry->app);
+		}
+}
+
 void agent_kinds_rediscovered(struct agent_engine *e)
 {
 	/* first all of them: who waits for whom depends on which there are */
 	COX_MAP_EACH (&e->kinds, slot) {
 		struct agent_kind *kind = slot->value;
 
+		if (kind->resource && kind->lost)
+			lose(kind);
 		if (!kind->resource)
 			find_resource(kind);
 	}
@@ -299,6 +319,7 @@ static void kind_synced(void *arg)
 	_cleanup_free_ char *id = cox_strdup(kind->id);
 
 	kind->synced = true;
+	kind->lost = false;
 	free(kind->error);
 	kind->error = NULL;
 	agent_engine_api_works(e);
@@ -348,8 +369,10 @@ static void kind_failed(void *arg, const struct cox_kube_answer *answer)
 	free(kind->error);
 	kind->error =
 		cox_asprintf("cannot watch %s: %s", kind->resource->plural, answer->error->message);
-	if (answer->reason == COX_KUBE_NOT_FOUND)
+	if (answer->reason == COX_KUBE_NOT_FOUND) {
+		kind->lost = true;
 		agent_engine_rediscover(e, 1000);
+	}
 	adjust_all(e);
 	COX_MAP_EACH (&e->apps, slot)
 		agent_engine_queue(slot->value);
