@@ -9,7 +9,7 @@
 #include "common/health/custom.h"
 
 static bool no_wave, stale_health, partial_bundle, no_inventory, no_marks, no_uid, old_wins, twice,
-	no_compare, lost_ack;
+	no_compare, lost_ack, forgotten_hook;
 
 const struct sim_bug sim_bugs[] = {
 	{"wave", "a wave does not wait for the health of the one before", &no_wave},
@@ -21,6 +21,7 @@ const struct sim_bug sim_bugs[] = {
 	{"stale-change", "an older assignment takes the place of a newer one", &old_wins},
 	{"begin-twice", "an operation that is over begins again", &twice},
 	{"blind", "differences are not seen", &no_compare},
+	{"hook", "what became of a hook is not kept: it runs twice", &forgotten_hook},
 	{"ack", "what was accepted is acknowledged before it is durable", &lost_ack},
 };
 const size_t sim_n_bugs = COX_ARRAY_LEN(sim_bugs);
@@ -108,4 +109,10 @@ WRAP(int, agent_store_put_int, struct agent_store *store, const char *name, uint
 	return lost_ack && cox_streq(name, "position")
 		       ? 0
 		       : __real_agent_store_put_int(store, name, value, err);
+}
+
+WRAP(int, agent_store_put_hook, struct agent_store *store, const char *app_uid,
+     const struct agent_hook_row *row, struct cox_error *err)
+{
+	return forgotten_hook ? 0 : __real_agent_store_put_hook(store, app_uid, row, err);
 }

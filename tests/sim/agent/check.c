@@ -19,6 +19,7 @@ struct sim_sent {
 struct sim_begun {
 	uint8_t digest[COX_SHA256_BYTES];
 	bool has_digest, is_over;
+	bool hooks; /* it has to run them */
 	int n_starts;
 };
 
@@ -94,6 +95,8 @@ int __wrap_agent_operation_start(struct agent_app *app, const agent_operation_sp
 	if (code < 0 || w.dead)
 		return code;
 	sim_trace("agent: operation %s begins", spec->id);
+	begun(spec->id)->hooks =
+		!partial && !spec->dry_run && !spec->n_resources && !spec->skip_hooks;
 	if (begun(spec->id)->n_starts++)
 		sim_fail("E: operation %s begins twice", spec->id);
 	return code;
@@ -221,11 +224,17 @@ static struct sim_app *owner_of(const struct cox_node *body, const char *key)
 static void check_waves(struct sim_app *app, const struct agent_operation *op,
 			const struct sim_bundle *b, const struct sim_object *o)
 {
+	const char *missing;
+
 	if (op->partial || op->spec->n_resources || o->kind == SIM_NAMESPACE ||
 	    o->kind == SIM_DEFINITION)
 		return; /* the last two are pulled ahead of what needs them */
+	if (!op->spec->skip_hooks &&
+	    !sim_hooks_succeeded(b, op->spec->id, AGENT_PHASE_PRE_SYNC, &missing))
+		sim_fail("C: %s is applied, and the PreSync hook %s has not succeeded", o->key,
+			 missing);
 	COX_VEC_EACH (&b->objects, before) {
-		if (before->wave >= o->wave)
+		if (before->hook || before->wave >= o->wave)
 			continue;
 		const struct sim_progress *p = progress(app, before->key);
 
@@ -304,6 +313,7 @@ static void check_apply(const struct virtual_request *r, const char *key)
 static const char *why_not(struct sim_app *app, const char *key)
 {
 	struct search row = in_inventory(app, key);
+	const char *missing;
 	const struct agent_app *view = agents_view(app);
 
 	if (!row.found)
@@ -311,7 +321,10 @@ static const char *why_not(struct sim_app *app, const char *key)
 	if (!view)
 		return "the application is not here";
 	if (app->accepted.tombstone)
-		return app->accepted.cascade ? NULL : "its tombstone says orphan";
+		return !app->accepted.cascade ? "its tombstone says orphan"
+		       : sim_hooks_ran(app->accepted.bundle, app, AGENT_PHASE_PRE_DELETE, &missing)
+			       ? NULL
+			       : "a PreDelete hook has not succeeded";
 
 	if (!view->operation)
 		return "no operation runs";
@@ -337,6 +350,13 @@ static void check_delete(const struct virtual_request *r, const char *key)
 	if (cox_json_read(r->body, "delete", &doc, NULL) < 0 ||
 	    !cox_node_str(COX_GET(cox_doc_root(doc), "preconditions", "uid")).len)
 		sim_fail("A: %s is deleted without naming its uid", key);
+	if (sim_is_hook(key)) {
+		struct sim_app *app = sim_app_of_hook(sim_live(key));
+
+		if (app)
+			remember(r, app);
+		return;
+	}
 	COX_VEC_EACH (&w.apps, app) {
 		const char *reason = why_not(*app, key);
 
@@ -385,7 +405,9 @@ void sim_check_sent(const struct virtual_request *r)
 	w.stats.checks++;
 	w.quiet_writes += w.quiet;
 	key = sim_key_of_path(r->path);
-	if (!key)
+	if (cox_streq(r->method, "POST"))
+		sim_check_create(r);
+	else if (!key)
 		sim_fail("a write to '%s'", r->path);
 	else if (cox_streq(r->method, "DELETE"))
 		check_delete(r, key);
@@ -458,6 +480,7 @@ void sim_check_change(void *arg, const char *verb, const struct cox_node *object
 
 	w.stats.changes++;
 	sim_trace("cluster: %s %s", verb, at);
+	sim_hook_changed(verb, object, key);
 	if (cox_str_is(cox_meta_kind(object), "Deployment"))
 		sim_trace(
 			"  generation %lld of %lld; %lld replicas of %lld, %lld updated, %lld "
@@ -495,6 +518,8 @@ static void check_synced(struct sim_app *app, const Coxswain__Report__V1__Applic
 		return;
 	}
 	COX_VEC_EACH (&b->objects, o) {
+		if (o->hook)
+			continue;
 		const struct agent_entry *entry = cox_map_get(&view->entries, o->key);
 
 		if (!entry || !entry->live) {
@@ -520,13 +545,21 @@ static void check_deleted(struct sim_app *app)
 		sim_fail("H: %s is deleted, and nobody wanted that", app->name);
 	if (!app->accepted.cascade || app->late)
 		return;
+	const char *missing;
+
+	for (int phase = AGENT_PHASE_PRE_DELETE; phase <= AGENT_PHASE_POST_DELETE; phase++)
+		if (!sim_hooks_ran(app->accepted.bundle, app, phase, &missing))
+			sim_fail("J: %s is deleted, and its %s hook %s has not succeeded",
+				 app->name, agent_phase_name((enum agent_phase)phase), missing);
 	COX_MAP_EACH (&w.cluster->store.shelves, slot) {
 		const struct ks_shelf *shelf = slot->value;
 
 		for (size_t i = 0; i < shelf->n; i++) {
 			const struct cox_node *o = cox_doc_root(shelf->items[i].doc);
 
+			/* what hooks left behind is not looked for by its marks */
 			if (!sim_is_marked(o, app) ||
+			    cox_meta_annotation(o, AGENT_HOOK_PHASE).len ||
 			    cox_str_is(cox_meta_annotation(o, "argocd.argoproj.io/sync-options"),
 				       "Delete=false"))
 				continue;
@@ -534,6 +567,29 @@ static void check_deleted(struct sim_app *app)
 				 shelf->items[i].key);
 		}
 	}
+}
+
+/* J: no hook is lost. */
+static void check_succeeded(const Coxswain__Report__V1__OperationState *s)
+{
+	const struct sim_bundle *b = sim_bundle_by_digest(s->digest.data);
+	const char *missing;
+
+	for (int phase = AGENT_PHASE_PRE_SYNC; b && phase <= AGENT_PHASE_POST_SYNC; phase++)
+		if (!sim_hooks_succeeded(b, s->id, phase, &missing))
+			sim_fail("J: operation %s succeeded without the %s hook %s", s->id,
+				 agent_phase_name((enum agent_phase)phase), missing);
+}
+
+const char *sim_unhealthy(struct sim_app *app, const struct sim_bundle *b)
+{
+	COX_VEC_EACH (&b->objects, o) {
+		const struct sim_progress *p = o->hook ? NULL : progress(app, o->key);
+
+		if (p && !(p->applied && p->healthy) && !(app->out_of_sync_only && !p->applied))
+			return o->key;
+	}
+	return NULL;
 }
 
 void sim_check_report(struct sim_app *app, const Coxswain__Report__V1__ApplicationReport *r)
@@ -546,6 +602,9 @@ void sim_check_report(struct sim_app *app, const Coxswain__Report__V1__Applicati
 	if (r->assigned_sync == COXSWAIN__REPORT__V1__SYNC_STATUS__SYNCED &&
 	    !app->accepted.tombstone)
 		check_synced(app, r);
+	if (r->operation && r->operation->phase == COXSWAIN__REPORT__V1__PHASE__SUCCEEDED &&
+	    begun(r->operation->id)->hooks && r->operation->digest.len == COX_SHA256_BYTES)
+		check_succeeded(r->operation);
 	if (r->deleted)
 		check_deleted(app);
 }
@@ -646,4 +705,5 @@ void sim_check_fini(void)
 	cox_map_fini_values(&w.sent, free);
 	cox_map_fini_values(&w.begun, free);
 	cox_map_fini(&w.deletes);
+	sim_check_hooks_fini();
 }

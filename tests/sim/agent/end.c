@@ -59,6 +59,8 @@ static bool is_synced(struct sim_app *app, char *ret_why, size_t size)
 		return false;
 	}
 	COX_VEC_EACH (&app->sync->objects, o) {
+		if (o->hook)
+			continue;
 		if (!sim_holds(sim_live(o->key), cox_doc_root(o->doc))) {
 			snprintf(ret_why, size, "%s: %s is not as the bundle has it", app->name,
 				 o->key);
@@ -109,7 +111,8 @@ static void check_extras(void)
 			struct cox_str options =
 				cox_meta_annotation(o, "argocd.argoproj.io/sync-options");
 
-			if (!app || app->late || app->tombstone || app->sync->flawed ||
+			if (!app || sim_is_hook(key) || app->late || app->tombstone ||
+			    app->sync->flawed ||
 			    strstr(app->seen_conditions, "the sync would delete") ||
 			    !sim_is_marked(o, app) || cox_str_is(options, "Prune=false") ||
 			    sim_bundle_find(app->sync, key))

@@ -129,6 +129,9 @@ static void write_tombstone(struct sim_app *app, change_msg *change)
 	t.epoch = app->epoch;
 	t.generation = app->generation;
 	t.cascade = app->cascade;
+	set_digest(&t.hooks_digest, app->sync);
+	t.instance = app->name;
+	t.destination_namespace = app->namespace;
 	t.propagation = app->background ? COXSWAIN__ASSIGNMENT__V1__PROPAGATION__BACKGROUND
 					: COXSWAIN__ASSIGNMENT__V1__PROPAGATION__FOREGROUND;
 	change->body_case = COXSWAIN__ASSIGNMENT__V1__CHANGE__BODY_TOMBSTONE;

@@ -63,9 +63,10 @@ static void print_stats(uint64_t n)
 	       "applies, %llu deletes), %llu commits, %llu changes in the cluster\n",
 	       (unsigned long long)n, N(virtual_ms) / 1000, N(steps), N(requests), N(writes),
 	       N(applies), N(deletes), N(commits), N(changes));
-	printf("%llu assignments, %llu operations of people, %llu tombstones, %llu stale messages, "
+	printf("%llu hooks made, %llu assignments, %llu operations of people, %llu tombstones, "
+	       "%llu stale messages, "
 	       "%llu acts of others\n",
-	       N(assignments), N(operations), N(tombstones), N(stale), N(others));
+	       N(hooks), N(assignments), N(operations), N(tombstones), N(stale), N(others));
 	printf("%llu faults of the API, %llu of the disk, %llu crashes; checked: %llu writes, %llu "
 	       "waves, %llu reports, %llu of them Synced\n",
 	       N(faults), N(store_faults), N(crashes), N(checks), N(waves), N(reports), N(synced));

@@ -144,6 +144,8 @@ static void act(void *arg)
 	}
 	if (!o)
 		return;
+	if (o->hook && what >= 62) /* whoever takes its finalizer off takes the evidence */
+		return;
 	sim_path_of(o, &path);
 	if (what < 40)
 		edit(o, cox_buf_cstr(&path));
@@ -201,6 +203,13 @@ void sim_others_settle(void)
 	cox_timer_stop(&w.outage_end);
 	while (w.finalized.n)
 		let_one_go();
+	/* hooks of a deletion need one, also of what never was synced */
+	COX_VEC_EACH (&w.apps, app) {
+		_cleanup_free_ char *body =
+			cox_asprintf("{\"metadata\":{\"name\":\"%s\"}}", (*app)->namespace);
+
+		sim_ask("POST", "/api/v1/namespaces", "application/json", NULL, body);
+	}
 }
 
 void sim_others_close(void)

@@ -146,6 +146,37 @@ static void job(struct draft *d, int i)
 	d->bundle->flawed |= fails;
 }
 
+/* Short ones and long ones, and now and then one that fails. */
+static void hook(struct draft *d, int phase)
+{
+	static const char *const words[] = {"PreSync",	"Sync",	     "PostSync",
+					    "SyncFail", "PreDelete", "PostDelete"};
+	static const char *const stems[] = {"pre", "in", "post", "fail", "predel", "postdel"};
+	static const char *const policies[] = {"", "BeforeHookCreation", "HookSucceeded",
+					       "HookFailed", "HookSucceeded,HookFailed"};
+	bool fails = !w.o.calm && phase < AGENT_PHASE_SYNC_FAIL && sim_chance(&w.rng, 4);
+	_cleanup_free_ char *name = name_of(d, stems[phase], (int)sim_between(&w.rng, 0, 1));
+	const char *policy = policies[cox_rng_below(&w.rng, COX_ARRAY_LEN(policies))];
+
+	begin(d, SIM_JOB, "Job", name, d->namespace, draw_wave(), "");
+	cox_buf_printf(&d->text, ",\"argocd.argoproj.io/hook\":\"%s\"", words[phase]);
+	if (*policy)
+		cox_buf_printf(&d->text, ",\"argocd.argoproj.io/hook-delete-policy\":\"%s\"",
+			       policy);
+	cox_buf_printf(
+		&d->text,
+		",\"kubesim.coxswain.dev/job-outcome\":\"%s\","
+		"\"kubesim.coxswain.dev/job-duration\":\"%s\"}},\"spec\":{\"backoffLimit\":0,"
+		"\"template\":{\"spec\":{\"restartPolicy\":\"Never\",\"containers\":[{\"name\":"
+		"\"job\",\"image\":\"job:1\"}]}}}}",
+		fails ? "fail" : "succeed", sim_chance(&w.rng, 70) ? "300ms" : "6s");
+	struct sim_object *o = &d->bundle->objects.items[d->bundle->objects.n - 1];
+
+	o->hook = 1u << phase;
+	o->flawed = fails;
+	d->bundle->flawed |= fails;
+}
+
 static void namespace_with(struct draft *d)
 {
 	_cleanup_free_ char *name = cox_asprintf("%s-extra", d->app);
@@ -197,6 +228,9 @@ static void fill(struct draft *d)
 	}
 	if (!w.o.calm && sim_chance(&w.rng, 3))
 		job(d, 9);
+	for (int phase = 0; phase <= AGENT_PHASE_POST_DELETE; phase++)
+		if (sim_chance(&w.rng, 22))
+			hook(d, phase);
 	if (sim_chance(&w.rng, 15))
 		namespace_with(d);
 	if (sim_chance(&w.rng, 20))

@@ -46,7 +46,7 @@ int sim_ask(const char *method, const char *path, const char *content_type, cons
 char *sim_key_of_path(const char *path)
 {
 	struct cox_str rest = cox_str(path), part, group = COX_STR(""), ns = COX_STR("");
-	struct cox_str plural, name;
+	struct cox_str plural = COX_STR(""), name = COX_STR("");
 
 	cox_str_split(&rest, '/', &part); /* before the first slash */
 	cox_str_split(&rest, '/', &part);

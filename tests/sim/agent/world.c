@@ -105,7 +105,8 @@ static void open_agent(void *arg)
 							    .store = w.store,
 							    .kube = w.kube,
 							    .want_bundle = sim_hub_want_bundle,
-							    .changed = sim_hub_changed},
+							    .changed = sim_hub_changed,
+							    .hook_grace_ms = 5000},
 			     &w.engine, &err) < 0) {
 		cox_kube_free(TAKE(w.kube));
 		agent_store_close(TAKE(w.store));
@@ -195,7 +196,7 @@ static void pulse(void *arg)
 		    now - w.calm_ms > PATIENCE_MS && !app->op.terminate && app->seen_phase == 1)
 			sim_hub_terminate(app);
 		if (!fine && !app->tombstone && !app->sync->flawed && !app->helped &&
-		    now - w.calm_ms > PATIENCE_MS && app->seen_phase == 4)
+		    now - w.calm_ms > PATIENCE_MS && (app->seen_phase == 4 || !app->automated))
 			sim_hub_sync(app);
 	}
 	if (settled) {

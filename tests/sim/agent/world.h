@@ -6,6 +6,7 @@
 #ifndef SIM_AGENT_WORLD_H
 #define SIM_AGENT_WORLD_H
 
+#include "agent/sync/desired.h"
 #include "agent/sync/engine.h"
 #include "common/base/map.h"
 #include "common/base/options.h"
@@ -36,6 +37,7 @@ struct sim_object {
 	char *namespace, *name;
 	int64_t wave;
 	bool no_prune, no_delete;
+	uint32_t hook;	     /* 1 << enum agent_phase, where it is one */
 	bool flawed;	     /* never healthy, or it fails */
 	struct cox_doc *doc; /* as in the bundle, with its namespace */
 };
@@ -59,7 +61,7 @@ struct sim_operation {
 /* What an assignment or a tombstone comes to. */
 struct sim_order {
 	uint64_t epoch, generation; /* 0: nothing yet */
-	struct sim_bundle *bundle;  /* to be synced to */
+	struct sim_bundle *bundle;  /* to be synced to; of a tombstone, with its hooks */
 	char operation[COX_UUID_TEXT];
 	bool tombstone, cascade;
 };
@@ -152,6 +154,7 @@ struct world {
 	struct cox_map history;	 /* "key@version" to struct cox_doc * */
 	struct cox_map sent;	 /* request id to struct sim_sent * */
 	struct cox_map deletes;	 /* what was sent already, by hash */
+	struct cox_map runs;	 /* of hooks: "operation attempt phase key" to struct sim_run * */
 	struct cox_map begun;	 /* operation id to struct sim_begun * */
 	unsigned n_strangers;
 	COX_VEC(char *) strangers; /* paths of objects that nobody may touch */
@@ -230,6 +233,22 @@ void sim_check_offer(struct sim_app *app);
 void sim_check_accepted(struct sim_app *app, bool must);
 void sim_check_dump(void);
 void sim_check_fini(void);
+
+/* ---- hooks.c: what must always hold of hooks ---- */
+/* Whether some bundle has a hook of that name. */
+bool sim_is_hook(const char *key);
+void sim_hook_changed(const char *verb, const struct cox_node *object, const char *key);
+void sim_check_create(const struct virtual_request *r);
+/* Every hook of the phase succeeded in the operation's newest attempt. */
+bool sim_hooks_succeeded(const struct sim_bundle *b, const char *operation, int phase,
+			 const char **ret_missing);
+/* The same of any operation, for the hooks of a deletion. */
+bool sim_hooks_ran(const struct sim_bundle *b, const struct sim_app *app, int phase,
+		   const char **ret_missing);
+void sim_check_hooks_fini(void);
+/* Every object of the bundle was applied in the attempt that runs, and healthy after that. */
+const char *sim_unhealthy(struct sim_app *app, const struct sim_bundle *b);
+struct sim_app *sim_app_of_hook(const struct cox_node *object);
 
 /* ---- end.c: what must hold at the end ---- */
 /* false: ret_why says what is still to come. */
