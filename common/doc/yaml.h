@@ -39,7 +39,7 @@ int cox_yaml_read(struct cox_str text, const char *name, const struct cox_yaml_o
  * what either schema would misread is quoted. Reads back equal (a COX_FLOAT without a fraction, which
  * only JSON can bring, as the integer that it is). Ends with a line feed. Appends. */
 void cox_yaml_write(struct cox_buf *out, const struct cox_node *node);
-/* The same with map keys sorted by bytes. */
+/* The same with map keys sorted by bytes, and quotes chosen as Go's YAML chooses them. */
 void cox_yaml_write_sorted(struct cox_buf *out, const struct cox_node *node);
 
 #endif

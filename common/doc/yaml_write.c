@@ -138,7 +138,38 @@ static bool suits_literal(struct cox_str text)
 	       text.ptr[text.len - 1] != ' ' && text.ptr[text.len - 1] != '\t';
 }
 
-static enum style style_of(struct cox_str text, bool is_key)
+/* The form that Go's YAML quotes: digits, then parts up to 59 behind colons, then perhaps a fraction. */
+static bool is_strict_base60(struct cox_str text)
+{
+	const char *p = text.ptr, *end = p + text.len;
+	bool colon = false;
+
+	if (p < end && (*p == '-' || *p == '+'))
+		p++;
+	if (p == end || *p < '0' || *p > '9')
+		return false;
+	while (p < end && ((*p >= '0' && *p <= '9') || *p == '_'))
+		p++;
+	while (p + 1 < end && *p == ':' && p[1] >= '0' && p[1] <= '9') {
+		p += p + 2 < end && p[1] <= '5' && p[2] >= '0' && p[2] <= '9' ? 3 : 2;
+		colon = true;
+	}
+	if (p < end && *p == '.')
+		for (p++; p < end && ((*p >= '0' && *p <= '9') || *p == '_');)
+			p++;
+	return colon && p == end;
+}
+
+/* As Go's YAML chooses: double quotes for what would be read as something else, single ones for what
+ * cannot stand plain. */
+static enum style go_style(struct cox_str text, const struct traits *t)
+{
+	if (!text.len || doc_yaml_is_ambiguous(text) || is_strict_base60(text))
+		return STYLE_DOUBLE;
+	return t->special ? STYLE_SINGLE : STYLE_PLAIN;
+}
+
+static enum style style_of(struct cox_str text, bool is_key, bool go)
 {
 	struct traits t;
 
@@ -149,6 +180,8 @@ static enum style style_of(struct cox_str text, bool is_key)
 		return STYLE_DOUBLE;
 	if (t.breaks)
 		return !is_key && suits_literal(text) ? STYLE_LITERAL : STYLE_DOUBLE;
+	if (go && !memchr(text.ptr, '\t', text.len))
+		return go_style(text, &t);
 	if (!t.special && !doc_yaml_is_ambiguous(text) && !is_base60(text))
 		return STYLE_PLAIN;
 	return t.quotes ? STYLE_SINGLE : STYLE_DOUBLE;
@@ -219,7 +252,7 @@ static void write_literal(struct writer *w, struct cox_str text, size_t indent)
 /* indent: the column of the map or list that the text is in. */
 static void write_string(struct writer *w, struct cox_str text, size_t indent, bool is_key)
 {
-	switch (style_of(text, is_key)) {
+	switch (style_of(text, is_key, w->sorted)) {
 	case STYLE_PLAIN:
 		out_put(w->out, text.ptr, text.len);
 		break;

@@ -18,10 +18,11 @@
 #include <cmocka.h>
 
 #define MIN_CASES 142
+#define MIN_BYTES 91 /* of them equal to the byte, as `cox kustomize build` prints them */
 #define MIN_UNIT  295
 
 static const char *folder, *only;
-static size_t n_run, n_passed;
+static size_t n_run, n_passed, n_bytes;
 
 static void write_docs(struct cox_buf *out, const cox_docs *docs)
 {
@@ -45,6 +46,18 @@ static void read_wanted(const char *path, struct cox_buf *out)
 	write_docs(out, &docs);
 }
 
+static bool is_equal_to_the_byte(const char *wanted, const cox_docs *docs)
+{
+	_cleanup_buf_ struct cox_buf want = COX_BUF_INIT, got = COX_BUF_INIT;
+
+	for (size_t i = 0; i < docs->n; i++) {
+		cox_buf_puts(&got, i ? "---\n" : "");
+		cox_yaml_write_sorted(&got, cox_doc_root(docs->items[i]));
+	}
+	return cox_file_read(wanted, 64 << 20, &want, NULL) == 0 &&
+	       cox_str_eq(cox_buf_str(&want), cox_buf_str(&got));
+}
+
 /* wanted: a file, or NULL when it must fail. */
 static void run(const char *name, struct hub_tree *tree, const struct hub_kustomize_input *in,
 		const char *wanted)
@@ -64,6 +77,7 @@ static void run(const char *name, struct hub_tree *tree, const struct hub_kustom
 	n_run++;
 	passed = wanted ? e == 0 && strcmp(cox_buf_cstr(&want), cox_buf_cstr(&got)) == 0 : e < 0;
 	n_passed += passed;
+	n_bytes += passed && wanted && is_equal_to_the_byte(wanted, &docs);
 	if (passed && only && e < 0)
 		print_message("%s: %s\n", name, err.message);
 	if (passed)
@@ -99,7 +113,9 @@ static void test_cases(void **state)
 		run(name, tree, &(struct hub_kustomize_input){.path = path, .max_bytes = 64 << 20},
 		    wanted);
 	}
-	print_message("%zu of %zu kustomizations are equal\n", n_passed, n_run);
+	print_message("%zu of %zu kustomizations are equal, %zu to the byte\n", n_passed, n_run,
+		      n_bytes);
+	assert_true(only || n_bytes >= MIN_BYTES);
 	assert_true(only || (n_run >= 142 && n_passed >= MIN_CASES));
 }
 
