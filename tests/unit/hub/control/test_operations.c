@@ -159,6 +159,8 @@ static void test_pause(void **state)
 		   APP("  annotations: {argocd.argoproj.io/skip-reconcile: 'true'}\n", AUTOMATED));
 	site_wait_condition(&w->site, "web", "Paused", "skip-reconcile");
 	site_wait(&w->site, is_held, w);
+	/* the agent of this test reports once: not to be lost with the connection */
+	site_wait_status(&w->site, "web", "Synced", "Healthy", "aaaa");
 	commit("bbbb");
 	refresh(w);
 	assert_int_equal(sync_web(w, &(struct hub_sync_request){.initiated_by = "admin"}, &err),
