@@ -233,8 +233,12 @@ static void evaluated(struct agent_entry *entry, enum agent_sync_status before)
 	app->changed_since |= before != AGENT_SYNC_UNKNOWN && entry->sync != before;
 	/* prune only what still is ours: the others leave the inventory untouched in the cluster */
 	if (entry->evaluated && !entry->wanted && (app->built || app->tombstone) &&
-	    (!entry->live || !entry->marked) && !may_be_applied(entry))
+	    (!entry->live || !entry->marked) && !may_be_applied(entry)) {
+		/* who waits for its deletion waits no more: it may live on as somebody else's */
+		if (app->operation && app->operation->planned)
+			agent_plan_observed(&app->operation->plan, entry->key_text, NULL);
 		forget_object(entry);
+	}
 	agent_engine_queue(app);
 }
 
