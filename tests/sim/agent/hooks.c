@@ -45,8 +45,9 @@ static struct sim_run *run_of(const struct cox_node *object, const char *key)
 	struct cox_str attempt = cox_meta_annotation(object, AGENT_HOOK_ATTEMPT);
 	struct cox_str phase = cox_meta_annotation(object, AGENT_HOOK_PHASE);
 	struct cox_str uid = cox_meta_annotation(object, AGENT_APP_UID);
-	_cleanup_free_ char *id = cox_asprintf("%.*s %.*s %.*s %s", COX_STR_ARG(operation),
-					       COX_STR_ARG(attempt), COX_STR_ARG(phase), key);
+	_cleanup_free_ char *id =
+		cox_asprintf("%.*s %.*s %.*s %.*s %s", COX_STR_ARG(uid), COX_STR_ARG(operation),
+			     COX_STR_ARG(attempt), COX_STR_ARG(phase), key);
 	struct sim_run *run = cox_map_get(&w.runs, id);
 
 	if (run)
