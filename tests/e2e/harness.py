@@ -1,7 +1,8 @@
 """Starts the real programs on loopback and looks at them from outside.
 
 A Fleet is a bare Git repository, some simulated clusters, a hub and an agent each. Everything lives
-below one folder, every port is picked by the kernel, every wait is on a condition.
+below one folder, every port is picked by the kernel, every wait is on a condition. real.py has a Fleet
+of clusters that are there already.
 """
 import json
 import os
@@ -64,6 +65,10 @@ def wait_until(condition, what, patience=None):
             raise Failure(f"gave up waiting: {what}" + (f" ({last})" if last else ""))
         time.sleep(pause)
         pause = min(pause * 1.5, 0.25)
+
+
+class Skip(Exception):
+    """What the test needs is not here."""
 
 
 class Process:
@@ -313,14 +318,15 @@ class Cluster:
         return done.stdout
 
 
-def http(method, url, body=None, headers=None, missing_ok=False, timeout=30):
+def http(method, url, body=None, headers=None, missing_ok=False, timeout=30,
+         context=None):
     data = None if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
     request = urllib.request.Request(url, data=data, method=method)
     request.add_header("Content-Type", "application/json")
     for key, value in (headers or {}).items():
         request.add_header(key, value)
     try:
-        with urllib.request.urlopen(request, timeout=timeout) as answer:
+        with urllib.request.urlopen(request, timeout=timeout, context=context) as answer:
             text = answer.read()
     except urllib.error.HTTPError as e:
         if e.code == 404 and missing_ok:
@@ -330,6 +336,10 @@ def http(method, url, body=None, headers=None, missing_ok=False, timeout=30):
 
 
 class Fleet:
+    # real.py has a fleet of clusters that are there already; a simulated one pulls no images.
+    real = False
+    image, job_image = None, "curl"
+
     def __init__(self, folder=None, keep=False, hub_flags=(), agent_flags=(), sim_flags=()):
         self.folder = folder or tempfile.mkdtemp(prefix="coxswain-")
         self.keep = keep
@@ -381,6 +391,10 @@ class Fleet:
 
     # ---- clusters ----
 
+    def namespace(self, name):
+        """The namespace that a test calls so; in a cluster of others it has a name of this run."""
+        return name
+
     def add_cluster(self, name, server, labels=None):
         cluster = Cluster(self, name, server, labels).start_sim()
         self.clusters[name] = cluster
@@ -431,9 +445,12 @@ class Fleet:
                 p.stop()
         for p in self.processes():
             complaints += p.complaints()
+        self.tidy(complaints)
+        return complaints
+
+    def tidy(self, complaints):
         if not self.keep and not complaints:
             shutil.rmtree(self.folder, ignore_errors=True)
-        return complaints
 
     def logs(self):
         """Where to look, with the ends of the logs."""
@@ -462,9 +479,11 @@ GUESTBOOK_CLUSTERS = [
 ]
 
 
-def guestbook_manifests(repository, version, replicas=2, ready_after="100ms"):
+def guestbook_manifests(repository, version, replicas=2, ready_after="100ms", image=None):
     """The demo's application: a Deployment, a Service, a ConfigMap, each in a file. ready_after:
-    how long its simulated pods take to get ready."""
+    how long its simulated pods take to get ready; image: what real ones run instead."""
+    template = f"{VERSION}: '{version}'" if image else \
+        f"kubesim.coxswain.dev/ready-after: {ready_after}"
     repository.write("guestbook/deployment.yaml", f"""\
 apiVersion: apps/v1
 kind: Deployment
@@ -480,11 +499,11 @@ spec:
   template:
     metadata:
       labels: {{app: guestbook}}
-      annotations: {{kubesim.coxswain.dev/ready-after: {ready_after}}}
+      annotations: {{{template}}}
     spec:
       containers:
       - name: web
-        image: registry.example.com/guestbook:{version}
+        image: {image or f"registry.example.com/guestbook:{version}"}
         ports:
         - containerPort: 8080
 """)
@@ -508,7 +527,7 @@ data:
 """)
 
 
-def guestbook_appset(url, strategy=True):
+def guestbook_appset(url, strategy=True, namespace="guestbook"):
     """The ApplicationSet of the README."""
     elements = "\n".join(f"      - {{cluster: {name}, url: {server}, env: {env}}}"
                          for name, server, env in GUESTBOOK_CLUSTERS)
@@ -536,7 +555,7 @@ spec:
     spec:
       project: default
       source: {{repoURL: {url}, targetRevision: HEAD, path: guestbook}}
-      destination: {{server: '{{{{url}}}}', namespace: guestbook}}
+      destination: {{server: '{{{{url}}}}', namespace: {namespace}}}
       syncPolicy:
         automated: {{prune: true, selfHeal: true}}
         syncOptions: [CreateNamespace=true]
@@ -545,12 +564,12 @@ spec:
 
 def start_guestbook(fleet, strategy=True):
     """Everything of the README's example, Synced and Healthy; the first revision."""
-    guestbook_manifests(fleet.repository, "1.0")
+    guestbook_manifests(fleet.repository, "1.0", image=fleet.image)
     first = fleet.repository.push("guestbook 1.0")
     fleet.start_hub()
     for name, server, env in GUESTBOOK_CLUSTERS:
         fleet.add_cluster(name, server, {"env": env}).join()
-    fleet.apply(guestbook_appset(fleet.repository.url, strategy))
+    fleet.apply(guestbook_appset(fleet.repository.url, strategy, fleet.namespace("guestbook")))
     fleet.wait_at(GUESTBOOK_APPS, first)
     return first
 
@@ -595,6 +614,9 @@ def main(run):
     """Runs a test function; 0 done, 1 failed, 77 skipped."""
     try:
         run()
+    except Skip as e:
+        print(f"skipped: {e}", file=sys.stderr)
+        return 77
     except Failure as e:
         print(f"FAILED: {e}", file=sys.stderr)
         return 1
