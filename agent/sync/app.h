@@ -54,9 +54,10 @@ struct agent_entry {
 	bool ignore_health, ignore_extraneous;
 	bool fetching;
 	bool fetch_again; /* what it is fetched for has been overtaken: the answer counts for nothing */
-	bool deleting; /* its deletion was asked for, for a tombstone */
-	bool report;   /* changed since the last report */
-	bool rejudge;  /* its health was judged by scripts that are not in force any more */
+	uint64_t fetch_version; /* what was known when it was asked for */
+	bool deleting;		/* its deletion was asked for, for a tombstone */
+	bool report;		/* changed since the last report */
+	bool rejudge; /* its health was judged by scripts that are not in force any more */
 	struct agent_judgement *judging; /* what was seen last is in the pool; NULL: it is not */
 	char *comparison_error;		 /* why its status is unknown; NULL: it is not */
 	struct agent_verdict *verdict;	 /* asked or known by a dry run; NULL: nothing is */

@@ -313,6 +313,14 @@ static void refused(struct agent_entry *entry, const struct cox_kube_answer *ans
 	agent_engine_queue(entry->app);
 }
 
+/* "Not found" has no version: when a watch or an apply has told of the object while it was asked for,
+ * nobody knows which of the two is newer. */
+static bool is_overtaken(const struct agent_entry *entry, const struct cox_kube_answer *answer)
+{
+	return answer->reason == COX_KUBE_NOT_FOUND && entry->live &&
+	       entry->resource_version != entry->fetch_version;
+}
+
 static void fetched(struct agent_call *call, const struct cox_kube_answer *answer)
 {
 	struct agent_entry *entry = cox_map_get(&call->app->entries, call->key_text);
@@ -320,8 +328,8 @@ static void fetched(struct agent_call *call, const struct cox_kube_answer *answe
 	if (!entry)
 		return;
 	entry->fetching = false;
-	if (entry->fetch_again) {
-		entry->fetch_again = false;
+	if (entry->fetch_again || is_overtaken(entry, answer)) {
+		entry->fetch_again = entry->evaluated = false;
 		agent_engine_queue(call->app);
 		return;
 	}
@@ -349,6 +357,7 @@ void agent_entry_fetch(struct agent_entry *entry)
 	struct agent_call *call = agent_call_new(app, entry->key_text, fetched);
 
 	entry->fetching = true;
+	entry->fetch_version = entry->resource_version;
 	call->call = cox_kube_get(app->engine->o.kube, entry->kind->resource, namespace, name,
 				  agent_call_done, call);
 }
