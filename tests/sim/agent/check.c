@@ -199,10 +199,13 @@ static struct sim_sent *sent(const struct virtual_request *r)
 
 /* ---- applying ---- */
 
-/* Whose apply it is: by the mark; a definition and a namespace that is only made have none. */
+/* Whose apply it is: by the mark; a definition and a namespace that is only made have none. Two
+ * applications may have the same one, when one has taken the deleted one's name: then it is of the
+ * one whose operation isn't ending, if there is such a one. */
 static struct sim_app *owner_of(const struct cox_node *body, const char *key)
 {
 	struct cox_str uid = cox_meta_annotation(body, AGENT_APP_UID);
+	struct sim_app *found = NULL;
 
 	if (uid.len)
 		return sim_app_find(uid);
@@ -213,11 +216,14 @@ static struct sim_app *owner_of(const struct cox_node *body, const char *key)
 			continue;
 		struct sim_bundle *b = sim_bundle_by_digest(view->operation->digest);
 
-		if ((b && sim_bundle_find(b, key)) ||
-		    cox_str_is(cox_meta_name(body), (*slot)->namespace))
+		if (!(b && sim_bundle_find(b, key)) &&
+		    !cox_str_is(cox_meta_name(body), (*slot)->namespace))
+			continue;
+		if (!view->operation->ending)
 			return *slot;
+		found = found ? found : *slot;
 	}
-	return NULL;
+	return found;
 }
 
 /* C: everything of the waves before was applied, and healthy after that. */
