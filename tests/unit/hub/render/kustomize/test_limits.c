@@ -67,6 +67,26 @@ static void test_bytes(void **state)
 	}
 }
 
+/* A file is as large as a comment makes it. */
+static void test_file(void **state)
+{
+	static const char a[] = "{apiVersion: v1, kind: ConfigMap, metadata: {name: a}}\n#";
+
+	(void)state;
+	for (size_t n = COX_LIMIT_FILE_BYTES - 1; n <= COX_LIMIT_FILE_BYTES + 1; n++) {
+		struct hub_tree *tree = hub_tree_new_memory();
+		_cleanup_buf_ struct cox_buf text = COX_BUF_INIT;
+
+		cox_buf_puts(&text, a);
+		while (text.len < n)
+			cox_buf_putc(&text, 'x');
+		add(tree, "kustomization.yaml", "resources: [a.yaml]\n");
+		add(tree, "a.yaml", cox_buf_cstr(&text));
+		assert_int_equal(build(tree, &(struct hub_kustomize_input){.path = ""}),
+				 wanted(n, COX_LIMIT_FILE_BYTES));
+	}
+}
+
 static void test_depth(void **state)
 {
 	(void)state;
@@ -126,7 +146,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_objects),	   cmocka_unit_test(test_bytes),
 		cmocka_unit_test(test_depth),	   cmocka_unit_test(test_directories),
-		cmocka_unit_test(test_expression),
+		cmocka_unit_test(test_expression), cmocka_unit_test(test_file),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
