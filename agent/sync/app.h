@@ -159,7 +159,7 @@ struct agent_app {
 	char *deletion_message;
 	struct agent_removal *removal; /* its hooks at work; NULL: none */
 	int removal_phase;	       /* enum agent_phase: those before have completed */
-	unsigned n_leftovers;	       /* deletions that are asked for */
+	unsigned n_leftovers;	       /* requests for what hooks left behind */
 	bool leftovers_gone;
 	/* reports */
 	uint64_t sequence;
@@ -365,9 +365,11 @@ void agent_app_say_removal(struct agent_app *app, const char *message);
 bool agent_removal_hooks(struct agent_app *app, enum agent_phase phase);
 /* true when no hook of the deletion runs any more: what runs is ended. */
 bool agent_removal_end(struct agent_app *app);
+void agent_removal_free(struct agent_removal *removal);
+
+/* ---- leftovers.c ---- */
 /* true when no object is left of hooks that ran before, in syncs and before the deletion. */
 bool agent_removal_leftovers(struct agent_app *app);
-void agent_removal_free(struct agent_removal *removal);
 
 /* ---- report.c ---- */
 /* Queues a report if the summary differs from the last one. */

@@ -78,6 +78,18 @@ bool agent_is_marked(const struct cox_node *live, const char *app_uid)
 			    &instance);
 }
 
+bool agent_is_hook_of(const struct cox_node *live, const char *app_uid)
+{
+	struct cox_str instance;
+
+	return cox_str_is(cox_meta_annotation(live, AGENT_APP_UID), app_uid) &&
+	       cox_meta_annotation(live, AGENT_HOOK_OPERATION).len &&
+	       cox_meta_annotation(live, AGENT_HOOK_ATTEMPT).len &&
+	       cox_meta_annotation(live, AGENT_HOOK_PHASE).len &&
+	       names_itself(cox_meta_annotation(live, AGENT_TRACKING_ID), cox_object_key_of(live),
+			    &instance);
+}
+
 bool agent_is_adoptable(const struct cox_node *live, const char *instance)
 {
 	struct cox_str found;

@@ -148,6 +148,8 @@ size_t agent_desired_count(const struct agent_desired *d);
 char *agent_tracking_id(const char *instance, struct cox_object_key key);
 /* Whether a live object carries the marks of this application and means itself by them. */
 bool agent_is_marked(const struct cox_node *live, const char *app_uid);
+/* The same of what a run of one of its hooks made. */
+bool agent_is_hook_of(const struct cox_node *live, const char *app_uid);
 /* Whether it carries this instance's tracking id, naming itself, and nobody's uid: to be adopted.
  */
 bool agent_is_adoptable(const struct cox_node *live, const char *instance);

@@ -97,5 +97,9 @@ int agent_hook_store(const struct agent_hook *h, struct cox_error *err);
 /* The plan is told how far it is. */
 void agent_hook_tell(struct agent_hook *h);
 void agent_hook_arm_timeout(struct agent_hook *h);
+/* Has a finalizer that holds hooks. */
+bool agent_hook_is_held(const struct cox_node *object);
+/* Takes those off the object, if it still is as it was seen: a merge patch, the caller's. */
+struct cox_doc *agent_hook_release_patch(const struct cox_node *object);
 
 #endif

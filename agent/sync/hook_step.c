@@ -158,7 +158,7 @@ static bool is_same_object(const struct agent_hook *h, const struct cox_node *ob
 	return h->object_uid && cox_str_is(cox_meta_uid(object), h->object_uid);
 }
 
-static bool is_held(const struct cox_node *object)
+bool agent_hook_is_held(const struct cox_node *object)
 {
 	return cox_meta_has_finalizer(object, AGENT_HOOK_FINALIZER) ||
 	       cox_meta_has_finalizer(object, ARGO_FINALIZER);
@@ -237,11 +237,9 @@ static void send_create(struct agent_hook *h)
 		agent_call_done, t.call);
 }
 
-/* Takes the finalizers that hold hooks off the object, if it still is as it was seen. */
-static void send_release(struct agent_hook *h, const struct cox_node *object)
+struct cox_doc *agent_hook_release_patch(const struct cox_node *object)
 {
-	COX_CLEANUP(target_fini) struct target t = target_of(h, answered_patch);
-	_cleanup_doc_ struct cox_doc *doc = cox_doc_new("patch");
+	struct cox_doc *doc = cox_doc_new("patch");
 	struct cox_node *root = cox_doc_map(doc), *metadata = cox_doc_map(doc);
 	struct cox_node *left = cox_doc_list(doc);
 	const struct cox_node *have = cox_meta_finalizers(object);
@@ -256,8 +254,17 @@ static void send_release(struct agent_hook *h, const struct cox_node *object)
 			cox_doc_string(doc, cox_meta_resource_version(object)));
 	cox_map_put(doc, metadata, "finalizers", cox_node_len(left) ? left : cox_doc_null(doc));
 	cox_map_put(doc, root, "metadata", metadata);
+	cox_doc_set_root(doc, root);
+	return doc;
+}
+
+static void send_release(struct agent_hook *h, const struct cox_node *object)
+{
+	COX_CLEANUP(target_fini) struct target t = target_of(h, answered_patch);
+	_cleanup_doc_ struct cox_doc *doc = agent_hook_release_patch(object);
+
 	t.call->call = cox_kube_patch(
-		t.kube, t.resource, t.namespace, t.name, COX_PATCH_MERGE, root,
+		t.kube, t.resource, t.namespace, t.name, COX_PATCH_MERGE, cox_doc_root(doc),
 		&(struct cox_kube_write_options){.field_manager = AGENT_HOOK_MANAGER},
 		agent_call_done, t.call);
 }
@@ -293,7 +300,7 @@ static void step_old(struct agent_hook *h)
 	if (h->run->plan && h->task != SIZE_MAX)
 		h->run->plan->tasks.items[h->task].is_replacing = true;
 	h->run->app->dirty = true;
-	if (is_held(old))
+	if (agent_hook_is_held(old))
 		send_release(h, old);
 	else if (!cox_meta_is_deleting(old))
 		send_delete(h, uid);
@@ -336,7 +343,7 @@ static void step_ended(struct agent_hook *h)
 
 	if (!h->released && (!object || h->look)) {
 		send_get(h);
-	} else if (!h->released && is_held(object)) {
+	} else if (!h->released && agent_hook_is_held(object)) {
 		send_release(h, object);
 	} else if (!h->released) {
 		h->released = true;

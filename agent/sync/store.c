@@ -533,6 +533,6 @@ int agent_store_drop_old_hooks(struct agent_store *store, const char *app_uid,
 	return cox_db_run(store->db, err,
 			  "DELETE FROM hook WHERE app_uid = ? AND operation <> ? AND (gone OR"
 			  " EXISTS(SELECT 1 FROM hook AS h WHERE h.app_uid = hook.app_uid AND"
-			  " h.object = hook.object AND h.id > hook.id))",
+			  " h.object = hook.object AND h.id > hook.id AND h.object_uid <> ''))",
 			  "ss", app_uid, operation);
 }

@@ -563,9 +563,12 @@ static void check_deleted(struct sim_app *app)
 		for (size_t i = 0; i < shelf->n; i++) {
 			const struct cox_node *o = cox_doc_root(shelf->items[i].doc);
 
-			/* what hooks left behind is not looked for by its marks */
+			/* what runs after the objects stays, as its delete policy has it; and what
+			 * a hook's delete policy asked for is not waited for */
 			if (!sim_is_marked(o, app) ||
-			    cox_meta_annotation(o, AGENT_HOOK_PHASE).len ||
+			    cox_str_is(cox_meta_annotation(o, AGENT_HOOK_PHASE), "PostDelete") ||
+			    (cox_meta_annotation(o, AGENT_HOOK_PHASE).len &&
+			     cox_meta_is_deleting(o)) ||
 			    cox_str_is(cox_meta_annotation(o, "argocd.argoproj.io/sync-options"),
 				       "Delete=false"))
 				continue;

@@ -650,6 +650,43 @@ static void test_deletion_hooks(void **state)
 	     is_gone(JOB("backup")) && is_gone(JOB("mute")) && is_gone(JOB("bye")));
 }
 
+/* The newest run of the name made nothing: what is there is of the one before. */
+static void test_a_deletion_after_a_refused_hook(void **state)
+{
+	static const char faults[] = "{\"rules\":[{\"method\":\"POST\",\"path\":\"*/jobs\","
+				     "\"query\":\"*Strict\",\"status\":403}]}";
+	static const char yaml[] = CONFIG("one") HOOK("mute", "PreSync", "");
+
+	(void)state;
+	assign(ask(yaml, "op-1"));
+	WAIT("the sync", has_ended("op-1", 3) && is_settled("u1"));
+	assert_int_equal(call("PUT", "/kubesim/faults", NULL, faults), 200);
+	assign(ask(yaml, "op-2"));
+	WAIT("the refusal", has_ended("op-2", 4));
+	assert_int_equal(call("PUT", "/kubesim/faults", NULL, "{\"rules\":[]}"), 200);
+	assert_int_equal(call("GET", JOB("mute"), NULL, ""), 200);
+	bury("u1", "shop", true);
+	WAIT("the deletion", picture("u1")->deleted);
+	assert_true(is_gone(JOB("mute")));
+}
+
+/* Somebody has made the object his own. */
+static void test_a_deletion_leaves_what_was_a_hook(void **state)
+{
+	static const char yaml[] = CONFIG("one") HOOK("mute", "PreSync", "");
+
+	(void)state;
+	assign(ask(yaml, "op-1"));
+	WAIT("the sync", has_ended("op-1", 3) && is_settled("u1"));
+	assert_int_equal(call("PATCH", JOB("mute"), MERGE,
+			      "{\"metadata\":{\"annotations\":{\"coxswain.dev/app-uid\":null}}}"),
+			 200);
+	bury("u1", "shop", true);
+	WAIT("the deletion", picture("u1")->deleted);
+	assert_true(is_gone(CM("config")));
+	assert_int_equal(call("GET", JOB("mute"), NULL, ""), 200);
+}
+
 static void test_objects_wait_for_pre_delete(void **state)
 {
 	static const char yaml[] =
@@ -814,6 +851,8 @@ int main(void)
 		TEST(test_objects_turn_into_hooks_and_back),
 		TEST(test_prune_waits_for_confirmation),
 		TEST(test_deletion_hooks),
+		TEST(test_a_deletion_after_a_refused_hook),
+		TEST(test_a_deletion_leaves_what_was_a_hook),
 		TEST(test_objects_wait_for_pre_delete),
 		TEST(test_deletion_hooks_are_tried_again),
 		TEST(test_restarts_during_a_deletion),

@@ -317,6 +317,12 @@ static void test_hooks(void **state)
 			    "op-2/1/2 b/Job/n/y uid state 2 released gone policy 4 at 5 ''\n");
 	assert_int_equal(agent_store_drop_old_hooks(s, "app", "op-3", NULL), 0);
 	assert_string_equal(hooks_of(s, NULL), "op-1/1/2 b/Job/n/a  state 0 policy 4 at 0 ''\n");
+	/* a later run that made nothing has not taken the older one's place */
+	put_hook(s, "op-3", 1, "b/Job/n/x", AGENT_HOOK_CREATED, false, "");
+	put_hook(s, "op-4", 1, "b/Job/n/x", AGENT_HOOK_INTENT, true, "");
+	assert_int_equal(agent_store_drop_old_hooks(s, "app", "op-4", NULL), 0);
+	assert_string_equal(hooks_of(s, "op-3"),
+			    "op-3/1/2 b/Job/n/x uid state 1 policy 4 at 5 ''\n");
 	assert_int_equal(agent_store_drop_app(s, "app", NULL), 0);
 	assert_string_equal(hooks_of(s, NULL), "");
 	agent_store_close(s);
