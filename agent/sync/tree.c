@@ -474,6 +474,11 @@ static void sweep(void *arg)
 	}
 	if (!kind)
 		return;
+	if (!kind->resource) { /* the cluster has lost it since; all are listed when it is back */
+		forget_wanted(t, kind);
+		cox_timer_start(&t->sweep, 0);
+		return;
+	}
 	if (count_wanted(t, kind) > SWEEPS_MAX) {
 		forget_wanted(t, kind);
 		agent_kind_relist(kind);
