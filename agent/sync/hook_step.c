@@ -341,7 +341,9 @@ static void step_ended(struct agent_hook *h)
 {
 	const struct cox_node *object = h->seen ? cox_doc_root(h->seen) : NULL;
 
-	if (!h->released && (!object || h->look)) {
+	bool is_done = h->released && !(h->remove && !h->gone);
+
+	if (!is_done && (h->look || (!h->released && !object))) {
 		send_get(h);
 	} else if (!h->released && agent_hook_is_held(object)) {
 		send_release(h, object);
@@ -607,10 +609,14 @@ static void answered_delete(struct agent_call *call, const struct cox_kube_answe
 		look_at_once(h, answer);
 		return;
 	}
-	/* gone, on its way, or another one has the name */
-	if (answer->error->code == COX_OK || answer->reason == COX_KUBE_NOT_FOUND ||
-	    answer->reason == COX_KUBE_CONFLICT) {
+	/* gone, or on its way */
+	if (answer->error->code == COX_OK || answer->reason == COX_KUBE_NOT_FOUND) {
 		note_gone(h);
+		return;
+	}
+	if (answer->reason == COX_KUBE_CONFLICT) { /* another one has the name, or it's busy */
+		h->look = true;
+		later(h);
 		return;
 	}
 	cox_log_warn("cannot delete a hook", COX_KV("object", h->key_text),
