@@ -650,6 +650,20 @@ static void test_deletion_hooks(void **state)
 	     is_gone(JOB("backup")) && is_gone(JOB("mute")) && is_gone(JOB("bye")));
 }
 
+/* A server that is busy with the object says 409: that is no other object of the name. */
+static void test_a_policy_whose_deletion_meets_a_conflict(void **state)
+{
+	static const char faults[] = "{\"rules\":[{\"method\":\"DELETE\",\"path\":\"*/jobs/mute\","
+				     "\"status\":409,\"count\":1}]}";
+
+	(void)state;
+	create_namespace();
+	assert_int_equal(call("PUT", "/kubesim/faults", NULL, faults), 200);
+	assign(ask(CONFIG("one") HOOK("mute", "PreSync", POLICY("HookSucceeded")), "op-1"));
+	WAIT("the sync", has_ended("op-1", 3));
+	WAIT("the hook's object to go", is_gone(JOB("mute")));
+}
+
 /* The newest run of the name made nothing: what is there is of the one before. */
 static void test_a_deletion_after_a_refused_hook(void **state)
 {
@@ -851,6 +865,7 @@ int main(void)
 		TEST(test_objects_turn_into_hooks_and_back),
 		TEST(test_prune_waits_for_confirmation),
 		TEST(test_deletion_hooks),
+		TEST(test_a_policy_whose_deletion_meets_a_conflict),
 		TEST(test_a_deletion_after_a_refused_hook),
 		TEST(test_a_deletion_leaves_what_was_a_hook),
 		TEST(test_objects_wait_for_pre_delete),
