@@ -243,13 +243,30 @@ static int badness(const Coxswain__Report__V1__ResourceStatus *s)
 	return 2 * health + (s->sync == COXSWAIN__REPORT__V1__SYNC_STATUS__OUT_OF_SYNC);
 }
 
-char *control_worst(const hub_report *r)
+static const Coxswain__Report__V1__ResourceStatus *worst_of(const hub_report *r)
 {
 	const Coxswain__Report__V1__ResourceStatus *worst = NULL;
 
 	for (size_t i = 0; i < r->n_resources; i++)
 		if (r->resources[i]->key && badness(r->resources[i]) > (worst ? badness(worst) : 0))
 			worst = r->resources[i];
+	return worst;
+}
+
+char *control_worst_resource(const hub_report *r)
+{
+	const Coxswain__Report__V1__ResourceStatus *worst = worst_of(r);
+
+	if (!worst)
+		return NULL;
+	return cox_asprintf("%s %s%s%s", worst->key->kind, worst->key->namespace_,
+			    *worst->key->namespace_ ? "/" : "", worst->key->name);
+}
+
+char *control_worst(const hub_report *r)
+{
+	const Coxswain__Report__V1__ResourceStatus *worst = worst_of(r);
+
 	if (!worst)
 		return *r->health_message ? cox_strdup(r->health_message) : NULL;
 	return cox_asprintf("%s '%s%s%s'%s%s", worst->key->kind, worst->key->namespace_,

@@ -338,6 +338,8 @@ const struct cox_rollout_target *control_target(struct hub_control *c, const str
 void control_rollout_keep(struct hub_batch *batch, const struct cox_rollout *r);
 /* What the worst object of a report says; the caller's, NULL when none says anything. */
 char *control_worst(const hub_report *r);
+/* Which object that is ("Kind namespace/name"); the caller's, NULL when none is worst. */
+char *control_worst_resource(const hub_report *r);
 /* Why nothing can be heard of the cluster ("…offline since…"); the caller's; NULL: it is there. */
 char *control_away(struct hub_control *c, const char *cluster);
 /* Tells the watchers when the batch is durable. */

@@ -128,7 +128,7 @@ static bool observe(struct cox_rollout *rollout, const struct control_app *a, co
 		    int64_t now_ms)
 {
 	const Coxswain__Report__V1__OperationState *op = r->operation;
-	_cleanup_free_ char *worst = control_worst(r);
+	_cleanup_free_ char *worst = control_worst(r), *resource = control_worst_resource(r);
 	struct cox_rollout_report p = {
 		.epoch = r->epoch,
 		.generation = r->generation,
@@ -137,6 +137,7 @@ static bool observe(struct cox_rollout *rollout, const struct control_app *a, co
 		.healthy = r->health == COXSWAIN__REPORT__V1__HEALTH__HEALTHY,
 		.degraded = r->health == COXSWAIN__REPORT__V1__HEALTH__DEGRADED,
 		.health = control_health_name(r->health),
+		.resource = resource,
 		.message = worst	     ? worst
 			   : r->n_conditions ? r->conditions[0]->message
 					     : NULL,

@@ -364,6 +364,12 @@ static void report_one(struct agent *a, struct told *t)
 	Coxswain__Report__V1__ReportRequest request = COXSWAIN__REPORT__V1__REPORT_REQUEST__INIT;
 	Coxswain__Report__V1__ApplicationReport r = COXSWAIN__REPORT__V1__APPLICATION_REPORT__INIT;
 	Coxswain__Report__V1__OperationState op = COXSWAIN__REPORT__V1__OPERATION_STATE__INIT;
+	Coxswain__Report__V1__ResourceKey keys[2] = {COXSWAIN__REPORT__V1__RESOURCE_KEY__INIT,
+						     COXSWAIN__REPORT__V1__RESOURCE_KEY__INIT};
+	Coxswain__Report__V1__ResourceStatus statuses[2] =
+		{COXSWAIN__REPORT__V1__RESOURCE_STATUS__INIT,
+		 COXSWAIN__REPORT__V1__RESOURCE_STATUS__INIT},
+					     *resources[] = {&statuses[0], &statuses[1]};
 	const Coxswain__Assignment__V1__Assignment *x = t->change->assignment;
 	const Coxswain__Assignment__V1__Tombstone *dead = t->change->tombstone;
 
@@ -389,6 +395,18 @@ static void report_one(struct agent *a, struct told *t)
 				 : COXSWAIN__REPORT__V1__SYNC_STATUS__OUT_OF_SYNC;
 		r.assigned_sync = COXSWAIN__REPORT__V1__SYNC_STATUS__SYNCED;
 		r.health = health_of(a->health);
+		if (a->ill) {
+			for (int i = 0; i < 2; i++) {
+				keys[i].kind = (char *)(i ? "Deployment" : "ConfigMap");
+				keys[i].namespace_ = (char *)"shop";
+				keys[i].name = (char *)(i ? a->ill : "settings");
+				statuses[i].key = &keys[i];
+				statuses[i].sync = COXSWAIN__REPORT__V1__SYNC_STATUS__SYNCED;
+			}
+			statuses[1].health = health_of(a->health);
+			r.resources = resources;
+			r.n_resources = 2;
+		}
 		op.id = x->operation ? x->operation->id : (char *)"";
 		op.initiated_by = (char *)(x->operation ? x->operation->initiated_by : "automated");
 		op.phase = a->phase ? COXSWAIN__REPORT__V1__PHASE__FAILED

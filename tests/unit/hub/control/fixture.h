@@ -81,8 +81,9 @@ struct agent {
 	size_t n_configurations;
 	struct cox_buf tree; /* of every report: a packed Tree, or anything */
 	const char *health;  /* what it finds: NULL is Healthy */
-	const char *phase;   /* of operations: NULL is Succeeded */
-	struct cox_buf log;  /* "dev:APP=abcd " for each sync digest that it was told */
+	const char *ill;    /* the Deployment in shop that has that health; NULL: none is told of */
+	const char *phase;  /* of operations: NULL is Succeeded */
+	struct cox_buf log; /* "dev:APP=abcd " for each sync digest that it was told */
 };
 
 void agent_init(struct agent *a, struct site *s, const char *cluster);

@@ -375,6 +375,24 @@ static void test_failed_wave_and_its_mending(void **state)
 	wait_all(w, "cccc");
 }
 
+static void test_why_names_the_resource(void **state)
+{
+	struct world *w = *state;
+	struct cox_rollout_why why;
+
+	site_apply(&w->site, SET(WAVES));
+	wait_all(w, "aaaa");
+	w->agents[0].health = "Degraded";
+	w->agents[0].ill = "front";
+	manifest("bbbb", "2");
+	refresh(w, "dev-book");
+	site_wait_condition(&w->site, "pre-book", "Waiting", "Deployment 'shop/front'");
+	cox_rollout_why(hub_control_rollout(w->site.control, NULL, "book"), &why);
+	assert_string_equal(why.target->cluster, "dev");
+	assert_non_null(why.resource);
+	assert_string_equal(why.resource, "Deployment shop/front");
+}
+
 static void test_dropped_element(void **state)
 {
 	struct world *w = *state;
@@ -825,6 +843,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_delete_orphans, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_by_hand, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_failed_wave_and_its_mending, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_why_names_the_resource, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_dropped_element, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_tokens, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_newest_session_wins, setup, teardown),
