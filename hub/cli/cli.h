@@ -98,6 +98,7 @@ CLI_RUN(cli_app_diff);
 CLI_RUN(cli_appset_list);
 CLI_RUN(cli_appset_get);
 CLI_RUN(cli_appset_refresh);
+CLI_RUN(cli_appset_confirm);
 CLI_RUN(cli_rollout_list);
 CLI_RUN(cli_rollout_status);
 CLI_RUN(cli_rollout_watch);

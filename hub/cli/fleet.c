@@ -97,6 +97,27 @@ CLI_RUN(cli_appset_refresh)
 	return r;
 }
 
+CLI_RUN(cli_appset_confirm)
+{
+	_cleanup_hub_ struct cli_hub *hub = NULL;
+	_cleanup_doc_ struct cox_doc *doc = cox_doc_new("request");
+	_cleanup_free_ char *path = cli_object_path("applicationsets", true, flags->namespace,
+						    args->items[0], "/confirm-deletion");
+	struct cox_node *body = cox_doc_map(doc);
+	int r;
+
+	if (!flags->digest)
+		return cli_usage(err, "--digest must say what may be deleted: see the condition "
+				      "DeletionHeld of `cox appset get`");
+	cox_map_put_cstr(doc, body, "digest", flags->digest);
+	r = cli_hub_open(flags, &hub, err);
+	if (r == 0)
+		r = cli_hub_call(hub, "POST", path, body, NULL, err);
+	if (r == 0)
+		printf("%s: deletion confirmed\n", args->items[0]);
+	return r;
+}
+
 /* ---- clusters ---- */
 
 CLI_RUN(cli_cluster_list)

@@ -218,6 +218,12 @@ static const struct cox_option approve_rows[] = {
 	NAMESPACE_ROW,
 	HUB_ROWS,
 	{0}};
+static const struct cox_option confirm_rows[] = {
+	TEXT_ROW("digest", digest, "SHA256",
+		 "what may be deleted, as its condition DeletionHeld says"),
+	NAMESPACE_ROW,
+	HUB_ROWS,
+	{0}};
 #define TOKEN_OUT_ROW TEXT_ROW("token-out", token_out, "FILE", "write the token there, mode 0600")
 static const struct cox_option add_rows[] = {
 	TEXT_ROW("server", server, "URL", "by which destinations name it, besides its name"),
@@ -280,6 +286,9 @@ const struct cox_verb cli_verbs[] = {
 	 1, 1, cli_appset_get},
 	{"appset refresh", "NAME...", "generate, and look at the repositories, now", plain_rows, 1,
 	 MANY, cli_appset_refresh},
+	{"appset confirm", "NAME",
+	 "let it delete what is held back because it is beyond its budget", confirm_rows, 1, 1,
+	 cli_appset_confirm},
 	{"appset generate", "-f FILE",
 	 "the Applications that an ApplicationSet makes; Clusters in the files are the fleet",
 	 generate_rows, 0, 0, cli_appset_generate},

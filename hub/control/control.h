@@ -92,6 +92,12 @@ int hub_control_confirm_deletion(struct hub_control *c, struct hub_batch *batch,
 				 const char *namespace, const char *name, const char *by,
 				 struct cox_error *err);
 
+/* The ApplicationSet deletes what it holds back (beyond its budget), if that is still exactly what digest
+ * (hex, of its status.heldDeletions) names; COX_FAILED_PRECONDITION otherwise. */
+int hub_control_confirm_set(struct hub_control *c, struct hub_batch *batch, const char *namespace,
+			    const char *name, const char *digest, const char *by,
+			    struct cox_error *err);
+
 /* ---- applications ---- */
 
 /* A bundle that is not what Git wants now. */

@@ -92,12 +92,20 @@ struct control_app {
 	struct control_ask *ask; /* this is no Application, but a question about one */
 };
 
+/* Deletions that an ApplicationSet would make and that wait for a confirmation. */
+struct control_held {
+	char digest[65];  /* of exactly these, hex; "": none */
+	cox_strings keys; /* of the Applications, sorted */
+	size_t n_owned;	  /* of how many */
+};
+
 struct control_object {
 	enum hub_kind kind;
 	char *key; /* NAMESPACE/NAME, or NAME */
 	struct cox_doc *doc;
 	struct control_app *app;       /* of an Application */
 	control_conditions conditions; /* of an ApplicationSet */
+	struct control_held held;      /* of an ApplicationSet */
 	int64_t looked;		       /* generation that its controller is done with */
 };
 
@@ -298,6 +306,19 @@ void control_rendered_fini(struct control_rendered *r);
 /* ---- sets.c ---- */
 
 enum cox_queue_result control_look_at_set(void *ctx, const char *key);
+
+/* ---- guard.c ---- */
+
+/* Whether the Applications that the set does not produce any more (keys; n_owned: of how many that were
+ * its own) may be deleted: no more than its budget, those that are on their way among them, or exactly
+ * what a person confirmed. false: none may; the set's conditions say so, and held is what waits. */
+bool control_guard_deletions(struct hub_control *c, struct control_object *set,
+			     const cox_strings *dropped, size_t n_owned);
+/* The set would delete nothing. */
+void control_guard_clear(struct control_object *set);
+/* {"digest", "count", "applications"}; NULL: nothing waits. */
+struct cox_node *control_held_status(const struct control_held *h, struct cox_doc *doc);
+void control_held_fini(struct control_held *h);
 
 /* ---- rollouts.c, rollout_shell.c ---- */
 

@@ -35,6 +35,7 @@ static void object_free(void *p)
 
 	control_app_free(o->app);
 	control_conditions_fini(&o->conditions);
+	control_held_fini(&o->held);
 	cox_doc_unref(o->doc);
 	free(o->key);
 	free(o);

@@ -8,6 +8,7 @@
 
 struct clusters {
 	COX_VEC(struct hub_cluster *) views;
+	char *unread; /* name of one that is no valid Cluster; NULL: all are */
 };
 
 static void clusters_fini(struct clusters *v)
@@ -17,6 +18,7 @@ static void clusters_fini(struct clusters *v)
 		free(*c);
 	}
 	cox_vec_fini(&v->views);
+	free(v->unread);
 }
 
 static int by_name(const void *a, const void *b)
@@ -30,10 +32,14 @@ static void clusters_init(struct hub_control *c, struct clusters *v)
 	COX_MAP_EACH (&c->objects[HUB_CLUSTER], slot) {
 		struct hub_cluster *view = cox_new(struct hub_cluster);
 
-		if (hub_cluster_init(view, ((struct control_object *)slot->value)->doc, NULL) == 0)
+		if (hub_cluster_init(view, ((struct control_object *)slot->value)->doc, NULL) ==
+		    0) {
 			cox_vec_push(&v->views, view);
-		else
-			free(view);
+			continue;
+		}
+		free(view);
+		if (!v->unread)
+			v->unread = cox_strdup(slot->key);
 	}
 	cox_vec_sort(&v->views, by_name);
 }
@@ -89,21 +95,32 @@ static void produce(struct pass *p, struct cox_doc *generated)
 	}
 }
 
-/* Applications of this set that it does not produce any more. */
-static void drop_others(struct pass *p)
+static void owned(struct pass *p, cox_strings *ret_keys)
 {
-	COX_CLEANUP(cox_strings_fini) cox_strings keys = {0};
+	COX_MAP_EACH (&p->c->objects[HUB_APPLICATION], slot) {
+		const struct control_object *o = slot->value;
+
+		if (control_owned_by(cox_doc_root(o->doc), p->set.uid))
+			cox_vec_push(ret_keys, cox_strdup(slot->key));
+	}
+}
+
+/* Applications of this set, of n_before, that it does not produce any more: all, or none. */
+static void drop_others(struct pass *p, size_t n_before)
+{
+	COX_CLEANUP(cox_strings_fini) cox_strings keys = {0}, dropped = {0};
 	struct hub_control *c = p->c;
 
-	if (!p->set.may_delete)
+	owned(p, &keys);
+	COX_VEC_EACH (&keys, key)
+		if (!cox_map_has(&p->wanted, *key))
+			cox_vec_push(&dropped, cox_strdup(*key));
+	if (!control_guard_deletions(c, p->object, &dropped, n_before))
 		return;
-	control_object_keys(c, HUB_APPLICATION, &keys);
-	COX_VEC_EACH (&keys, key) {
+	COX_VEC_EACH (&dropped, key) {
 		const struct control_object *o = control_object(c, HUB_APPLICATION, *key);
 		const struct cox_node *root = cox_doc_root(o->doc);
 
-		if (cox_map_has(&p->wanted, *key) || !control_owned_by(root, p->set.uid))
-			continue;
 		if (!control_app_is_deleting(o->app))
 			cox_log_info("an ApplicationSet dropped an Application",
 				     COX_KV("set", p->object->key), COX_KV("application", *key));
@@ -132,9 +149,11 @@ static void say(struct pass *p, const struct hub_generated *g)
 static int expand(struct pass *p, struct cox_error *err)
 {
 	COX_CLEANUP(clusters_fini) struct clusters clusters = {0};
+	COX_CLEANUP(cox_strings_fini) cox_strings before = {0};
 	_cleanup_generated_ struct hub_generated g = {0};
 	int r;
 
+	owned(p, &before);
 	clusters_init(p->c, &clusters);
 	r = hub_generate(
 		&p->set,
@@ -148,8 +167,16 @@ static int expand(struct pass *p, struct cox_error *err)
 	COX_VEC_EACH (&g.applications, doc)
 		produce(p, *doc);
 	/* A set that could not say everything might have named what seems to be dropped. */
-	if (g.problems.n_errors == 0)
-		drop_others(p);
+	if (g.problems.n_errors == 0 && !clusters.unread && p->set.may_delete)
+		drop_others(p, before.n);
+	else
+		control_guard_clear(p->object);
+	if (clusters.unread) {
+		_cleanup_free_ char *text = cox_asprintf(
+			"cluster '%s' cannot be read: nothing is deleted", clusters.unread);
+
+		trouble(p, text);
+	}
 	say(p, &g);
 	return 0;
 }
@@ -183,7 +210,8 @@ enum cox_queue_result control_look_at_set(void *ctx, const char *key)
 	struct cox_doc *doc;
 	int r;
 
-	if (!p.object)
+	/* Lines do not let go of who is deleted while the hub stops; it looks again when it starts. */
+	if (!p.object || c->stopping)
 		return COX_QUEUE_OK;
 	p.batch = hub_batch_new();
 	if (COX_GET(cox_doc_root(p.object->doc), "metadata", "deletionTimestamp")) {
@@ -200,8 +228,10 @@ enum cox_queue_result control_look_at_set(void *ctx, const char *key)
 			cox_node_int(COX_GET(cox_doc_root(doc), "metadata", "generation"), 0);
 		hub_appset_fini(&p.set);
 	}
-	if (r < 0)
+	if (r < 0) {
+		control_guard_clear(p.object);
 		control_condition_set(&p.object->conditions, "ErrorOccurred", err.message);
+	}
 	hub_store_commit(c->store, p.batch);
 	cox_map_fini(&p.wanted);
 	cox_buf_fini(&p.trouble);

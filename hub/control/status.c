@@ -546,13 +546,21 @@ static struct cox_node *set_status(struct hub_control *c, struct cox_doc *doc,
 	const struct control_line *l = control_line(c, owner);
 	const struct cox_rollout *r = l->current;
 	bool progressing = r && r->phase == COX_ROLLOUT_PROGRESSING;
+	const char *budget = control_condition_get(&o->conditions, "InvalidDeletionBudget");
+	const char *held = control_condition_get(&o->conditions, "DeletionHeld");
 	struct cox_rollout_why why = {.wave = -1};
 
 	set_condition(doc, list, "ErrorOccurred", error != NULL, error, 0);
 	set_condition(doc, list, "ParametersGenerated", error == NULL, NULL, 0);
-	set_condition(doc, list, "ResourcesUpToDate", error == NULL, NULL, 0);
+	set_condition(doc, list, "ResourcesUpToDate", !error && !held, NULL, 0);
 	if (config)
 		set_condition(doc, list, "InvalidRolloutConfig", true, config, 0);
+	if (budget)
+		set_condition(doc, list, "InvalidDeletionBudget", true, budget, 0);
+	if (held) {
+		set_condition(doc, list, "DeletionHeld", true, held, 0);
+		cox_map_put(doc, map, "heldDeletions", control_held_status(&o->held, doc));
+	}
 	if (r) {
 		cox_rollout_why(r, &why);
 		set_condition(doc, list, "RolloutProgressing", progressing, why.message,

@@ -235,6 +235,31 @@ void web_confirm_deletion(struct web_call *call)
 	web_reply_after(call, TAKE(batch), 200, map);
 }
 
+void web_confirm_set(struct web_call *call)
+{
+	COX_CLEANUP(hub_batch_free_p) struct hub_batch *batch = hub_batch_new();
+	_cleanup_doc_ struct cox_doc *body = NULL, *doc = cox_doc_new("confirmed");
+	struct cox_node *map = cox_doc_map(doc);
+	struct cox_error err = COX_ERROR_INIT;
+	const char *digest;
+	int r = web_body(call, &body, &err);
+
+	digest = r == 0 ? cox_node_cstr(COX_GET(cox_doc_root(body), "digest"), "") : "";
+	if (r == 0 && !*digest)
+		r = cox_error(
+			&err, COX_INVALID_ARGUMENT,
+			"'digest' must name what may be deleted: status.heldDeletions.digest");
+	if (r == 0)
+		r = hub_control_confirm_set(call->web->control, batch, ns(call), call->vars[1],
+					    digest, "admin", &err);
+	if (r < 0) {
+		web_reply_error(call->request, &err);
+		return;
+	}
+	cox_map_put_cstr(doc, map, "result", "confirmed");
+	web_reply_after(call, TAKE(batch), 200, map);
+}
+
 static void reply_refreshing(struct web_call *call, int r, const struct cox_error *err)
 {
 	_cleanup_doc_ struct cox_doc *doc = cox_doc_new("refresh");

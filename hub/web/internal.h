@@ -54,7 +54,7 @@ bool web_flag(struct web_call *call, const char *name);
 web_handler web_apply, web_list, web_get, web_delete, web_get_namespaced, web_delete_namespaced;
 /* apps.c */
 web_handler web_sync, web_rollback, web_refresh, web_terminate, web_resources, web_manifests,
-	web_refresh_set, web_confirm_deletion, web_diff, web_tree;
+	web_refresh_set, web_confirm_deletion, web_confirm_set, web_diff, web_tree;
 /* rollouts.c */
 web_handler web_rollouts, web_rollout, web_rollout_by_id, web_rollout_watch, web_rollout_act;
 void web_streams_fini(struct hub_web *w);

@@ -28,6 +28,7 @@ static const struct web_route routes[] = {
 	{"GET", "api/v1/applications/:/:/resource-tree", web_tree},
 	{"GET", "api/v1/applications/:/:/manifests", web_manifests},
 	{"POST", "api/v1/applicationsets/:/:/refresh", web_refresh_set},
+	{"POST", "api/v1/applicationsets/:/:/confirm-deletion", web_confirm_set},
 	{"GET", "api/v1/rollouts", web_rollouts},
 	{"GET", "api/v1/rollouts/:", web_rollout_by_id},
 	{"GET", "api/v1/rollouts/:/:", web_rollout},
