@@ -424,7 +424,7 @@ enum cox_queue_result control_look_at_app(void *ctx, const char *key)
 	struct control_app *a = control_app(c, key);
 	enum cox_queue_result result;
 
-	if (!a)
+	if (!a || c->stopping)
 		return COX_QUEUE_OK;
 	if (a->ask)
 		return control_look_at_ask(c, a);
