@@ -482,11 +482,11 @@ static void answered_create(struct agent_call *call, const struct cox_kube_answe
 		later(h);
 		return;
 	}
-	if (answer->status < 500) {
+	if (answer->status >= 400 && answer->status < 500) {
 		conclude(h, false, answer->error->message);
 		return;
 	}
-	/* a server that fails may have done it before */
+	/* a server that fails may have done it before, and one whose answer is torn has */
 	free(h->refusal);
 	h->refusal = cox_asprintf("the API server answers %d: %s", answer->status,
 				  answer->error->message);
