@@ -143,7 +143,6 @@ static void look_again(struct agent_app *app)
 		entry->evaluated = false;
 		entry->resource_version = 0;
 	}
-	app->changed_since = true;
 }
 
 /* Whether what the operation syncs to is no longer what shall be: of one that was given a bundle of

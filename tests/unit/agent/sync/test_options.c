@@ -76,6 +76,13 @@ static void test_what_cannot_be_changed(void **state)
 	after = uid_of(CM("a"));
 	assert_string_equal(before, after);
 	assert_true(value_is(CM("a"), "k", "one"));
+	/* a look is no reason to try what has failed again: nothing has changed */
+	_cleanup_free_ char *operation = cox_strdup(picture("u1")->operation);
+	uint64_t told = picture("u1")->sequence;
+
+	assert_int_equal(agent_engine_refresh(w.engine, "u1", NULL), 0);
+	WAIT("another look", picture("u1")->sequence > told && picture("u1")->assigned == 2);
+	assert_string_equal(picture("u1")->operation, operation);
 }
 
 static void test_force(void **state)
