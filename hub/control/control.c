@@ -17,6 +17,7 @@ static void on_report(void *ctx, const char *cluster, const char *app_uid)
 		return;
 	control_history_note(c, a);
 	control_retry_refresh(c, a);
+	control_rollout_heard(a, cluster);
 	control_rollout_news(a);
 }
 

@@ -65,12 +65,14 @@ struct control_app {
 	char *uid;
 	char *owner; /* KIND/NAMESPACE/NAME of its rollout */
 	struct hub_application view;
-	bool has_view;	       /* the object is valid */
-	int64_t generation;    /* of the view */
-	char *cluster;	       /* resolved; NULL: unknown */
-	char *problem;	       /* why it cannot be assigned; NULL: it can */
-	bool looked;	       /* at this generation, by its controller */
-	bool stale;	       /* its assignment may have to say something else */
+	bool has_view;	    /* the object is valid */
+	int64_t generation; /* of the view */
+	char *cluster;	    /* resolved; NULL: unknown */
+	char *problem;	    /* why it cannot be assigned; NULL: it can */
+	bool looked;	    /* at this generation, by its controller */
+	bool stale;	    /* its assignment may have to say something else */
+	uint64_t heard; /* number of its cluster's connection that reported on it last; 0: none */
+	int64_t well_since_ms; /* as its agent said then, by control_now_ms; 0: it did not */
 	control_repos repos;   /* one a source */
 	control_repos remotes; /* that the last rendering needed beside them */
 	struct control_waits {
@@ -337,6 +339,8 @@ int control_plan_parse(struct hub_control *c, const struct cox_node *set,
 		       struct cox_error *err);
 /* What the owner's waves are. 0: *ret_plan is the caller's; 1: nobody can say yet. */
 int control_plan_of(struct hub_control *c, const char *owner, struct cox_rollout_plan *ret_plan);
+/* A report about a has come. */
+void control_rollout_heard(struct control_app *a, const char *cluster);
 /* What the agent says of a, and whether it can, goes into r. true: something changed. */
 bool control_rollout_feed(struct hub_control *c, struct cox_rollout *r, const struct control_app *a,
 			  int64_t now_ms);
@@ -356,7 +360,8 @@ void control_line_leave(struct control_app *a);
 /* The application's target of the rollout that is under way; NULL: none. */
 const struct cox_rollout_target *control_target(struct hub_control *c, const struct control_app *a,
 						struct cox_rollout **ret_rollout);
-void control_rollout_keep(struct hub_batch *batch, const struct cox_rollout *r);
+/* Puts what has changed of it since it was kept last into the batch, which must be committed. */
+void control_rollout_keep(struct hub_batch *batch, struct cox_rollout *r);
 /* What the worst object of a report says; the caller's, NULL when none says anything. */
 char *control_worst(const hub_report *r);
 /* Which object that is ("Kind namespace/name"); the caller's, NULL when none is worst. */
