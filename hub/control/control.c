@@ -103,6 +103,8 @@ static int load(struct hub_control *c, struct cox_error *err)
 	int r = control_objects_load(c, err);
 
 	if (r == 0)
+		r = control_guard_load(c, err);
+	if (r == 0)
 		r = control_history_load(c, err);
 	if (r == 0)
 		r = control_rollouts_load(c, err);

@@ -101,6 +101,13 @@ struct control_held {
 	size_t n_owned;	  /* of how many */
 };
 
+/* What an ApplicationSet has deleted by itself lately: its budget is one over time. */
+struct control_gone {
+	int64_t at_ms;
+	char *uid; /* of the Application */
+};
+typedef COX_VEC(struct control_gone) control_gones;
+
 struct control_object {
 	enum hub_kind kind;
 	char *key; /* NAMESPACE/NAME, or NAME */
@@ -108,6 +115,7 @@ struct control_object {
 	struct control_app *app;       /* of an Application */
 	control_conditions conditions; /* of an ApplicationSet */
 	struct control_held held;      /* of an ApplicationSet */
+	control_gones gone;	       /* of an ApplicationSet; oldest first */
 	int64_t looked;		       /* generation that its controller is done with */
 };
 
@@ -311,16 +319,24 @@ enum cox_queue_result control_look_at_set(void *ctx, const char *key);
 
 /* ---- guard.c ---- */
 
-/* Whether the Applications that the set does not produce any more (keys; n_owned: of how many that were
- * its own) may be deleted: no more than its budget, those that are on their way among them, or exactly
- * what a person confirmed. false: none may; the set's conditions say so, and held is what waits. */
-bool control_guard_deletions(struct hub_control *c, struct control_object *set,
-			     const cox_strings *dropped, size_t n_owned);
+/* Whether the Applications that the set does not produce any more (keys; n_owned: of how many that are
+ * its own) may be deleted: no more than its budget, those that are on their way and those that went
+ * within the last hour among them, or exactly what a person confirmed. true: what goes by the budget is
+ * in the batch, which must be committed with the deletions. false: none may; the set's conditions say
+ * so, and held is what waits. */
+bool control_guard_deletions(struct hub_control *c, struct hub_batch *batch,
+			     struct control_object *set, const cox_strings *dropped,
+			     size_t n_owned);
+/* What went lately, of sets that were loaded before. */
+int control_guard_load(struct hub_control *c, struct cox_error *err);
+/* The set goes. */
+void control_guard_forget(struct hub_batch *batch, const struct control_object *set);
 /* The set would delete nothing. */
 void control_guard_clear(struct control_object *set);
 /* {"digest", "count", "applications"}; NULL: nothing waits. */
 struct cox_node *control_held_status(const struct control_held *h, struct cox_doc *doc);
 void control_held_fini(struct control_held *h);
+void control_gones_fini(control_gones *v);
 
 /* ---- rollouts.c, rollout_shell.c ---- */
 

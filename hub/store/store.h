@@ -38,6 +38,7 @@ enum hub_table {
 	HUB_TABLE_REPORT,     /* CLUSTER/APP-UID -> coxswain.report.v1.ApplicationReport, full */
 	HUB_TABLE_ROLLOUT,    /* ID, and ID/ROW for what grows with the targets -> JSON */
 	HUB_TABLE_HISTORY,    /* APP-UID -> JSON list */
+	HUB_TABLE_GUARD,      /* uid of an ApplicationSet -> JSON list: what it deleted lately */
 	HUB_N_TABLES,
 };
 

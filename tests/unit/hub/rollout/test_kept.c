@@ -249,7 +249,8 @@ static void test_missing(void **state)
 {
 	static const struct {
 		const char *row, *says;
-	} rows[] = {{"", "no head"}, {"plan", "no plan"}, {"bars", "bars"}, {"t/t00001", "9 of 10"}};
+	} rows[] = {
+		{"", "no head"}, {"plan", "no plan"}, {"bars", "bars"}, {"t/t00001", "9 of 10"}};
 	struct cox_error err;
 	struct stage s;
 
@@ -356,10 +357,14 @@ static void test_version_2_aborted(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_only_what_changed), cmocka_unit_test(test_who_joins_and_leaves),
-		cmocka_unit_test(test_clock),		  cmocka_unit_test(test_bytes),
-		cmocka_unit_test(test_forget),		  cmocka_unit_test(test_missing),
-		cmocka_unit_test(test_version_2),	  cmocka_unit_test(test_version_2_aborted),
+		cmocka_unit_test(test_only_what_changed),
+		cmocka_unit_test(test_who_joins_and_leaves),
+		cmocka_unit_test(test_clock),
+		cmocka_unit_test(test_bytes),
+		cmocka_unit_test(test_forget),
+		cmocka_unit_test(test_missing),
+		cmocka_unit_test(test_version_2),
+		cmocka_unit_test(test_version_2_aborted),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
