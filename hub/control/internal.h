@@ -357,6 +357,9 @@ int control_plan_parse(struct hub_control *c, const struct cox_node *set,
 int control_plan_of(struct hub_control *c, const char *owner, struct cox_rollout_plan *ret_plan);
 /* A report about a has come. */
 void control_rollout_heard(struct control_app *a, const char *cluster);
+/* The same, and what is wrong when it cannot be known. ret_plan is to be ended in any case. */
+int control_plan_check(struct hub_control *c, const char *owner, struct cox_rollout_plan *ret_plan,
+		       struct cox_error *err);
 /* What the agent says of a, and whether it can, goes into r. true: something changed. */
 bool control_rollout_feed(struct hub_control *c, struct cox_rollout *r, const struct control_app *a,
 			  int64_t now_ms);

@@ -101,21 +101,30 @@ int control_plan_parse(struct hub_control *c, const struct cox_node *set,
 	return cox_rollout_plan_parse(COX_GET(set, "spec", "strategy"), ret_plan, problems, err);
 }
 
-int control_plan_of(struct hub_control *c, const char *owner, struct cox_rollout_plan *ret_plan)
+int control_plan_check(struct hub_control *c, const char *owner, struct cox_rollout_plan *ret_plan,
+		       struct cox_error *err)
 {
 	const struct control_object *set = NULL;
 	const struct cox_node *root = NULL;
+	int r;
 
 	if (strncmp(owner, "ApplicationSet/", 15) == 0)
 		set = control_object(c, HUB_APPLICATION_SET, owner + 15);
 	if (set)
 		root = cox_doc_root(set->doc);
 	/* A strategy that cannot be read moves nobody; one whose set was not expanded yet neither. */
-	if (control_plan_parse(c, root, ret_plan, NULL, NULL) < 0)
-		return 1;
+	r = control_plan_parse(c, root, ret_plan, NULL, err);
+	if (r < 0)
+		return r;
 	if (set && set->looked != cox_node_int(COX_GET(root, "metadata", "generation"), 0))
-		return 1;
+		return cox_error(err, COX_UNAVAILABLE,
+				 "its ApplicationSet was changed just now, and is being looked at");
 	return 0;
+}
+
+int control_plan_of(struct hub_control *c, const char *owner, struct cox_rollout_plan *ret_plan)
+{
+	return control_plan_check(c, owner, ret_plan, NULL) < 0;
 }
 
 /* ---- reports ---- */

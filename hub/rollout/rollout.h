@@ -504,6 +504,10 @@ int cox_rollout_retry(struct cox_rollout *r, const char *by, int64_t now_ms, str
  * which is recorded; otherwise COX_FAILED_PRECONDITION says what it waits for. */
 int cox_rollout_may_sync(struct cox_rollout *r, const char *uid, bool force, const char *by,
 			 int64_t now_ms, struct cox_error *err);
+/* A person synced the application although no rollout that is under way lets it have that; why: what
+ * was in the way. For the audit of the newest one. */
+void cox_rollout_record_sync(struct cox_rollout *r, const char *name, const char *by,
+			     const char *why, int64_t now_ms);
 
 /* ---- decisions ---- */
 

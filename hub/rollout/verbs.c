@@ -263,3 +263,10 @@ int cox_rollout_may_sync(struct cox_rollout *r, const char *uid, bool force, con
 				   : "its wave has not come");
 	return 0;
 }
+
+void cox_rollout_record_sync(struct cox_rollout *r, const char *name, const char *by,
+			     const char *why, int64_t now_ms)
+{
+	rollout_clock(r, now_ms);
+	rollout_record(r, by, "sync", now_ms, "'%s' past its gate: %s", name, why);
+}

@@ -137,6 +137,28 @@ static char *digest_of(struct world *w, int i)
 	return cox_strdup(agent_told(&w->agents[i], apps[i])->digest);
 }
 
+static int sync_by_hand(struct world *w, int i, bool skip_gates, struct cox_error *err)
+{
+	struct hub_batch *batch = hub_batch_new();
+	_cleanup_free_ char *revision = NULL;
+	char id[COX_UUID_TEXT];
+	int r = hub_control_sync(
+		w->site.control, batch, NULL, apps[i],
+		&(struct hub_sync_request){.initiated_by = "ann", .skip_gates = skip_gates}, id,
+		&revision, err);
+
+	hub_store_commit(w->site.store, batch);
+	return r;
+}
+
+static bool says_who(const struct cox_rollout *r, const char *by, const char *what)
+{
+	COX_VEC_EACH (&r->audit, a)
+		if (strcmp(a->by, by) == 0 && strcmp(a->what, what) == 0)
+			return true;
+	return false;
+}
+
 static void test_order(void **state)
 {
 	struct world *w = *state;
@@ -197,6 +219,61 @@ static void test_rollback(void **state)
 	/* What is mended goes through all waves. */
 	push(w, "cccc", "3");
 	wait_all(w, "cccc");
+}
+
+/* What failed, or was aborted, comes to nobody by a sync that names no gate. */
+static void test_sync_by_hand_of_what_is_barred(void **state)
+{
+	struct world *w = *state;
+	_cleanup_free_ char *first = NULL;
+	struct cox_error err;
+
+	site_apply(&w->site, POLICY("  onFailure: rollback\n"));
+	site_apply(&w->site, SET);
+	wait_all(w, "aaaa");
+	first = digest_of(w, 0);
+	w->agents[1].health = "Degraded";
+	push(w, "bbbb", "2");
+	site_wait(&w->site, way_back_is_done, w);
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(sync_by_hand(w, i, false, &err), -COX_FAILED_PRECONDITION);
+		if (!strstr(err.message, "held back"))
+			fail_msg("%s", err.message);
+	}
+	site_settle(&w->site);
+	for (int i = 0; i < 3; i++)
+		wait_digest(w, i, first);
+	assert_false(says_who(rollout(w), "ann", "sync"));
+	assert_int_equal(sync_by_hand(w, 2, true, &err), 0);
+	site_wait(&w->site, has_another_digest,
+		  &(struct told_digest){&w->agents[2], apps[2], first});
+	assert_true(says_who(rollout(w), "ann", "sync"));
+	/* again what it has: that is no gate's business */
+	assert_int_equal(sync_by_hand(w, 2, false, &err), 0);
+	wait_digest(w, 0, first);
+}
+
+static void test_sync_by_hand_while_the_policy_is_missing(void **state)
+{
+	struct world *w = *state;
+	_cleanup_free_ char *first = NULL;
+	struct hub_batch *batch;
+	struct cox_error err;
+
+	site_apply(&w->site, POLICY(""));
+	site_apply(&w->site, SET);
+	wait_all(w, "aaaa");
+	first = digest_of(w, 2);
+	batch = hub_batch_new();
+	hub_control_delete(w->site.control, batch, HUB_ROLLOUT_POLICY, NULL, "staged",
+			   HUB_DELETE_DEFAULT, NULL);
+	hub_store_commit(w->site.store, batch);
+	push(w, "bbbb", "2");
+	site_wait_status(&w->site, apps[2], "OutOfSync", NULL, "bbbb");
+	assert_int_equal(sync_by_hand(w, 2, false, &err), -COX_NOT_FOUND);
+	assert_non_null(strstr(err.message, "no RolloutPolicy 'staged'"));
+	site_settle(&w->site);
+	wait_digest(w, 2, first);
 }
 
 static void test_cluster_that_is_away_is_skipped_and_catches_up(void **state)
@@ -634,6 +711,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_order),
 		TEST(test_rollback),
+		TEST(test_sync_by_hand_of_what_is_barred),
+		TEST(test_sync_by_hand_while_the_policy_is_missing),
 		TEST(test_cluster_that_is_away_is_skipped_and_catches_up),
 		TEST(test_new_target_that_is_away_is_moved_when_it_comes),
 		TEST(test_policy_that_is_missing_moves_nobody),
