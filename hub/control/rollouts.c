@@ -250,16 +250,26 @@ static void feed_all(struct look *l, const struct cox_map *apps)
 			l->changed = true;
 }
 
+/* Nobody moves who was paused before his turn came: he joins again, in no wave. */
+static bool stays_in(const struct look *l, const struct cox_rollout_target *t)
+{
+	const struct control_app *a = control_app_by_uid(l->c, t->uid);
+
+	if (!a || control_app_is_deleting(a) || strcmp(a->owner, l->line->owner) != 0)
+		return false;
+	return t->wave < 0 || t->state != COX_TARGET_WAITING || !a->has_view ||
+	       !control_app_is_paused(a);
+}
+
 /* Targets whose Application is gone do not hold up the others. */
 static void drop_gone(struct look *l)
 {
 	struct cox_rollout *r = l->line->current;
 
 	for (size_t i = r->targets.n; i-- > 0;) {
-		const struct control_app *a = control_app_by_uid(l->c, r->targets.items[i].uid);
 		_cleanup_free_ char *uid = NULL;
 
-		if (a && !control_app_is_deleting(a) && strcmp(a->owner, l->line->owner) == 0)
+		if (stays_in(l, &r->targets.items[i]))
 			continue;
 		uid = cox_strdup(r->targets.items[i].uid);
 		if (cox_rollout_remove(r, uid, l->now_ms))

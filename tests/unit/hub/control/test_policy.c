@@ -304,6 +304,47 @@ static bool is_away(void *arg)
 	return !hub_fleet_cluster(hub_control_fleet(w->site.control), "pre")->connected;
 }
 
+static void wait_another(struct world *w, int i, const char *digest)
+{
+	site_wait(&w->site, has_another_digest,
+		  &(struct told_digest){&w->agents[i], apps[i], digest});
+}
+
+/* skip-reconcile of one whose turn in the open wave has not come: the wave goes on without it. */
+static void test_paused_before_its_turn(void **state)
+{
+	struct world *w = *state;
+	_cleanup_free_ char *first = NULL;
+	_cleanup_free_ char *set = cox_asprintf(
+		"%s  preservedFields: {annotations: [argocd.argoproj.io/skip-reconcile]}\n", SET);
+
+	site_apply(&w->site, "apiVersion: coxswain.dev/v1alpha1\nkind: RolloutPolicy\n"
+			     "metadata: {name: staged}\nspec:\n  waves:\n"
+			     "  - {name: all, maxConcurrent: 1}\n");
+	site_apply(&w->site, set);
+	wait_all(w, "aaaa");
+	first = digest_of(w, 1);
+	for (int i = 0; i < 3; i++)
+		w->agents[i].hold = true;
+	push(w, "bbbb", "2");
+	wait_another(w, 0, first);
+	site_apply(&w->site,
+		   "apiVersion: argoproj.io/v1alpha1\nkind: Application\n"
+		   "metadata: {name: pre-book, annotations: {argocd.argoproj.io/skip-reconcile: "
+		   "'true'}}\nspec:\n  project: default\n"
+		   "  source: {repoURL: '" REPO "', targetRevision: HEAD, path: book}\n"
+		   "  destination: {server: 'https://2.2.2.2', namespace: book}\n"
+		   "  syncPolicy: {automated: {prune: true, selfHeal: true}}\n");
+	site_wait_condition(&w->site, "pre-book", "Paused", "skip-reconcile");
+	for (int i = 0; i < 3; i++)
+		w->agents[i].hold = false;
+	agent_report(&w->agents[0]);
+	site_wait_status(&w->site, "prod-book", "Synced", "Healthy", "bbbb");
+	site_settle(&w->site);
+	wait_digest(w, 1, first);
+	assert_int_equal(rollout(w)->phase, COX_ROLLOUT_SUCCEEDED);
+}
+
 /* It was never told anything there. */
 static void test_new_target_that_is_away_is_moved_when_it_comes(void **state)
 {
@@ -715,6 +756,7 @@ int main(void)
 		TEST(test_sync_by_hand_while_the_policy_is_missing),
 		TEST(test_cluster_that_is_away_is_skipped_and_catches_up),
 		TEST(test_new_target_that_is_away_is_moved_when_it_comes),
+		TEST(test_paused_before_its_turn),
 		TEST(test_policy_that_is_missing_moves_nobody),
 		TEST(test_clusters_in_no_wave_hold_the_start),
 		TEST(test_soak_and_window),
