@@ -218,8 +218,13 @@ static bool may_reopen(const struct cox_rollout *r)
 	       !r->rollback_due && !*r->reversed_by;
 }
 
-static void reopen(struct cox_rollout *r)
+/* Nobody listened while it was over: who was well then has to be seen so again. */
+static void reopen(struct cox_rollout *r, int64_t now_ms)
 {
+	COX_VEC_EACH (&r->targets, t)
+		if (t->state == COX_TARGET_HEALTHY)
+			rollout_set(r, t, COX_TARGET_MOVING,
+				    cox_strdup("not seen since the rollout ended"), now_ms);
 	free(r->reason);
 	r->reason = NULL;
 	r->phase = COX_ROLLOUT_PROGRESSING;
@@ -234,7 +239,7 @@ int cox_rollout_retry(struct cox_rollout *r, const char *by, int64_t now_ms, str
 	rollout_clock(r, now_ms);
 	bars = unbar(r, now_ms);
 	if (reopens)
-		reopen(r);
+		reopen(r, now_ms);
 	if (r->phase == COX_ROLLOUT_PROGRESSING) {
 		n = again_all(r, now_ms);
 		if (gates)
