@@ -579,6 +579,22 @@ int hub_control_rollback(struct hub_control *c, struct hub_batch *batch, const c
 
 /* ---- terminate ---- */
 
+/* The rollout that it was on its way for hears of its end. */
+static void follow_termination(struct hub_control *c, struct hub_batch *batch,
+			       const struct control_app *a)
+{
+	const hub_assignment *now = hub_fleet_assignment(c->fleet, a->cluster, a->uid);
+	struct cox_rollout *rollout = NULL;
+	const struct cox_rollout_target *t = control_target(c, a, &rollout);
+
+	if (!t || t->generation == 0 || !t->has_digest ||
+	    now->sync_digest.len != HUB_DIGEST_BYTES ||
+	    memcmp(t->digest, now->sync_digest.data, HUB_DIGEST_BYTES) != 0)
+		return;
+	cox_rollout_assigned(rollout, a->uid, now->epoch, now->generation, NULL, control_now_ms(c));
+	control_rollout_keep(batch, rollout);
+}
+
 int hub_control_terminate(struct hub_control *c, struct hub_batch *batch, const char *namespace,
 			  const char *name, char ret_operation[COX_UUID_TEXT],
 			  struct cox_error *err)
@@ -612,6 +628,7 @@ int hub_control_terminate(struct hub_control *c, struct hub_batch *batch, const 
 	_cleanup_free_ char *revision = cox_strdup(have->sync_revision);
 	control_assign(c, batch, a, have->sync_digest.len == HUB_DIGEST_BYTES ? sync : NULL,
 		       revision, &op);
+	follow_termination(c, batch, a);
 	control_rollout_dirty(c, a->owner);
 	return 0;
 }
