@@ -469,8 +469,8 @@ static void move(struct look *l, const struct cox_rollout_target *t)
 	cox_rollout_assigned(l->line->current, a->uid, now->epoch, now->generation,
 			     l->plan.ordered ? id : "", l->now_ms);
 	/* Who is away says nothing about it: this does. */
-	away = control_away(l->c, a->cluster);
-	cox_rollout_reach(l->line->current, a->uid, away == NULL, away, l->now_ms);
+	if (control_is_away(l->c, a->cluster, &away))
+		cox_rollout_reach(l->line->current, a->uid, away == NULL, away, l->now_ms);
 	if (away)
 		cox_rollout_note(l->line->current, a->uid, away, l->now_ms);
 }

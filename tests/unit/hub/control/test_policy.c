@@ -125,6 +125,12 @@ static void wait_digest(struct world *w, int i, const char *digest)
 	site_wait(&w->site, has_digest, &(struct told_digest){&w->agents[i], apps[i], digest});
 }
 
+static void wait_another(struct world *w, int i, const char *digest)
+{
+	site_wait(&w->site, has_another_digest,
+		  &(struct told_digest){&w->agents[i], apps[i], digest});
+}
+
 static bool way_back_is_done(void *arg)
 {
 	const struct cox_rollout *r = rollout(arg);
@@ -297,17 +303,62 @@ static void test_cluster_that_is_away_is_skipped_and_catches_up(void **state)
 	wait_all(w, "bbbb");
 }
 
+static void restart_with(struct world *w, int agent)
+{
+	for (int i = 0; i < 3; i++)
+		agent_disconnect(&w->agents[i]);
+	site_stop(&w->site);
+	site_start(&w->site);
+	agent_connect(&w->agents[agent]);
+	agent_report(&w->agents[agent]);
+}
+
+/* The hub is started anew in the middle of a wave: who comes back first must not end it for those who
+ * are about to. */
+static void test_restart_passes_no_wave(void **state)
+{
+	struct world *w = *state;
+	_cleanup_free_ char *first = NULL, *second = NULL;
+
+	site_apply(&w->site,
+		   "apiVersion: coxswain.dev/v1alpha1\nkind: RolloutPolicy\n"
+		   "metadata: {name: staged}\nspec:\n  waves:\n"
+		   "  - {name: first, clusters: {names: [dev, pre]}}\n  - {name: prod}\n");
+	site_apply(&w->site, SET);
+	wait_all(w, "aaaa");
+	first = digest_of(w, 2);
+	for (int i = 0; i < 3; i++)
+		w->agents[i].hold = true;
+	push(w, "bbbb", "2");
+	wait_another(w, 0, first);
+	wait_another(w, 1, first);
+	w->agents[0].hold = false;
+	restart_with(w, 0);
+	agent_connect(&w->agents[2]);
+	site_wait_status(&w->site, apps[0], "Synced", "Healthy", "bbbb");
+	site_settle(&w->site);
+	wait_digest(w, 2, first);
+	assert_int_equal(rollout(w)->waves.items[0].phase, COX_WAVE_OPEN);
+	agent_connect(&w->agents[1]);
+	w->agents[1].hold = w->agents[2].hold = false;
+	agent_report(&w->agents[1]);
+	wait_all(w, "bbbb");
+	/* after a while who did not come is away */
+	w->agents[1].hold = true;
+	push(w, "cccc", "3");
+	second = digest_of(w, 2);
+	wait_another(w, 1, second);
+	w->site.agents_grace_ms = 100;
+	restart_with(w, 0);
+	agent_connect(&w->agents[2]);
+	site_wait_status(&w->site, apps[2], "Synced", "Healthy", "cccc");
+}
+
 static bool is_away(void *arg)
 {
 	struct world *w = arg;
 
 	return !hub_fleet_cluster(hub_control_fleet(w->site.control), "pre")->connected;
-}
-
-static void wait_another(struct world *w, int i, const char *digest)
-{
-	site_wait(&w->site, has_another_digest,
-		  &(struct told_digest){&w->agents[i], apps[i], digest});
 }
 
 /* skip-reconcile of one whose turn in the open wave has not come: the wave goes on without it. */
@@ -757,6 +808,7 @@ int main(void)
 		TEST(test_cluster_that_is_away_is_skipped_and_catches_up),
 		TEST(test_new_target_that_is_away_is_moved_when_it_comes),
 		TEST(test_paused_before_its_turn),
+		TEST(test_restart_passes_no_wave),
 		TEST(test_policy_that_is_missing_moves_nobody),
 		TEST(test_clusters_in_no_wave_hold_the_start),
 		TEST(test_soak_and_window),
