@@ -333,15 +333,20 @@ void sim_check_commit(const struct hub_batch *b)
 {
 	COX_VEC(sim_change *) changes = {0};
 	sim_moves moves = {0};
+	_cleanup_map_ struct cox_map last = COX_MAP_INIT; /* assignments: the last word wins */
 	bool objects = false;
 
+	COX_VEC_EACH (&b->rows, row)
+		if (row->table == HUB_TABLE_ASSIGNMENT)
+			cox_map_set(&last, row->key, row);
 	COX_VEC_EACH (&b->rows, row) {
 		if (row->table == HUB_TABLE_BUNDLE && !row->gone)
 			sim_bundle_learn(row->key, cox_buf_str(&row->body));
 		objects = objects || row->table == HUB_TABLE_OBJECT;
 		if (row->table == HUB_TABLE_REPORT && !row->gone)
 			check_report_row(row);
-		if (row->table != HUB_TABLE_ASSIGNMENT || row->gone)
+		if (row->table != HUB_TABLE_ASSIGNMENT || row->gone ||
+		    cox_map_get(&last, row->key) != row)
 			continue;
 		cox_vec_push(&changes, unpack(cox_buf_str(&row->body)));
 		collect(row, changes.items[changes.n - 1], &moves);
@@ -351,7 +356,7 @@ void sim_check_commit(const struct hub_batch *b)
 		check_justified(m);
 	size_t next = 0;
 	COX_VEC_EACH (&b->rows, row) {
-		if (row->table != HUB_TABLE_ASSIGNMENT)
+		if (row->table != HUB_TABLE_ASSIGNMENT || cox_map_get(&last, row->key) != row)
 			continue;
 		if (row->gone)
 			free(cox_map_remove(&entries, row->key));

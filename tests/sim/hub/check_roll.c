@@ -658,13 +658,11 @@ static void check_starts(const struct look *l)
 		const struct cox_rollout_target *t = cox_rollout_find(l->r, m->uid);
 		struct pin *p = t ? cox_map_get(&l->roll->pins, t->uid) : NULL;
 
-		if (!t || !is_start(l, m))
+		if (!t || t->epoch != m->a->epoch || t->generation != m->a->generation ||
+		    !is_start(l, m))
 			continue;
 		if (!t->has_digest || m->a->sync_digest.len != sizeof(t->digest) ||
 		    memcmp(m->a->sync_digest.data, t->digest, sizeof(t->digest)) != 0) {
-			/* of one that is over, and of the one that takes its place */
-			if (l->r->phase != COX_ROLLOUT_PROGRESSING)
-				continue;
 			sim_fail("B: '%s' is moved to %s, pinned is %s", t->name,
 				 m->a->sync_digest.len ? sim_brief(m->a->sync_digest.data) : "none",
 				 t->has_digest ? sim_brief(t->digest) : "none");
@@ -767,6 +765,34 @@ static void check_waves(const struct look *l)
 
 /* ---- the whole ---- */
 
+static void tell(const struct look *l)
+{
+	const struct cox_rollout *r = l->r;
+
+	sim_trace("check: rollout %s of %s, %s, plan version %d%s%s", r->id, r->owner,
+		  cox_rollout_phase_name(r->phase), l->plan ? l->plan->version : -1,
+		  r->paused ? ", paused" : "", l->roll->fresh ? ", fresh" : "");
+	for (size_t v = 0; v < r->waves.n; v++)
+		sim_trace("check:   wave %zu is %s", v, cox_wave_phase_name(r->waves.items[v].phase));
+	COX_VEC_EACH (&r->targets, t) {
+		const struct sim_entry *e = entry_of(t);
+
+		sim_trace("check:   %s wave %d %s%s%s%s%s%s%s, pinned %s at (%llu, %llu); assigned "
+			  "%s at (%llu, %llu) %s%s%s%s",
+			  t->name, t->wave, cox_rollout_state_name(t->state),
+			  t->moved ? " moved" : "", t->late ? " late" : "",
+			  t->excused ? " excused" : "", t->overdue ? " overdue" : "",
+			  t->offline ? " offline" : "", t->by_hand ? " by hand" : "",
+			  t->has_digest ? sim_brief(t->digest) : "-", (unsigned long long)t->epoch,
+			  (unsigned long long)t->generation,
+			  e && e->has_sync ? sim_brief(e->sync) : "-",
+			  (unsigned long long)(e ? e->epoch : 0),
+			  (unsigned long long)(e ? e->generation : 0), e ? e->by : "",
+			  e && e->healthy ? " healthy" : "", e && e->failed ? " failed" : "",
+			  is_away(t) ? " away" : "");
+	}
+}
+
 static struct roll *roll_make(const struct cox_rollout *r)
 {
 	struct roll *roll = cox_new(struct roll);
@@ -792,7 +818,7 @@ static void sync_with(struct roll *roll, const struct cox_rollout *r)
 void sim_check_rollout(const struct cox_rollout *r, sim_moves *moves)
 {
 	struct roll *roll = cox_map_get(&rolls, r->id);
-	bool first = !roll;
+	bool first = !roll, had_failed = *w.failure != 0;
 	struct look l;
 
 	if (first)
@@ -809,5 +835,7 @@ void sim_check_rollout(const struct cox_rollout *r, sim_moves *moves)
 		check_gates(&l);
 		check_waves(&l);
 	}
+	if (*w.failure && !had_failed)
+		tell(&l);
 	roll->fresh = false;
 }
