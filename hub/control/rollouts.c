@@ -165,6 +165,23 @@ static int by_start(const void *a, const void *b)
 	return (x->started_ms > y->started_ms) - (x->started_ms < y->started_ms);
 }
 
+/* An older copy of the state was put in place, and everything was said again with new stamps: what was
+ * healthy at the old ones has to be seen again. */
+static void follow_stamps(struct hub_control *c, struct cox_rollout *r)
+{
+	COX_VEC_EACH (&r->targets, t) {
+		const hub_assignment *have =
+			t->cluster ? hub_fleet_assignment(c->fleet, t->cluster, t->uid) : NULL;
+
+		if (have && t->generation && t->has_digest &&
+		    have->sync_digest.len == sizeof(t->digest) &&
+		    memcmp(have->sync_digest.data, t->digest, sizeof(t->digest)) == 0 &&
+		    (have->epoch != t->epoch || have->generation != t->generation))
+			cox_rollout_assigned(r, t->uid, have->epoch, have->generation, NULL,
+					     control_now_ms(c));
+	}
+}
+
 int control_rollouts_load(struct hub_control *c, struct cox_error *err)
 {
 	struct cox_map readers = COX_MAP_INIT;
@@ -179,6 +196,8 @@ int control_rollouts_load(struct hub_control *c, struct cox_error *err)
 		cox_vec_sort(&l->past, by_start);
 		if (l->past.n > 0)
 			l->current = l->past.items[--l->past.n];
+		if (l->current)
+			follow_stamps(c, l->current);
 		l->dirty = true;
 		cox_queue_add(c->rollouts, l->owner);
 	}
@@ -376,6 +395,19 @@ static bool all_settled(const struct look *l)
 	COX_MAP_EACH (&l->line->members, slot)
 		if (!control_app_is_deleting(slot->value) && !control_app_is_settled(slot->value))
 			return false;
+	return true;
+}
+
+/* Everybody was looked at since the hub began, or since he came: before that nobody knows where he goes,
+ * what was heard of him is not told to the rollout, and a move would be lost on him. */
+static bool all_placed(const struct look *l)
+{
+	COX_MAP_EACH (&l->line->members, slot) {
+		const struct control_app *a = slot->value;
+
+		if (!a->looked && !a->cluster && !control_app_is_deleting(a))
+			return false;
+	}
 	return true;
 }
 
@@ -620,7 +652,7 @@ enum cox_queue_result control_look_at_rollout(void *ctx, const char *owner)
 			 .batch = hub_batch_new(),
 			 .now_ms = control_now_ms(c)};
 	const struct cox_rollout *before;
-	bool known;
+	bool known, placed;
 
 	if (is_over(c, l.line)) {
 		hub_batch_free(l.batch);
@@ -628,6 +660,7 @@ enum cox_queue_result control_look_at_rollout(void *ctx, const char *owner)
 		return COX_QUEUE_OK;
 	}
 	known = control_plan_of(c, owner, &l.plan) == 0;
+	placed = all_placed(&l);
 	if (l.line->current && l.line->dirty)
 		drop_gone(&l);
 	feed_all(&l, l.line->dirty ? &l.line->members : &l.line->news);
@@ -637,7 +670,8 @@ enum cox_queue_result control_look_at_rollout(void *ctx, const char *owner)
 		consider(&l);
 	if (l.line->current != before)
 		feed_all(&l, &l.line->members);
-	step(&l);
+	if (placed)
+		step(&l);
 	if (l.line->dirty)
 		refresh_assignments(&l);
 	if (l.line->dirty)
@@ -645,7 +679,8 @@ enum cox_queue_result control_look_at_rollout(void *ctx, const char *owner)
 	if (l.line->dirty)
 		COX_MAP_EACH (&l.line->members, slot)
 			control_own_apply(c, l.batch, slot->value, false);
-	l.line->dirty = !known && l.line->dirty;
+	/* The look at an Application that is not placed yet leads here again. */
+	l.line->dirty = (!known && l.line->dirty) || !placed;
 	if (l.keep && l.line->current)
 		control_rollout_keep(l.batch, l.line->current);
 	if (l.changed)

@@ -652,14 +652,23 @@ static bool is_start(const struct look *l, const struct sim_move *m)
 	return op && m->operation_changed && strcmp(op->initiated_by, "rollout") == 0;
 }
 
+/* A way back that ends with this start, because nobody waits for it, has not noted its stamp. */
+static bool is_of(const struct look *l, const struct cox_rollout_target *t,
+		  const struct sim_move *m)
+{
+	if (t->epoch == m->a->epoch && t->generation == m->a->generation)
+		return true;
+	return l->r->phase != COX_ROLLOUT_PROGRESSING && is_back(l->r) &&
+	       t->state == COX_TARGET_MOVING && t->generation == 0;
+}
+
 static void check_starts(const struct look *l)
 {
 	COX_VEC_EACH (l->moves, m) {
 		const struct cox_rollout_target *t = cox_rollout_find(l->r, m->uid);
 		struct pin *p = t ? cox_map_get(&l->roll->pins, t->uid) : NULL;
 
-		if (!t || t->epoch != m->a->epoch || t->generation != m->a->generation ||
-		    !is_start(l, m))
+		if (!t || !is_start(l, m) || !is_of(l, t, m))
 			continue;
 		if (!t->has_digest || m->a->sync_digest.len != sizeof(t->digest) ||
 		    memcmp(m->a->sync_digest.data, t->digest, sizeof(t->digest)) != 0) {

@@ -100,7 +100,10 @@ static void app_is_gone(struct end *e, const char *name)
 
 bool sim_is_settled(char *ret_why, size_t size)
 {
-	struct end e = {.why = ret_why, .size = size, .settled = true};
+	struct end e = {.why = ret_why, .size = size, .settled = true}, more;
+	size_t n;
+
+	*ret_why = 0;
 
 	if (!w.control || w.dead) {
 		snprintf(ret_why, size, "the hub is down");
@@ -127,11 +130,15 @@ bool sim_is_settled(char *ret_why, size_t size)
 		snprintf(name, sizeof(name), "lone%d", i);
 		app_is_well(&e, name, w.n_sets + i, w.agents.items[w.lone_on[i]]);
 	}
-	/* what it says of the rollout says more */
-	if (!e.settled)
-		return false;
-	hub_control_each_rollout(w.control, rollout_is_over, &e);
-	return e.settled;
+	n = strlen(ret_why);
+	more = (struct end){.why = ret_why + n, .size = size - n, .settled = true};
+	if (!e.settled && n + 2 < size) {
+		memcpy(ret_why + n, "; ", 3);
+		more.why += 2;
+		more.size -= 2;
+	}
+	hub_control_each_rollout(w.control, rollout_is_over, &more);
+	return e.settled && more.settled;
 }
 
 bool sim_app_wants_hand(const char *name)
