@@ -566,9 +566,11 @@ static void step(struct look *l)
 		l->keep = l->changed = true;
 	if (under_way)
 		log_end(r);
+	/* A hold that has run out is lifted by the look at its Application, a moment after this one: not at
+	 * once again, or nothing else gets its turn before the clock moves on. */
 	if (wake_ms != COX_ROLLOUT_FOREVER)
 		cox_queue_add_after(l->c->rollouts, l->line->owner,
-				    wake_ms > l->now_ms ? wake_ms - l->now_ms : 0);
+				    wake_ms > l->now_ms ? wake_ms - l->now_ms : 1);
 	carry_out(l, &effects);
 	cox_vec_fini(&effects);
 }

@@ -260,7 +260,7 @@ static void on_fault(void *arg)
 	} else if (what < 84 && w.rates.restores && w.control && !w.dead) {
 		sim_store_backup();
 		sim_trace("hub: a copy of its state is made");
-	} else if (what < 88 && w.rates.restores && w.has_backup) {
+	} else if (what < 88 && w.rates.restores && w.has_backup && w.stats.restores == 0) {
 		w.restore_next = true;
 		sim_hub_kill("to have an older state");
 	}
