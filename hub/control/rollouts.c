@@ -480,6 +480,8 @@ static void move(struct look *l, const struct cox_rollout_target *t)
 	struct control_app *a = control_app_by_uid(l->c, t->uid);
 	Coxswain__Assignment__V1__Operation op = COXSWAIN__ASSIGNMENT__V1__OPERATION__INIT;
 	_cleanup_free_ char *away = NULL;
+	/* The rollout's own, not what its owner has by now: a way back is ordered, whatever that is. */
+	bool ordered = l->line->current->plan.ordered;
 	const hub_assignment *now;
 	struct control_retry retry;
 	char id[COX_UUID_TEXT];
@@ -496,10 +498,10 @@ static void move(struct look *l, const struct cox_rollout_target *t)
 	op.initiated_by = (char *)"rollout";
 	op.retry = control_retry_of(&a->view, ROLLOUT_RETRIES, &retry);
 	op.revision = t->revision;
-	control_assign(l->c, l->batch, a, t->digest, t->revision, l->plan.ordered ? &op : NULL);
+	control_assign(l->c, l->batch, a, t->digest, t->revision, ordered ? &op : NULL);
 	now = hub_fleet_assignment(l->c->fleet, a->cluster, a->uid);
 	cox_rollout_assigned(l->line->current, a->uid, now->epoch, now->generation,
-			     l->plan.ordered ? id : "", l->now_ms);
+			     ordered ? id : "", l->now_ms);
 	/* Who is away says nothing about it: this does. */
 	if (control_is_away(l->c, a->cluster, &away))
 		cox_rollout_reach(l->line->current, a->uid, away == NULL, away, l->now_ms);

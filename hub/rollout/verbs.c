@@ -234,6 +234,8 @@ static void reopen(struct cox_rollout *r, int64_t now_ms)
 int cox_rollout_retry(struct cox_rollout *r, const char *by, int64_t now_ms, struct cox_error *err)
 {
 	bool gates = has_failed_gate(r), reopens = may_reopen(r);
+	/* Who failed may have left since: then there is still a pause to end. */
+	bool paused = r->phase == COX_ROLLOUT_PROGRESSING && r->paused_by_failure;
 	size_t n = 0, bars;
 
 	rollout_clock(r, now_ms);
@@ -247,7 +249,7 @@ int cox_rollout_retry(struct cox_rollout *r, const char *by, int64_t now_ms, str
 		if (r->paused_by_failure)
 			rollout_unpause(r);
 	}
-	if (n == 0 && bars == 0 && !gates && !reopens)
+	if (n == 0 && bars == 0 && !gates && !reopens && !paused)
 		return cox_error(err, COX_FAILED_PRECONDITION,
 				 "nothing has failed, and nothing is barred");
 	rollout_record(r, by, "retry", now_ms, "%zu that failed, %zu that were barred", n, bars);

@@ -186,8 +186,11 @@ static void check_justified(const struct sim_move *m)
 	if (op && m->operation_changed &&
 	    (strcmp(op->initiated_by, "rollout gate") == 0 || sim_is_by_hand(op->id, &past)))
 		return;
-	sim_fail("N: %s/%s is brought to %s, which no rollout and nobody asked for", m->cluster,
-		 m->uid, sim_brief(m->a->sync_digest.data));
+	sim_fail("N: %s/%s is brought to %s at (%llu, %llu) by '%s', which no rollout and nobody "
+		 "asked for",
+		 m->cluster, m->uid, sim_brief(m->a->sync_digest.data),
+		 (unsigned long long)m->a->epoch, (unsigned long long)m->a->generation,
+		 op ? op->initiated_by : "");
 }
 
 static void collect(const struct hub_row *row, const sim_change *c, sim_moves *moves)

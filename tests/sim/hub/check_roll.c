@@ -415,7 +415,7 @@ static void check_targets(const struct look *l, bool first)
 		check_pinned(l, t, p);
 		if (m && m->a->sync_digest.len == sizeof(t->digest) &&
 		    memcmp(m->a->sync_digest.data, t->digest, sizeof(t->digest)) == 0 &&
-		    t->state == COX_TARGET_MOVING) {
+		    t->state == COX_TARGET_MOVING && (m->sync_changed || m->operation_changed)) {
 			p->started = true;
 			p->started_ms = virtual_now_ms();
 		}
@@ -545,7 +545,7 @@ static void check_budget(const struct look *l, int wave)
 
 static void check_failures(const struct look *l, const struct cox_rollout_target *t)
 {
-	if (l->plan->strategy != SIM_POLICY)
+	if (l->plan->strategy != SIM_POLICY || l->r->phase != COX_ROLLOUT_PROGRESSING)
 		return;
 	for (int v = 0; v < (int)l->r->waves.n; v++) {
 		size_t failed = 0;

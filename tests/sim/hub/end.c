@@ -20,7 +20,9 @@ static void each_why(void *ctx, const struct cox_rollout *r)
 	w.stats.whys++;
 	cox_rollout_why(r, &why);
 	if (!*why.message)
-		sim_fail("F: rollout %s is under way, and nothing says what it waits for", r->id);
+		sim_fail("F: rollout %s of %s is under way with %zu targets, and nothing says what "
+			 "it waits for",
+			 r->id, r->owner, r->targets.n);
 }
 
 void sim_check_always(void)
