@@ -319,6 +319,17 @@ static size_t too_many(const struct rollout_step *s)
 	return n;
 }
 
+/* Whoever fell back when his wave had passed, and went away, is late like those who were away then:
+ * nobody else is listened to when it is over, and one who is on his way for ever would hold up all who
+ * catch up behind him. */
+static void leave_late(struct rollout_step *s)
+{
+	COX_VEC_EACH (&s->r->targets, t)
+		if (t->wave >= 0 && s->r->plan.source == COX_ROLLOUT_POLICY &&
+		    rollout_skips(s->r, t))
+			rollout_edit(s->r, t)->late = true;
+}
+
 static void finish(struct rollout_step *s)
 {
 	size_t n = too_many(s);
@@ -326,6 +337,7 @@ static void finish(struct rollout_step *s)
 	for (size_t i = 0; i < s->r->waves.n; i++)
 		if (s->c.waves[i].late_busy > 0)
 			return;
+	leave_late(s);
 	if (n == 0)
 		rollout_end(s->r, COX_ROLLOUT_SUCCEEDED, NULL, s->now_ms);
 	else

@@ -849,3 +849,20 @@ void sim_check_rollout(const struct cox_rollout *r, sim_moves *moves)
 		tell(&l);
 	roll->fresh = false;
 }
+
+static void tell_one(void *ctx, const struct cox_rollout *r)
+{
+	struct roll *roll = cox_map_get(&rolls, r->id);
+	struct look l = {.r = r, .roll = roll, .plan = roll ? roll->plan : NULL};
+
+	(void)ctx;
+	if (roll && (r->phase == COX_ROLLOUT_PROGRESSING || r == hub_control_rollout(w.control, NULL,
+			strrchr(r->owner, '/') + 1)))
+		tell(&l);
+}
+
+void sim_check_tell(void)
+{
+	if (w.control && w.o.trace)
+		hub_control_each_rollout(w.control, tell_one, NULL);
+}

@@ -303,6 +303,7 @@ static void pulse(void *arg)
 		w.quiet_ms = now;
 		sim_trace("quiet");
 	} else if (now - w.calm_ms > CALM_MS) {
+		sim_check_tell();
 		sim_fail("I-18: does not settle: %s", why);
 	}
 }

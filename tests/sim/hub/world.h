@@ -343,6 +343,8 @@ void sim_check_report(const struct cox_rpc_conn *c, const sim_report *r);
 void sim_check_response(const char *cluster, const char *boot,
 			const Coxswain__Report__V1__ReportResponse *r);
 void sim_check_always(void);
+/* Into the trace: the rollouts as they are. */
+void sim_check_tell(void);
 /* What people did, and it was accepted. */
 void sim_check_before_verb(const struct cox_rollout *r);
 void sim_check_verb(const struct cox_rollout *r, const struct hub_rollout_order *o);
