@@ -434,7 +434,9 @@ static bool stays(struct look *l, const members *v)
 		return false;
 	if (cox_rollout_is_barred(r, v->items, v->n))
 		return true;
-	if (r->phase == COX_ROLLOUT_ABORTED)
+	/* Nothing bars it any more: somebody said `retry`. */
+	if (r->phase == COX_ROLLOUT_ABORTED ||
+	    (r->phase == COX_ROLLOUT_FAILED && r->plan.on_failure == COX_FAILURE_ROLLBACK))
 		return false;
 	d = cox_rollout_compare(r, &l->plan, v->items, v->n);
 	return d == COX_ROLLOUT_SAME || (d == COX_ROLLOUT_MEMBERS && join(l, v));
@@ -655,8 +657,8 @@ enum cox_queue_result control_look_at_rollout(void *ctx, const char *owner)
 			 .line = control_line(c, owner),
 			 .batch = hub_batch_new(),
 			 .now_ms = control_now_ms(c)};
-	const struct cox_rollout *before;
-	bool known, placed;
+	const struct cox_rollout *before = l.line->current;
+	bool under_way = before && before->phase == COX_ROLLOUT_PROGRESSING, known, placed;
 
 	if (is_over(c, l.line)) {
 		hub_batch_free(l.batch);
@@ -689,7 +691,10 @@ enum cox_queue_result control_look_at_rollout(void *ctx, const char *owner)
 		control_rollout_keep(l.batch, l.line->current);
 	if (l.changed)
 		control_notify(c, l.batch, owner);
-	if (l.line->next && l.line->current && l.line->current->phase != COX_ROLLOUT_PROGRESSING)
+	/* It has just ended, and something waits for that. (As long as somebody is not settled, the look at
+	 * him leads here again.) */
+	if (l.line->next && under_way && l.line->current &&
+	    l.line->current->phase != COX_ROLLOUT_PROGRESSING)
 		control_rollout_dirty(c, owner);
 	hub_store_commit(c->store, l.batch);
 	cox_rollout_plan_fini(&l.plan);

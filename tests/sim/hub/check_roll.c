@@ -289,6 +289,12 @@ static struct sim_move *move_of(const struct look *l, const char *uid)
 	return NULL;
 }
 
+static bool is_to(const struct sim_move *m, const struct cox_rollout_target *t)
+{
+	return t->has_digest && m->a->sync_digest.len == sizeof(t->digest) &&
+	       memcmp(m->a->sync_digest.data, t->digest, sizeof(t->digest)) == 0;
+}
+
 static bool matches(const struct sim_wave *v, const struct sim_agent *a, int env)
 {
 	if (v->select == SIM_BY_LABEL)
@@ -413,9 +419,7 @@ static void check_targets(const struct look *l, bool first)
 		if (is_away(t))
 			p->was_away = true;
 		check_pinned(l, t, p);
-		if (m && m->a->sync_digest.len == sizeof(t->digest) &&
-		    memcmp(m->a->sync_digest.data, t->digest, sizeof(t->digest)) == 0 &&
-		    t->state == COX_TARGET_MOVING && (m->sync_changed || m->operation_changed)) {
+		if (m && is_to(m, t) && t->state == COX_TARGET_MOVING && (m->sync_changed || m->operation_changed)) {
 			p->started = true;
 			p->started_ms = virtual_now_ms();
 		}
@@ -660,7 +664,7 @@ static bool is_of(const struct look *l, const struct cox_rollout_target *t,
 	if (t->epoch == m->a->epoch && t->generation == m->a->generation)
 		return true;
 	return l->r->phase != COX_ROLLOUT_PROGRESSING && is_back(l->r) &&
-	       t->state == COX_TARGET_MOVING && t->generation == 0;
+	       t->state == COX_TARGET_MOVING && t->generation == 0 && is_to(m, t);
 }
 
 static void check_starts(const struct look *l)
@@ -671,8 +675,7 @@ static void check_starts(const struct look *l)
 
 		if (!t || !is_start(l, m) || !is_of(l, t, m))
 			continue;
-		if (!t->has_digest || m->a->sync_digest.len != sizeof(t->digest) ||
-		    memcmp(m->a->sync_digest.data, t->digest, sizeof(t->digest)) != 0) {
+		if (!is_to(m, t)) {
 			sim_fail("B: '%s' is moved to %s, pinned is %s", t->name,
 				 m->a->sync_digest.len ? sim_brief(m->a->sync_digest.data) : "none",
 				 t->has_digest ? sim_brief(t->digest) : "none");
