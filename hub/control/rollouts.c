@@ -434,9 +434,7 @@ static bool stays(struct look *l, const members *v)
 		return false;
 	if (cox_rollout_is_barred(r, v->items, v->n))
 		return true;
-	/* Nothing bars it any more: somebody said `retry`. */
-	if (r->phase == COX_ROLLOUT_ABORTED ||
-	    (r->phase == COX_ROLLOUT_FAILED && r->plan.on_failure == COX_FAILURE_ROLLBACK))
+	if (r->phase == COX_ROLLOUT_ABORTED)
 		return false;
 	d = cox_rollout_compare(r, &l->plan, v->items, v->n);
 	return d == COX_ROLLOUT_SAME || (d == COX_ROLLOUT_MEMBERS && join(l, v));

@@ -39,10 +39,24 @@ int rollout_set(struct cox_rollout *r, const struct cox_rollout_target *t,
 void rollout_waves_init(struct cox_rollout *r);
 /* A jump backwards shifts every clock that runs. Every event begins with it. */
 void rollout_clock(struct cox_rollout *r, int64_t now_ms);
-/* Under way, or succeeded with somebody late. */
+/* It came to its end, and who is late still moves: also where a policy goes on although some failed. */
+static inline bool rollout_ran_out(const struct cox_rollout *r)
+{
+	return r->phase == COX_ROLLOUT_SUCCEEDED ||
+	       (r->phase == COX_ROLLOUT_FAILED && r->plan.source == COX_ROLLOUT_POLICY &&
+		r->plan.on_failure == COX_FAILURE_CONTINUE);
+}
+
+/* Under way, or at its end with somebody late. */
 static inline bool rollout_is_live(const struct cox_rollout *r)
 {
-	return r->phase == COX_ROLLOUT_PROGRESSING || r->phase == COX_ROLLOUT_SUCCEEDED;
+	return r->phase == COX_ROLLOUT_PROGRESSING || rollout_ran_out(r);
+}
+/* It has failed where it is, with nothing to return to or by `continue`: retry goes on from there. */
+static inline bool rollout_may_reopen(const struct cox_rollout *r)
+{
+	return r->phase == COX_ROLLOUT_FAILED && r->plan.source != COX_ROLLOUT_BACK &&
+	       !r->rollback_due && !*r->reversed_by;
 }
 
 /* ---- waves.c ---- */

@@ -360,8 +360,12 @@ static int set_resource(struct cox_rollout *r, const struct cox_rollout_target *
 /* When all is done only those who are late are still on their way. */
 static bool listens(const struct cox_rollout *r, const struct cox_rollout_target *t)
 {
-	return r->phase == COX_ROLLOUT_PROGRESSING ||
-	       (r->phase == COX_ROLLOUT_SUCCEEDED && t->late);
+	return r->phase == COX_ROLLOUT_PROGRESSING || (rollout_ran_out(r) && t->late);
+}
+
+bool cox_rollout_may_move(const struct cox_rollout *r, const struct cox_rollout_target *t)
+{
+	return listens(r, t) || r->rollback_due || rollout_may_reopen(r);
 }
 
 void cox_rollout_assigned(struct cox_rollout *r, const char *uid, uint64_t epoch,

@@ -241,7 +241,9 @@ enum cox_rollout_phase {
 	COX_ROLLOUT_PROGRESSING,
 	COX_ROLLOUT_SUCCEEDED,	/* late targets may still move */
 	COX_ROLLOUT_SUPERSEDED, /* a newer one took over */
-	COX_ROLLOUT_FAILED,  /* onFailure: rollback; or it came to its end with too many failed */
+	/* onFailure: rollback; or it came to its end with too many failed, and late targets may still
+	 * move, as above */
+	COX_ROLLOUT_FAILED,
 	COX_ROLLOUT_ABORTED, /* by a person */
 };
 
@@ -555,6 +557,9 @@ void cox_rollout_supersede(struct cox_rollout *r, int64_t now_ms);
 /* ---- asking ---- */
 
 const struct cox_rollout_target *cox_rollout_find(const struct cox_rollout *r, const char *uid);
+/* Whether what the target is to get, or would return to, may still be assigned by this rollout: its
+ * bundles are to be kept. */
+bool cox_rollout_may_move(const struct cox_rollout *r, const struct cox_rollout_target *t);
 /* The first wave that is not done; the number of waves when all are. */
 size_t cox_rollout_open_wave(const struct cox_rollout *r);
 /* SHA-256 over what will change in the wave: each target that is to move and was not approved yet.

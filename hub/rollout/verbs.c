@@ -211,13 +211,6 @@ static size_t unbar(struct cox_rollout *r, int64_t now_ms)
 	return n;
 }
 
-/* It has failed where it is, with nothing to return to or by `continue`: it goes on from there. */
-static bool may_reopen(const struct cox_rollout *r)
-{
-	return r->phase == COX_ROLLOUT_FAILED && r->plan.source != COX_ROLLOUT_BACK &&
-	       !r->rollback_due && !*r->reversed_by;
-}
-
 /* Nobody listened while it was over: who was well then has to be seen so again. */
 static void reopen(struct cox_rollout *r, int64_t now_ms)
 {
@@ -233,7 +226,7 @@ static void reopen(struct cox_rollout *r, int64_t now_ms)
 
 int cox_rollout_retry(struct cox_rollout *r, const char *by, int64_t now_ms, struct cox_error *err)
 {
-	bool gates = has_failed_gate(r), reopens = may_reopen(r);
+	bool gates = has_failed_gate(r), reopens = rollout_may_reopen(r);
 	/* Who failed may have left since: then there is still a pause to end. */
 	bool paused = r->phase == COX_ROLLOUT_PROGRESSING && r->paused_by_failure;
 	size_t n = 0, bars;
