@@ -41,7 +41,7 @@ struct cli_flags {
 	bool replace, server_side, out_of_sync_only, retry_refresh, skip_gates, hooks, wait;
 	/* rollouts */
 	char *as, *digest;
-	bool back;
+	bool back, once, lines;
 	/* deletion */
 	char *propagation;
 	bool forget, yes;
@@ -99,6 +99,7 @@ CLI_RUN(cli_appset_list);
 CLI_RUN(cli_appset_get);
 CLI_RUN(cli_appset_refresh);
 CLI_RUN(cli_appset_confirm);
+/* rollout.c, watch.c */
 CLI_RUN(cli_rollout_list);
 CLI_RUN(cli_rollout_status);
 CLI_RUN(cli_rollout_watch);

@@ -198,7 +198,9 @@ static const struct cox_option wait_rows[] = {
 	HUB_ROWS,
 	{0}};
 static const struct cox_option watch_rows[] = {
-	FLAG_ROW("follow", follow, "stay when it has succeeded, and show the next"),
+	FLAG_ROW("follow", follow, "stay when it is over, and show the next"),
+	FLAG_ROW("once", once, "one picture of what is now; status 1 if it has failed"),
+	FLAG_ROW("lines", lines, "a line for each change, on a terminal too"),
 	OUTPUT_ROW,
 	NAMESPACE_ROW,
 	HUB_ROWS,
@@ -296,8 +298,8 @@ const struct cox_verb cli_verbs[] = {
 	 cli_rollout_list},
 	{"rollout status", "NAME", "how far the newest rollout is, and what it waits for",
 	 output_rows, 1, 1, cli_rollout_status},
-	{"rollout watch", "NAME", "the same as it happens, until it is over", watch_rows, 1, 1,
-	 cli_rollout_watch},
+	{"rollout watch", "NAME", "its waves, live, until it is over; status 1 if it fails",
+	 watch_rows, 1, 1, cli_rollout_watch},
 	{"rollout why", "NAME", "what it waits for: wave, gate, cluster, since when, until when",
 	 output_rows, 1, 1, cli_rollout_why},
 	{"rollout pause", "NAME", "no starts and no gates until resume", act_rows, 1, 1,
