@@ -7,11 +7,11 @@
 
 #include <stdlib.h>
 
-#define BAR_MIN	  8
-#define BAR_MAX	  40
-#define WHY_LINES 3
+#define BAR_MIN	      8
+#define BAR_MAX	      40
+#define WHY_LINES     3
 #define LINES_FOR_WHY 10 /* of the picture, for each further one of those */
-#define WAVES_ALWAYS 6 /* so few are all shown, if they fit at all */
+#define WAVES_ALWAYS  6	 /* so few are all shown, if they fit at all */
 
 enum state { HEALTHY, MOVING, FAILED, BLOCKED, AWAY, WAITING, N_STATES };
 
@@ -53,7 +53,8 @@ struct line {
 	size_t used;
 };
 
-static void put_columns(struct line *l, const char *word, const char *text, size_t columns, bool pad)
+static void put_columns(struct line *l, const char *word, const char *text, size_t columns,
+			bool pad)
 {
 	size_t room = l->style->width - l->used, took;
 	int colour = word && l->style->colour ? cli_word_colour(word) : 0;
@@ -281,8 +282,8 @@ static int poorest(const struct block *b, size_t cells, const size_t shares[N_ST
 	int best = 0;
 
 	for (int s = 0; s < N_STATES; s++) {
-		int64_t lacks = (int64_t)(b->counts[s] * cells) -
-				(int64_t)(shares[s] * b->targets.n);
+		int64_t lacks =
+			(int64_t)(b->counts[s] * cells) - (int64_t)(shares[s] * b->targets.n);
 
 		if (lacks > most) {
 			most = lacks;
@@ -320,8 +321,7 @@ static void put_bar(struct line *l, const struct block *b, size_t cells)
 		_cleanup_buf_ struct cox_buf text = COX_BUF_INIT;
 
 		for (size_t i = 0; i < shares[s]; i++)
-			cox_buf_puts(&text,
-				     l->style->unicode ? states[s].cell : states[s].plain);
+			cox_buf_puts(&text, l->style->unicode ? states[s].cell : states[s].plain);
 		if (text.len)
 			put(l, states[s].colour, cox_buf_cstr(&text));
 	}
@@ -738,8 +738,7 @@ static void share_lines(struct picture *p, size_t left)
 	choose_waves(p, &left);
 	each(p, give_live_gates, &left);
 	each(p, give_urgent, &left);
-	p->unplanned =
-		cox_node_len(COX_GET(p->rollout, "unplanned")) > 0 && take(&left, 1) == 1;
+	p->unplanned = cox_node_len(COX_GET(p->rollout, "unplanned")) > 0 && take(&left, 1) == 1;
 	p->audit = take(&left, n_audit < CLI_PICTURE_AUDIT ? n_audit : CLI_PICTURE_AUDIT);
 	each(p, give_gates, &left);
 	each(p, give_few, &left);

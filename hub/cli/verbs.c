@@ -205,11 +205,14 @@ static const struct cox_option watch_rows[] = {
 	NAMESPACE_ROW,
 	HUB_ROWS,
 	{0}};
-#define AS_ROW TEXT_ROW("as", as, "NAME", "who does it, for the rollout's audit; you without it")
-static const struct cox_option act_rows[] = {AS_ROW, NAMESPACE_ROW, HUB_ROWS, {0}};
+#define AS_ROW                                                                                     \
+	TEXT_ROW("as", as, "NAME",                                                                 \
+		 "who does it, with the admin's token; with a named one it must be its name")
+static const struct cox_option act_rows[] = {AS_ROW, OUTPUT_ROW, NAMESPACE_ROW, HUB_ROWS, {0}};
 static const struct cox_option abort_rows[] = {
 	FLAG_ROW("back", back, "and return what it has moved, the last wave first"),
 	AS_ROW,
+	OUTPUT_ROW,
 	NAMESPACE_ROW,
 	HUB_ROWS,
 	{0}};
@@ -217,6 +220,7 @@ static const struct cox_option approve_rows[] = {
 	TEXT_ROW("digest", digest, "SHA256",
 		 "only what this names (approvalDigest of `cox rollout status -o yaml`)"),
 	AS_ROW,
+	OUTPUT_ROW,
 	NAMESPACE_ROW,
 	HUB_ROWS,
 	{0}};
@@ -246,6 +250,15 @@ static const struct cox_option token_rows[] = {
 	OUTPUT_ROW,
 	HUB_ROWS,
 	{0}};
+
+static const struct cox_option token_create_rows[] = {
+	TEXT_ROW("ttl", ttl, "DURATION", "how long it may be used, as 12h or 90d; 90d without it"),
+	TEXT_ROW("output-file", output_file, "FILE",
+		 "write the token there, mode 0600, instead of to standard output"),
+	OUTPUT_ROW,
+	HUB_ROWS,
+	{0}};
+static const struct cox_option token_list_rows[] = {OUTPUT_ROW, HUB_ROWS, {0}};
 
 #define MANY SIZE_MAX
 
@@ -321,6 +334,11 @@ const struct cox_verb cli_verbs[] = {
 	 1, 1, cli_cluster_add},
 	{"cluster token", "NAME", "a new one-time token for its agent", token_rows, 1, 1,
 	 cli_cluster_token},
+	{"token create", "NAME", "a token that acts as NAME; for the admin's token alone",
+	 token_create_rows, 1, 1, cli_token_create},
+	{"token list", "", "the named tokens", token_list_rows, 0, 0, cli_token_list},
+	{"token revoke", "NAME...", "refuse them from now on", hub_rows, 1, MANY, cli_token_revoke},
+	{"whoami", "", "as whom the hub knows your token", token_list_rows, 0, 0, cli_whoami},
 	{"login", "", "keep a token, read from --token-file or standard input, for this hub",
 	 hub_rows, 0, 0, cli_login},
 	{"version", "", "the versions of this program and of the hub", hub_rows, 0, 0, cli_version},

@@ -103,7 +103,6 @@ static void watch_why(struct watch *w, const struct cox_node *r)
 	w->why = cox_strdup(text);
 }
 
-
 /* 1: what was watched for is over. */
 static int on_rollout(void *ctx, struct cox_doc *doc, struct cox_error *err)
 {

@@ -194,9 +194,9 @@ static void end(struct view *v)
 /* Something that passes by itself, of a hub that was there already. */
 static bool is_passing(const struct view *v, int r, const struct cox_error *err)
 {
-	return r == 0 || (v->doc && (err->code == COX_UNAVAILABLE ||
-				     err->code == COX_DEADLINE_EXCEEDED ||
-				     err->code == COX_UNKNOWN || err->code == COX_ABORTED));
+	return r == 0 ||
+	       (v->doc && (err->code == COX_UNAVAILABLE || err->code == COX_DEADLINE_EXCEEDED ||
+			   err->code == COX_UNKNOWN || err->code == COX_ABORTED));
 }
 
 static int wait_for_hub(struct view *v, int r, const struct cox_error *why, struct cox_error *err)

@@ -6,6 +6,7 @@
 #include "common/project/windows.h"
 #include "common/text/cron.h"
 #include "hub/model/appset.h"
+#include "hub/model/policy.h"
 
 #include <stdarg.h>
 #include <strings.h>
@@ -295,6 +296,34 @@ static void check_window(struct hub_check *c, const struct cox_node *window)
 	cox_zone_free(opened);
 }
 
+static void check_approval(struct hub_check *c, const struct cox_node *approval)
+{
+	const struct cox_node *list = COX_GET(approval, "approvers");
+	int64_t count = cox_node_int(COX_GET(approval, "count"), 1);
+
+	if (count < 1)
+		bad_field(c, approval, "count", "at least 1");
+	if (!cox_node_is(list, COX_LIST))
+		return;
+	if (cox_node_len(list) == 0)
+		bad_field(c, approval, "approvers", "names nobody; without it everybody counts");
+	if (cox_node_len(list) > HUB_MAX_APPROVERS)
+		bad_field(c, approval, "approvers", "at most %d", HUB_MAX_APPROVERS);
+	else if (cox_node_len(list) > 0 && count > (int64_t)cox_node_len(list))
+		bad_field(c, approval, "count", "%lld of %zu approvers can never be",
+			  (long long)count, cox_node_len(list));
+	for (size_t i = 0; i < cox_node_len(list); i++) {
+		const char *name = cox_node_cstr(cox_node_at(list, i), "");
+		bool twice = false;
+
+		for (size_t k = 0; k < i && !twice; k++)
+			twice = strcmp(cox_node_cstr(cox_node_at(list, k), ""), name) == 0;
+		if (twice || !*name)
+			hub_check_error(c, cox_node_at(list, i), "approvers: '%s' %s", name,
+					twice ? "is named twice" : "is no name");
+	}
+}
+
 static void check_gate(struct hub_check *c, const struct cox_node *g, bool before)
 {
 	size_t n = 0, mark;
@@ -309,6 +338,9 @@ static void check_gate(struct hub_check *c, const struct cox_node *g, bool befor
 				"soak belongs to 'after': there is nothing to watch before a wave");
 	mark = hub_path_push(c, COX_STR("window"));
 	check_window(c, COX_GET(g, "window"));
+	hub_path_pop(c, mark);
+	mark = hub_path_push(c, COX_STR("approval"));
+	check_approval(c, COX_GET(g, "approval"));
 	hub_path_pop(c, mark);
 }
 

@@ -539,6 +539,7 @@ static const struct hub_field cluster_fields[] = {
 
 static const struct hub_field gate_approval_fields[] = {
 	FIELD("count", HUB_INT),
+	FIELD("approvers", HUB_STRINGS),
 	{0},
 };
 

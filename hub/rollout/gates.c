@@ -163,24 +163,16 @@ static void look_approval(struct look *l)
 	struct cox_rollout_wave_run *w = &l->s->r->waves.items[l->at.wave];
 	uint8_t digest[COX_ROLLOUT_DIGEST];
 	_cleanup_buf_ struct cox_buf by = COX_BUF_INIT;
-	_cleanup_map_ struct cox_map people = COX_MAP_INIT;
+	int64_t n;
 
 	if (!rollout_approval_digest(l->s->r, l->at.wave, l->at.after, digest)) {
 		say(l, COX_GATE_PASSED, NULL);
 		return;
 	}
-	COX_VEC_EACH (&w->approvals, a) {
-		if (memcmp(a->digest, digest, sizeof(digest)) != 0 || cox_map_has(&people, a->by))
-			continue;
-		cox_map_set(&people, a->by, a);
-		cox_buf_printf(&by, "%s%s", by.len ? ", " : "", a->by);
-	}
-	if ((int64_t)people.n < l->gate->approvals) {
+	n = (int64_t)rollout_approvals(w, l->gate, digest, &by);
+	if (n < l->gate->approvals) {
 		say(l, COX_GATE_RUNNING,
-		    people.n == 0
-			    ? cox_strdup("nobody has approved it yet")
-			    : cox_asprintf("approved by %s; %lld of %lld", cox_buf_cstr(&by),
-					   (long long)people.n, (long long)l->gate->approvals));
+		    rollout_approved_text(cox_buf_cstr(&by), n, l->gate->approvals));
 		return;
 	}
 	COX_VEC_EACH (&l->s->r->targets, t)

@@ -464,7 +464,9 @@ int cox_rollout_pause(struct cox_rollout *r, const char *by, int64_t now_ms, str
 int cox_rollout_resume(struct cox_rollout *r, const char *by, int64_t now_ms,
 		       struct cox_error *err);
 /* digest: what a wave's approval gate asks for, see cox_rollout_approval_digest. It may come before
- * the wave's turn. Another digest is refused and said so. */
+ * the wave's turn. Another digest is refused and said so. by: who it is; in "NAME (says WHO)" what
+ * stands in parentheses is hearsay, and makes no other person of NAME. COX_PERMISSION_DENIED for one
+ * that is not among the gate's approvers. */
 int cox_rollout_approve(struct cox_rollout *r, const char *by,
 			const uint8_t digest[COX_ROLLOUT_DIGEST], int64_t now_ms,
 			struct cox_error *err);

@@ -79,14 +79,17 @@ static void act(struct web_call *call, const struct cox_node *body)
 	uint8_t approved[COX_ROLLOUT_DIGEST];
 	const struct cox_rollout *r = NULL;
 	struct cox_error err = COX_ERROR_INIT;
+	char who[WEB_WHO_MAX];
 	struct hub_rollout_order order = {
 		.verb = call->vars[2],
-		.by = cox_node_cstr(cox_node_get(body, "by"), "admin"),
+		.by = who,
 		.id = cox_node_cstr(cox_node_get(body, "id"), NULL),
 		.back = cox_node_bool(cox_node_get(body, "back"), false),
 	};
 
-	if (digest && read_digest(digest, approved, &err) < 0) {
+	if (web_who(call, cox_node_cstr(cox_node_get(body, "by"), NULL),
+		    cox_node_cstr(cox_node_get(body, "user"), NULL), who, &err) < 0 ||
+	    (digest && read_digest(digest, approved, &err) < 0)) {
 		web_reply_error(call->request, &err);
 		return;
 	}
@@ -121,6 +124,7 @@ struct stream {
 	struct hub_watcher watcher;
 	struct cox_timer heartbeat;
 	char *namespace, *name;
+	uint8_t token[COX_SHA256_BYTES]; /* its hash: who may read */
 };
 
 static void stream_free(struct stream *s)
@@ -138,9 +142,24 @@ static void stream_gone(void *arg)
 	stream_free(arg);
 }
 
-/* A reader that is too slow is cut off by the server, which calls stream_gone later. */
+/* Its token was revoked, or has expired. */
+static void stream_end(struct stream *s)
+{
+	struct cox_http_request *request = s->request;
+
+	cox_http_on_gone(request, NULL, NULL);
+	stream_free(s);
+	cox_http_end(request);
+}
+
+/* A reader that is too slow is cut off by the server, which calls stream_gone later. s may be gone
+ * afterwards. */
 static void stream_write(struct stream *s, struct cox_str text)
 {
+	if (!web_token_holds(s->web, s->token)) {
+		stream_end(s);
+		return;
+	}
 	cox_http_write(s->request, text);
 	cox_timer_start(&s->heartbeat, HEARTBEAT_MS);
 }
@@ -199,6 +218,7 @@ void web_rollout_watch(struct web_call *call)
 	s = cox_new(struct stream);
 	s->web = call->web;
 	s->request = call->request;
+	memcpy(s->token, call->token, sizeof(s->token));
 	s->namespace = cox_strdup(ns(call));
 	s->name = cox_strdup(call->vars[1]);
 	s->watcher.fn = stream_changed;
@@ -219,4 +239,15 @@ void web_streams_fini(struct hub_web *w)
 {
 	COX_LIST_EACH(&w->streams, node)
 	stream_free(COX_LIST_ENTRY(node, struct stream, node));
+}
+
+void web_streams_review(struct hub_web *w)
+{
+	COX_LIST_EACH(&w->streams, node)
+	{
+		struct stream *s = COX_LIST_ENTRY(node, struct stream, node);
+
+		if (!web_token_holds(w, s->token))
+			stream_end(s);
+	}
 }

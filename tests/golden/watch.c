@@ -1,13 +1,13 @@
 /* tests/golden/watch: rollout.yaml is a rollout as the REST API has it, where a wave's `repeat` stands for
  * so many targets; styles.yaml says at which sizes it is drawn; `want` has the pictures. Every case is
  * also drawn at all sizes up to a large one: no line may be too wide, and no picture too high. */
-#include "hub/cli/picture.h"
-#include "hub/cli/width.h"
 #include "common/base/cleanup.h"
 #include "common/base/clock.h"
 #include "common/base/file.h"
 #include "common/base/mem.h"
 #include "common/doc/yaml.h"
+#include "hub/cli/picture.h"
+#include "hub/cli/width.h"
 #include "tests/golden/golden.h"
 
 #include <stdio.h>
@@ -33,10 +33,11 @@ static void repeat(struct cox_doc *doc, struct cox_node *targets, const struct c
 		for (size_t k = 0; k < cox_node_len(what); k++)
 			cox_map_put_str(doc, one, cox_node_key(what, k), cox_node_at(what, k));
 		for (size_t k = 0; k < COX_ARRAY_LEN(numbered); k++)
-			cox_map_put(doc, one, numbered[k],
-				    cox_doc_stringf(doc, "%s%03lld",
-						    cox_node_cstr(cox_node_get(what, numbered[k]), ""),
-						    (long long)i + 1));
+			cox_map_put(
+				doc, one, numbered[k],
+				cox_doc_stringf(doc, "%s%03lld",
+						cox_node_cstr(cox_node_get(what, numbered[k]), ""),
+						(long long)i + 1));
 		cox_list_push(doc, targets, one);
 	}
 }
