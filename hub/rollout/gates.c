@@ -312,3 +312,15 @@ int cox_rollout_answer(struct cox_rollout *r, const struct cox_rollout_probe *pr
 	rollout_gate_set(g, state, cox_strdup(message), now_ms);
 	return 1;
 }
+
+int cox_rollout_hurry(struct cox_rollout *r, const struct cox_rollout_probe *probe, int64_t now_ms)
+{
+	struct cox_rollout_gate_run *g = rollout_gate_run(r, probe);
+
+	if (!g || g->asked || g->state != COX_GATE_RUNNING || g->next_ms <= now_ms ||
+	    cox_rollout_gate(r, probe)->kind < COX_GATE_HTTP)
+		return 0;
+	rollout_clock(r, now_ms);
+	g->next_ms = now_ms;
+	return 1;
+}

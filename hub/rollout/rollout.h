@@ -452,6 +452,8 @@ enum cox_rollout_answer {
 };
 int cox_rollout_answer(struct cox_rollout *r, const struct cox_rollout_probe *probe,
 		       enum cox_rollout_answer answer, const char *message, int64_t now_ms);
+/* The gate's next try is due now: what kept it from being asked may be gone. 1: it waited for it. */
+int cox_rollout_hurry(struct cox_rollout *r, const struct cox_rollout_probe *probe, int64_t now_ms);
 /* The gate of a probe; NULL when there is none. */
 const struct cox_rollout_gate *cox_rollout_gate(const struct cox_rollout *r,
 						const struct cox_rollout_probe *probe);

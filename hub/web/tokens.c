@@ -53,8 +53,8 @@ static int check_claim(const char *claim, struct cox_error *err)
 	size_t n = strlen(claim);
 
 	if (n > WEB_TOKEN_NAME_MAX || !cox_utf8_valid(cox_str(claim), NULL))
-		return cox_error(err, COX_INVALID_ARGUMENT,
-				 "a name has at most %d bytes, of UTF-8", WEB_TOKEN_NAME_MAX);
+		return cox_error(err, COX_INVALID_ARGUMENT, "a name has at most %d bytes, of UTF-8",
+				 WEB_TOKEN_NAME_MAX);
 	for (size_t i = 0; i < n; i++)
 		if ((unsigned char)claim[i] < ' ' || claim[i] == 0x7f)
 			return cox_error(err, COX_INVALID_ARGUMENT, "a name is one line");
@@ -179,8 +179,7 @@ static int load_named(void *ctx, const char *key, struct cox_str body, struct co
 	root = cox_doc_root(doc);
 	r = cox_hex_decode(cox_node_str(cox_node_get(root, "hash")), t.hash, sizeof(t.hash), err);
 	if (r == 0)
-		r = cox_time_parse(cox_node_str(cox_node_get(root, "created")), &t.created_ms,
-				   err);
+		r = cox_time_parse(cox_node_str(cox_node_get(root, "created")), &t.created_ms, err);
 	if (r < 0)
 		return cox_error_wrap(err, "%s", key);
 	t.expires_ms = cox_node_int(cox_node_get(root, "expiresMs"), 0);
@@ -292,7 +291,8 @@ static int parse_ttl(const char *text, int64_t *ret_ms, struct cox_error *err)
 	else if (cox_duration_parse(cox_str(text), &ms, err) < 0)
 		return cox_error_wrap(err, "ttl");
 	if (ms <= 0 || ms > WEB_TOKEN_MAX_TTL_MS)
-		return cox_error(err, COX_INVALID_ARGUMENT, "ttl: more than 0 and at most %" PRId64 "d",
+		return cox_error(err, COX_INVALID_ARGUMENT,
+				 "ttl: more than 0 and at most %" PRId64 "d",
 				 WEB_TOKEN_MAX_TTL_MS / DAY_MS);
 	*ret_ms = ms;
 	return 0;
