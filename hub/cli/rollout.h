@@ -18,7 +18,9 @@ bool cli_rollout_is_over(const struct cox_node *rollout, bool *ret_failed);
 struct cli_hub;
 int cli_watch_screen(struct cli_hub *hub, const char *path, bool follow, bool *ret_failed,
 		     struct cox_error *err);
-/* One picture to standard output. */
-void cli_watch_once(const struct cox_node *rollout);
+/* How far the hub's clock, as a document that has just come tells it to the second, is ahead of ours. */
+int64_t cli_watch_ahead(const struct cox_node *rollout);
+/* One picture to standard output, as of now. */
+void cli_watch_once(const struct cox_node *rollout, int64_t ahead_ms);
 
 #endif

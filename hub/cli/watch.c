@@ -157,7 +157,7 @@ static int once(const struct cli_flags *flags, const char *name, enum cli_format
 	if (format == CLI_JSON || format == CLI_YAML)
 		cli_print_node(format, cox_doc_root(doc));
 	else
-		cli_watch_once(cox_doc_root(doc));
+		cli_watch_once(cox_doc_root(doc), cli_watch_ahead(cox_doc_root(doc)));
 	(void)cli_rollout_is_over(cox_doc_root(doc), &failed);
 	return failed ? CLI_FAILED : 0;
 }

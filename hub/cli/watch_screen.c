@@ -12,9 +12,10 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define DRAW_DELAY_MS 30 /* a wave of changes is one drawing */
-#define AGAIN_MS      1000
-#define BACK_MS	      5000 /* so long it is said that the hub is back */
+#define DRAW_DELAY_MS	   30 /* a wave of changes is one drawing */
+#define AGAIN_MS	   1000
+#define CLOCK_TOLERANCE_MS 2000
+#define BACK_MS		   5000 /* so long it is said that the hub is back */
 
 static const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGWINCH, SIGTSTP};
 
@@ -26,6 +27,7 @@ struct view {
 	int caught; /* the signal that ends it; 0: none */
 	bool lost;
 	int64_t lost_ms, back_ms; /* wall clock */
+	int64_t ahead_ms;	  /* so far is the hub's clock ahead of ours */
 	char *reason;
 	struct cox_timer tick, again;
 	bool again_due;
@@ -34,6 +36,18 @@ struct view {
 };
 
 /* ---- drawing ---- */
+
+/* What may be the document's way to us is no difference. */
+int64_t cli_watch_ahead(const struct cox_node *rollout)
+{
+	int64_t at_ms, now_ms = cox_clock_wall_ms();
+
+	if (cox_time_parse(cox_node_str(cox_node_get(rollout, "at")), &at_ms, NULL) < 0)
+		return 0;
+	if (at_ms <= now_ms && now_ms - at_ms < CLOCK_TOLERANCE_MS)
+		return 0;
+	return at_ms - now_ms;
+}
 
 static char *note_of(const struct view *v, int64_t now_ms)
 {
@@ -59,8 +73,10 @@ static void draw(void *arg)
 	int64_t now_ms = cox_clock_wall_ms();
 	_cleanup_free_ char *note = note_of(v, now_ms);
 	_cleanup_buf_ struct cox_buf text = COX_BUF_INIT;
-	struct cli_picture_style style = {
-		.now_ms = now_ms, .colour = v->colour, .unicode = v->unicode, .note = note};
+	struct cli_picture_style style = {.now_ms = now_ms + v->ahead_ms,
+					  .colour = v->colour,
+					  .unicode = v->unicode,
+					  .note = note};
 
 	cli_screen_size(&style.width, &style.height);
 	cli_picture(&text, rollout_of(v), &style);
@@ -74,10 +90,10 @@ static void draw_soon(struct view *v)
 		cox_timer_start(&v->tick, DRAW_DELAY_MS);
 }
 
-void cli_watch_once(const struct cox_node *rollout)
+void cli_watch_once(const struct cox_node *rollout, int64_t ahead_ms)
 {
 	_cleanup_buf_ struct cox_buf text = COX_BUF_INIT;
-	struct cli_picture_style style = {.now_ms = cox_clock_wall_ms(),
+	struct cli_picture_style style = {.now_ms = cox_clock_wall_ms() + ahead_ms,
 					  .colour = cli_has_colour(),
 					  .unicode = cli_screen_is_unicode()};
 	size_t lines;
@@ -97,6 +113,7 @@ static int on_rollout(void *ctx, struct cox_doc *doc, struct cox_error *err)
 	(void)err;
 	cox_doc_unref(v->doc);
 	v->doc = cox_doc_ref(doc);
+	v->ahead_ms = cli_watch_ahead(cox_doc_root(doc));
 	if (v->lost)
 		v->back_ms = cox_clock_wall_ms();
 	v->lost = false;
@@ -246,7 +263,7 @@ int cli_watch_screen(struct cli_hub *hub, const char *path, bool stay, bool *ret
 	end(&v);
 	/* what was seen last stays on the terminal */
 	if (r == 0 && v.doc)
-		cli_watch_once(cox_doc_root(v.doc));
+		cli_watch_once(cox_doc_root(v.doc), v.ahead_ms);
 	*ret_failed = v.over && v.failed;
 	cox_doc_unref(v.doc);
 	free(v.reason);

@@ -74,14 +74,15 @@ int hub_gate_secret_check_url(const struct hub_gate_secret *secret, const char *
 	const char *begin = url + strlen("https://");
 
 	if (strncmp(url, "https://", strlen("https://")) != 0)
-		return cox_error(err, COX_PERMISSION_DENIED,
-				 "secret '%s' is sent with https alone", secret->name);
+		return cox_error(err, COX_PERMISSION_DENIED, "secret '%s' is sent with https alone",
+				 secret->name);
 	if (hub_gate_host(cox_str_n(begin, strcspn(begin, "/?#")), &host, err) < 0)
 		return cox_error_wrap(err, "the URL's host");
 	for (size_t i = 0; i < secret->hosts.n; i++)
 		if (strcmp(secret->hosts.items[i], host) == 0)
 			return 0;
-	return cox_error(err, COX_PERMISSION_DENIED, "secret '%s' may not be sent to '%s': its `hosts` do not name it",
+	return cox_error(err, COX_PERMISSION_DENIED,
+			 "secret '%s' may not be sent to '%s': its `hosts` do not name it",
 			 secret->name, host);
 }
 
@@ -151,7 +152,8 @@ static int read_header(struct hub_gate_secret *s, struct cox_str line, size_t nu
 	if (s->headers.n == HUB_MAX_GATE_HEADERS)
 		return cox_error(err, COX_INVALID_ARGUMENT, "headers: at most %d",
 				 HUB_MAX_GATE_HEADERS);
-	cox_vec_push(&s->headers, cox_asprintf("%.*s: %.*s", COX_STR_ARG(name), COX_STR_ARG(value)));
+	cox_vec_push(&s->headers,
+		     cox_asprintf("%.*s: %.*s", COX_STR_ARG(name), COX_STR_ARG(value)));
 	return 0;
 }
 

@@ -23,8 +23,8 @@
 
 struct hub_gate_secret {
 	char *name;
-	cox_strings hosts;		 /* "host:port", lower case */
-	char *bearer_token;		 /* "": none, as the others */
+	cox_strings hosts;  /* "host:port", lower case */
+	char *bearer_token; /* "": none, as the others */
 	char *username, *password;
 	cox_strings headers; /* "Name: value" */
 	char *ca;

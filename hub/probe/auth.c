@@ -29,9 +29,8 @@ static int check_headers(const struct hub_gate_secret *s, const struct hub_quest
 			given |= same_name(*h, *mine);
 		if (given || same_name(*h, "Host:"))
 			return cox_error(err, COX_INVALID_ARGUMENT,
-					 "headers.%.*s: not beside `auth`%s",
-					 (int)strcspn(*h, ":"), *h,
-					 given ? ": its secret gives it" : "");
+					 "headers.%.*s: not beside `auth`%s", (int)strcspn(*h, ":"),
+					 *h, given ? ": its secret gives it" : "");
 	}
 	return 0;
 }

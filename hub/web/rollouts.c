@@ -1,4 +1,5 @@
 /* Rollouts: list, get, and the stream of what changes. */
+#include "common/base/clock.h"
 #include "common/base/encode.h"
 #include "hub/web/internal.h"
 
@@ -34,13 +35,23 @@ void web_rollouts(struct web_call *call)
 	web_reply_node(call->request, 200, map);
 }
 
+/* With the hub's own time: what counts down at the reader's is counted by one clock. */
+static struct cox_node *status(struct hub_web *w, const struct cox_rollout *r, struct cox_doc *doc)
+{
+	struct cox_node *map = hub_control_rollout_status(w->control, r, doc);
+	char now[COX_TIME_TEXT_MAX];
+
+	cox_time_format(cox_clock_wall_ms(), now);
+	cox_map_put_cstr(doc, map, "at", now);
+	return map;
+}
+
 static void reply(struct web_call *call, const struct cox_rollout *r, const char *name)
 {
 	_cleanup_doc_ struct cox_doc *doc = cox_doc_new("rollout");
 
 	if (r)
-		web_reply_node(call->request, 200,
-			       hub_control_rollout_status(call->web->control, r, doc));
+		web_reply_node(call->request, 200, status(call->web, r, doc));
 	else
 		web_reply_code(call->request, COX_NOT_FOUND, "no rollout of '%s'", name);
 }
@@ -98,8 +109,7 @@ static void act(struct web_call *call, const struct cox_node *body)
 				    &err) < 0)
 		web_reply_error(call->request, &err);
 	else
-		web_reply_after(call, TAKE(batch), 200,
-				hub_control_rollout_status(call->web->control, r, doc));
+		web_reply_after(call, TAKE(batch), 200, status(call->web, r, doc));
 }
 
 void web_rollout_act(struct web_call *call)
@@ -170,7 +180,7 @@ static void stream_send(struct stream *s, const struct cox_rollout *r)
 	_cleanup_buf_ struct cox_buf text = COX_BUF_INIT;
 
 	cox_buf_puts(&text, "event: rollout\ndata: ");
-	cox_json_write(&text, hub_control_rollout_status(s->web->control, r, doc));
+	cox_json_write(&text, status(s->web, r, doc));
 	cox_buf_puts(&text, "\n\n");
 	stream_write(s, cox_buf_str(&text));
 }

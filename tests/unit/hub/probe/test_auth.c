@@ -57,7 +57,8 @@ static void test_where_to(void **state)
 		{"a.example.com", "http://a.example.com/", "sent with https alone"},
 		{"a.example.com", "HTTPS://a.example.com/", "sent with https alone"},
 		{"a.example.com", "ftp://a.example.com/", "sent with https alone"},
-		{"a.example.com", "https://b.example.com/", "may not be sent to 'b.example.com:443'"},
+		{"a.example.com", "https://b.example.com/",
+		 "may not be sent to 'b.example.com:443'"},
 		{"a.example.com", "https://a.example.com:8443/", "to 'a.example.com:8443'"},
 		{"a.example.com:8443", "https://a.example.com/", "to 'a.example.com:443'"},
 		{"a.example.com", "https://a.example.com./", "to 'a.example.com.:443'"},
@@ -157,7 +158,8 @@ static void test_what_is_hidden(void **state)
 	for (size_t i = 0; i < COX_ARRAY_LEN(cases); i++) {
 		_cleanup_gate_secret_ struct hub_gate_secret secret = {0};
 		_cleanup_free_ char *data = cox_asprintf("hosts: a, %s", cases[i].data);
-		COX_CLEANUP(hub_question_fini) struct hub_question q = {.url = cox_strdup("https://a")};
+		COX_CLEANUP(hub_question_fini)
+		struct hub_question q = {.url = cox_strdup("https://a")};
 		_cleanup_buf_ struct cox_buf got = COX_BUF_INIT;
 
 		read_secret(data, &secret);
@@ -215,7 +217,8 @@ static void handle(void *arg, struct cox_http_request *r)
 }
 
 /* As hub/control gives it; a copy of what the test keeps. */
-static int secret_of(void *ctx, const char *name, struct hub_gate_secret *ret, struct cox_error *err)
+static int secret_of(void *ctx, const char *name, struct hub_gate_secret *ret,
+		     struct cox_error *err)
 {
 	(void)ctx;
 	if (!has_secret || strcmp(name, "checks") != 0)
@@ -295,9 +298,8 @@ static const char *ask(const char *scheme, const char *address, const char *more
 {
 	static const char *const words[] = {"good", "bad", "none"};
 	static char text[400];
-	_cleanup_free_ char *spec =
-		cox_asprintf("{url: '%s://%s/', auth: {secretRef: {name: checks}}, %s}", scheme,
-			     address, more);
+	_cleanup_free_ char *spec = cox_asprintf(
+		"{url: '%s://%s/', auth: {secretRef: {name: checks}}, %s}", scheme, address, more);
 	_cleanup_doc_ struct cox_doc *doc = read_yaml(spec);
 	int want = n_answers + 1;
 	struct cox_error err;
@@ -335,7 +337,8 @@ static void test_asking(void **state)
 	assert_int_equal(n_requests, 5);
 	/* not to another name of the same server */
 	assert_non_null(strstr(ask("https", named, ""), "none: cannot be asked: "));
-	assert_non_null(strstr(last_message, "auth: secret 'checks' may not be sent to 'localhost:"));
+	assert_non_null(
+		strstr(last_message, "auth: secret 'checks' may not be sent to 'localhost:"));
 	assert_int_equal(n_requests, 5);
 }
 
