@@ -110,8 +110,8 @@ static void check_size(const struct cox_node *rollout, const struct cli_picture_
 static void check_sizes(const struct cox_node *rollout, struct cli_picture_style style,
 			struct cox_buf *complaints)
 {
-	for (style.width = 1; style.width <= 130; style.width += 1 + style.width / 12)
-		for (style.height = 1; style.height <= 50; style.height += 1 + style.height / 12)
+	for (style.width = 1; style.width <= 130; style.width += 1 + style.width / 6)
+		for (style.height = 1; style.height <= 50; style.height += 1 + style.height / 6)
 			for (int i = 0; i < 4; i++) {
 				style.colour = i & 1;
 				style.unicode = i & 2;
@@ -139,7 +139,8 @@ static void run_watch(const char *dir, struct cox_buf *ret_text)
 			       style.colour ? " colour" : "", style.unicode ? "" : " ascii");
 		cli_picture(ret_text, cox_doc_root(rollout), &style);
 		check_size(cox_doc_root(rollout), &style, ret_text);
-		check_sizes(cox_doc_root(rollout), style, ret_text);
+		if (i == 0)
+			check_sizes(cox_doc_root(rollout), style, ret_text);
 	}
 }
 
