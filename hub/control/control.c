@@ -17,6 +17,7 @@ static void on_report(void *ctx, const char *cluster, const char *app_uid)
 		return;
 	control_history_note(c, a);
 	control_retry_refresh(c, a);
+	control_rollout_heard(a, cluster);
 	control_rollout_news(a);
 }
 
@@ -101,6 +102,8 @@ static int load(struct hub_control *c, struct cox_error *err)
 {
 	int r = control_objects_load(c, err);
 
+	if (r == 0)
+		r = control_guard_load(c, err);
 	if (r == 0)
 		r = control_history_load(c, err);
 	if (r == 0)

@@ -37,6 +37,7 @@ static void object_free(void *p)
 	control_app_free(o->app);
 	control_conditions_fini(&o->conditions);
 	control_held_fini(&o->held);
+	control_gones_fini(&o->gone);
 	cox_doc_unref(o->doc);
 	free(o->key);
 	free(o);
@@ -250,6 +251,12 @@ void control_object_remove(struct hub_control *c, struct hub_batch *batch, enum 
 	}
 	if (kind == HUB_CLUSTER)
 		hub_fleet_remove(c->fleet, batch, copy);
+	if (kind == HUB_APPLICATION_SET) {
+		_cleanup_free_ char *owner = cox_asprintf("ApplicationSet/%s", copy);
+
+		control_guard_forget(batch, o);
+		control_rollout_dirty(c, owner); /* its rollouts go as well */
+	}
 	doc = cox_doc_ref(o->doc);
 	object_free(o);
 	changed(c, kind, copy, cox_doc_root(doc));

@@ -124,6 +124,23 @@ int control_plan_of(struct hub_control *c, const char *owner, struct cox_rollout
 static const int phases[] = {COX_OP_NONE,      COX_OP_RUNNING, COX_OP_RUNNING,
 			     COX_OP_SUCCEEDED, COX_OP_FAILED,  COX_OP_FAILED};
 
+void control_rollout_heard(struct control_app *a, const char *cluster)
+{
+	const struct hub_cluster_state *s = hub_fleet_cluster(a->control->fleet, cluster);
+	const hub_report *r = hub_fleet_report(a->control->fleet, cluster, a->uid);
+
+	a->heard = s ? s->n_connections : 0;
+	a->well_since_ms = r && r->well_ms > 0 ? control_now_ms(a->control) - r->well_ms : 0;
+}
+
+/* By the connection that is up now. */
+static bool is_heard(const struct control_app *a)
+{
+	const struct hub_cluster_state *s = hub_fleet_cluster(a->control->fleet, a->cluster);
+
+	return s && s->connected && a->heard == s->n_connections;
+}
+
 static bool observe(struct cox_rollout *rollout, const struct control_app *a, const hub_report *r,
 		    int64_t now_ms)
 {
@@ -136,6 +153,8 @@ static bool observe(struct cox_rollout *rollout, const struct control_app *a, co
 		.synced = r->assigned_sync == COXSWAIN__REPORT__V1__SYNC_STATUS__SYNCED,
 		.healthy = r->health == COXSWAIN__REPORT__V1__HEALTH__HEALTHY,
 		.degraded = r->health == COXSWAIN__REPORT__V1__HEALTH__DEGRADED,
+		.kept = !is_heard(a),
+		.well_since_ms = a->well_since_ms,
 		.health = control_health_name(r->health),
 		.resource = resource,
 		.message = worst	     ? worst

@@ -75,29 +75,80 @@ void control_line_leave(struct control_app *a)
 
 /* ---- keeping and loading ---- */
 
-void control_rollout_keep(struct hub_batch *batch, const struct cox_rollout *r)
+struct keeping {
+	struct hub_batch *batch;
+	const char *id;
+};
+
+/* "ID" is the head, "ID/NAME" the other rows. */
+static void keep_row(void *ctx, const char *name, const struct cox_node *node)
 {
-	_cleanup_doc_ struct cox_doc *doc = cox_doc_new("rollout");
+	const struct keeping *k = ctx;
+	_cleanup_free_ char *key = cox_asprintf("%s%s%s", k->id, *name ? "/" : "", name);
 	_cleanup_buf_ struct cox_buf text = COX_BUF_INIT;
 
-	cox_json_write(&text, cox_rollout_to_node(r, doc));
-	hub_batch_put(batch, HUB_TABLE_ROLLOUT, r->id, cox_buf_str(&text));
+	if (!node) {
+		hub_batch_delete(k->batch, HUB_TABLE_ROLLOUT, key);
+		return;
+	}
+	cox_json_write(&text, node);
+	hub_batch_put(k->batch, HUB_TABLE_ROLLOUT, key, cox_buf_str(&text));
 }
 
-static int load(void *ctx, const char *key, struct cox_str body, struct cox_error *err)
+void control_rollout_keep(struct hub_batch *batch, struct cox_rollout *r)
 {
-	struct hub_control *c = ctx;
-	_cleanup_doc_ struct cox_doc *doc = NULL;
-	struct cox_rollout *r = NULL;
-	struct control_line *l;
-	int e = cox_json_read(body, key, &doc, err);
+	struct keeping k = {batch, r->id};
 
-	if (e == 0)
-		e = cox_rollout_from_node(cox_doc_root(doc), &r, err);
-	if (e < 0)
-		return e;
-	l = control_line(c, r->owner);
-	cox_vec_push(&l->past, r);
+	cox_rollout_keep(r, false, keep_row, &k);
+}
+
+static void forget(struct hub_batch *batch, const struct cox_rollout *r)
+{
+	struct keeping k = {batch, r->id};
+
+	cox_rollout_forget(r, keep_row, &k);
+}
+
+static void reader_free(void *reader)
+{
+	cox_rollout_reader_free(reader);
+}
+
+static int load_row(void *ctx, const char *key, struct cox_str body, struct cox_error *err)
+{
+	struct cox_map *readers = ctx;
+	struct cox_str name = cox_str(key), id;
+	struct cox_rollout_reader *reader;
+	_cleanup_doc_ struct cox_doc *doc = NULL;
+	int r = cox_json_read(body, key, &doc, err);
+
+	if (r < 0)
+		return r;
+	cox_str_split(&name, '/', &id);
+	reader = cox_map_get_str(readers, id);
+	if (!reader) {
+		reader = cox_rollout_reader_new();
+		cox_map_set_str(readers, id, reader);
+	}
+	return cox_rollout_read(reader, name.len ? name.ptr : "", cox_doc_root(doc), err);
+}
+
+static int load(struct hub_control *c, struct cox_map *readers, struct cox_error *err)
+{
+	int r = hub_store_each(c->store, HUB_TABLE_ROLLOUT, load_row, readers, err);
+
+	if (r < 0)
+		return r;
+	COX_MAP_EACH (readers, slot) {
+		struct cox_rollout *one = NULL;
+		struct control_line *l;
+
+		r = cox_rollout_read_end(slot->value, &one, err);
+		if (r < 0)
+			return cox_error_wrap(err, "rollout '%s'", slot->key);
+		l = control_line(c, one->owner);
+		cox_vec_push(&l->past, one);
+	}
 	return 0;
 }
 
@@ -116,8 +167,10 @@ static int by_start(const void *a, const void *b)
 
 int control_rollouts_load(struct hub_control *c, struct cox_error *err)
 {
-	int r = hub_store_each(c->store, HUB_TABLE_ROLLOUT, load, c, err);
+	struct cox_map readers = COX_MAP_INIT;
+	int r = load(c, &readers, err);
 
+	cox_map_fini_values(&readers, reader_free);
 	if (r < 0)
 		return r;
 	COX_MAP_EACH (&c->lines, slot) {
@@ -271,7 +324,7 @@ static void retire(struct look *l)
 	cox_vec_push(&line->past, line->current);
 	line->current = NULL;
 	while (line->past.n > KEEP_PAST) {
-		hub_batch_delete(l->batch, HUB_TABLE_ROLLOUT, line->past.items[0]->id);
+		forget(l->batch, line->past.items[0]);
 		cox_rollout_free(line->past.items[0]);
 		cox_vec_remove(&line->past, 0);
 	}
@@ -533,12 +586,20 @@ static void drop_line(struct hub_control *c, struct control_line *line)
 	struct hub_batch *batch = hub_batch_new();
 
 	if (line->current)
-		hub_batch_delete(batch, HUB_TABLE_ROLLOUT, line->current->id);
+		forget(batch, line->current);
 	COX_VEC_EACH (&line->past, r)
-		hub_batch_delete(batch, HUB_TABLE_ROLLOUT, (*r)->id);
+		forget(batch, *r);
 	hub_store_commit(c->store, batch);
 	cox_map_remove(&c->lines, line->owner);
 	line_free(line);
+}
+
+/* What an earlier version kept is kept anew. */
+static void renew_past(struct look *l)
+{
+	COX_VEC_EACH (&l->line->past, r)
+		if (!cox_rollout_is_kept(*r))
+			control_rollout_keep(l->batch, *r);
 }
 
 enum cox_queue_result control_look_at_rollout(void *ctx, const char *owner)
@@ -569,6 +630,8 @@ enum cox_queue_result control_look_at_rollout(void *ctx, const char *owner)
 	step(&l);
 	if (l.line->dirty)
 		refresh_assignments(&l);
+	if (l.line->dirty)
+		renew_past(&l);
 	if (l.line->dirty)
 		COX_MAP_EACH (&l.line->members, slot)
 			control_own_apply(c, l.batch, slot->value, false);

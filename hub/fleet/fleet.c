@@ -426,6 +426,7 @@ static void on_up(void *ctx, struct cox_rpc_conn *conn)
 	m->conn = conn;
 	cox_rpc_conn_set_user(conn, m);
 	m->state.connected = true;
+	m->state.n_connections++;
 	m->state.since_ms = m->state.last_seen_ms = cox_clock_wall_ms();
 	m->state.higher_epoch =
 		peer->highest_epoch > hub_store_epoch(f->store) ? peer->highest_epoch : 0;

@@ -121,7 +121,7 @@ static void approve_stragglers(struct cox_rollout *r, size_t wave)
 			continue;
 		COX_VEC_EACH (&r->targets, t)
 			if (t->wave == (int)wave && t->state == COX_TARGET_WAITING)
-				t->approved = true;
+				rollout_edit(r, t)->approved = true;
 	}
 }
 

@@ -19,7 +19,7 @@
  *
  * Effects, each given once; the shell carries them out in order:
  *	COX_EFFECT_MOVE      assign the target its pinned digest, in the same durable batch as the
- *	                     rollout's state (cox_rollout_to_node), and say so with
+ *	                     rollout's state (cox_rollout_keep), and say so with
  *	                     cox_rollout_assigned before the batch is committed. Reports count for
  *	                     the target only from then on.
  *	COX_EFFECT_PROBE     ask the gate's question, after the state is durable, and give the answer
@@ -32,6 +32,11 @@
  *	                     cox_rollout_rollback, keep both in one batch, and step the new one.
  * A rollout that is over is stepped once more, for the COX_EFFECT_CANCELs that it owes.
  *
+ * What is kept of it is a few rows, one for each target among them, so that what an event costs does
+ * not depend on how many targets there are: cox_rollout_keep gives those that are others than when
+ * it was kept last. Targets and bars are const to everybody; the one way to change one (internal.h)
+ * marks its row, so that none can be forgotten.
+ *
  * The rules:
  * - A wave's gates `before` come when every wave before it has passed; then its targets move; when
  *   they are done its gates `after` come; then it has passed. Gates of a list come one after the
@@ -42,6 +47,9 @@
  * - Healthy means a report at exactly the assigned (epoch, generation), with the sync digest in
  *   force equal to the pinned one, everything Synced against it, health Healthy, and the operation
  *   that moved it (or one that came after it, to the same digest) succeeded.
+ * - A soak counts health without a break as somebody watched it: the agent, when its reports say for
+ *   how long it has been so, also while it could reach nobody; otherwise this process. What has not
+ *   been said again since the connection, or this process, came back does not count.
  * - A wave is done when each of its targets is Healthy, except as many Failed ones as maxFailures
  *   (or a person) excuses and, with `offline: skip`, those that are away; at least one is Healthy.
  * - Whoever was away or joined when the wave passed is `late`: it moves when it is there, in wave
@@ -258,6 +266,8 @@ struct cox_rollout_target {
 	char *message;	/* NULL: nothing to say */
 	char *resource; /* that the message is about; NULL */
 	int64_t since_ms;
+	int64_t well_ms; /* healthy without a break since then; 0: it is not */
+	int64_t seen_ms; /* and somebody was there to say so since then, never before well_ms */
 	/* the assignment that is in force, once moved */
 	uint64_t epoch, generation;
 	char operation[COX_UUID_TEXT]; /* "": the agent syncs by itself */
@@ -275,6 +285,10 @@ struct cox_rollout_target {
 	int64_t online_ms; /* when it came back; 0: it was never away */
 	char *hold;	   /* why it may not start (sync windows); NULL: it may */
 	int64_t hold_until_ms;
+
+	/* not kept */
+	bool unheard; /* since its cluster was away, or since it was read back */
+	bool touched; /* its row is to be written */
 };
 
 enum cox_gate_state {
@@ -351,18 +365,22 @@ struct cox_rollout {
 	int64_t paused_ms;
 
 	struct cox_rollout_plan plan;
-	COX_VEC(struct cox_rollout_wave_run) waves; /* as plan.waves */
-	COX_VEC(struct cox_rollout_target) targets; /* by name */
-	struct cox_map by_uid;			    /* uid -> index + 1 */
+	COX_VEC(struct cox_rollout_wave_run) waves;	  /* as plan.waves */
+	COX_VEC(const struct cox_rollout_target) targets; /* by name */
+	struct cox_map by_uid;				  /* uid -> index + 1 */
 	COX_VEC(struct cox_rollout_audit) audit;
 	int64_t n_audit_dropped;
-	COX_VEC(struct cox_rollout_bar) bars;
+	COX_VEC(const struct cox_rollout_bar) bars;
 	int64_t last_ms; /* the latest now_ms */
 
 	/* not kept */
 	double tokens; /* of plan.starts_per_minute */
 	int64_t tokens_ms;
-	bool ask_again; /* read back: probes without an answer are to be given again */
+	bool ask_again;	 /* read back: probes without an answer are to be given again */
+	int64_t back_ms; /* when it was read back; 0: it began here; -1: at the next event */
+	/* rows that are others than those that were kept */
+	struct cox_map touched; /* uids of targets, also of those that left */
+	bool plan_touched, bars_touched;
 };
 
 struct cox_rollout_spec {
@@ -415,6 +433,11 @@ struct cox_rollout_report {
 	const char *health;   /* "Progressing", for people */
 	const char *resource; /* the one that the message is about, or NULL */
 	const char *message;  /* what it says, or NULL */
+	/* told by a connection before the one that is up now, or to a process before this one: it
+	 * counts, but says nothing of the time since */
+	bool kept;
+	/* Synced and Healthy without a break since then, as its agent watched it; 0: it does not say */
+	int64_t well_since_ms;
 	enum { COX_OP_NONE, COX_OP_RUNNING, COX_OP_SUCCEEDED, COX_OP_FAILED } operation_phase;
 	const char *operation;		 /* id, or NULL */
 	const uint8_t *operation_digest; /* NULL: none */
@@ -562,10 +585,34 @@ const char *cox_wave_phase_name(enum cox_wave_phase phase);
 const char *cox_gate_state_name(enum cox_gate_state state);
 const char *cox_gate_kind_name(enum cox_gate_kind kind);
 
-/* The whole state, to keep; and back. What earlier versions kept is read too. */
-struct cox_node *cox_rollout_to_node(const struct cox_rollout *r, struct cox_doc *doc);
-int cox_rollout_from_node(const struct cox_node *node, struct cox_rollout **ret_rollout,
-			  struct cox_error *err);
+/* ---- keeping ---- */
+
+/* A row by its name within the rollout: "" is the head, which is always given, "plan", "bars", and
+ * "t/UID" for each target. node NULL: the row goes. */
+typedef void cox_rollout_row(void *ctx, const char *name, const struct cox_node *node);
+/* Gives each row that is another than when this was called last; all: every row there is. The rows
+ * go into one batch, or what is kept is half of it. */
+void cox_rollout_keep(struct cox_rollout *r, bool all, cox_rollout_row *fn, void *ctx);
+/* Nothing but the head is to be written. */
+bool cox_rollout_is_kept(const struct cox_rollout *r);
+/* Every row that may have been kept, to be deleted: node is NULL. */
+void cox_rollout_forget(const struct cox_rollout *r, cox_rollout_row *fn, void *ctx);
+
+/* Reads rows in any order. What earlier versions kept, one row with everything, is read too, and
+ * the first cox_rollout_keep gives all of it anew. */
+struct cox_rollout_reader;
+struct cox_rollout_reader *cox_rollout_reader_new(void);
+void cox_rollout_reader_free(struct cox_rollout_reader *reader);
+DEFINE_CLEANUP(struct cox_rollout_reader *, cox_rollout_reader_free);
+int cox_rollout_read(struct cox_rollout_reader *reader, const char *name,
+		     const struct cox_node *node, struct cox_error *err);
+/* All rows were read: COX_DATA_LOSS when one is missing. The reader is of no use afterwards. */
+int cox_rollout_read_end(struct cox_rollout_reader *reader, struct cox_rollout **ret_rollout,
+			 struct cox_error *err);
+/* What is not kept, but for what waits to be: for tests that read a rollout back and go on as the
+ * same process. */
+void cox_rollout_go_on(struct cox_rollout *to, const struct cox_rollout *from);
+
 /* As people and the REST API see it (hub/web/README.md). */
 struct cox_node *cox_rollout_status(const struct cox_rollout *r, struct cox_doc *doc);
 

@@ -110,7 +110,7 @@ size_t cox_rollout_open_wave(const struct cox_rollout *r)
 
 static void start(struct rollout_step *s, size_t i)
 {
-	struct cox_rollout_target *t = &s->r->targets.items[i];
+	struct cox_rollout_target *t = rollout_edit(s->r, &s->r->targets.items[i]);
 
 	t->epoch = t->generation = 0;
 	t->operation[0] = '\0';
@@ -118,7 +118,7 @@ static void start(struct rollout_step *s, size_t i)
 	t->overdue = t->excused = false;
 	t->clock_ms = s->now_ms;
 	s->r->waves.items[t->wave].progress_ms = s->now_ms;
-	rollout_set(t, COX_TARGET_MOVING, NULL, s->now_ms);
+	rollout_set(s->r, t, COX_TARGET_MOVING, NULL, s->now_ms);
 	cox_vec_push(s->effects, (struct cox_rollout_effect){.kind = COX_EFFECT_MOVE, .target = i});
 	s->changed = true;
 }
@@ -289,7 +289,7 @@ static bool in_after(struct rollout_step *s, size_t wave, bool held)
 	COX_VEC_EACH (&r->targets, t)
 		if (t->wave == (int)wave && r->plan.source == COX_ROLLOUT_POLICY &&
 		    rollout_skips(r, t))
-			t->late = true;
+			rollout_edit(r, t)->late = true;
 	return enter(s, wave, COX_WAVE_PASSED);
 }
 

@@ -4,6 +4,10 @@
 #include "hub/web/internal.h"
 
 #define HEARTBEAT_MS 15000
+/* A watcher gets no more than four pictures a second, and of one that takes long to draw no more
+ * than a twentieth of the time; what changes meanwhile is in the next. */
+#define PACE_MS	   250
+#define PACE_SHARE 20
 
 struct listing {
 	struct hub_control *control;
@@ -132,7 +136,8 @@ struct stream {
 	struct hub_web *web;
 	struct cox_http_request *request;
 	struct hub_watcher watcher;
-	struct cox_timer heartbeat;
+	struct cox_timer heartbeat, pace;
+	bool stale; /* something has changed since it was sent last */
 	char *namespace, *name;
 	uint8_t token[COX_SHA256_BYTES]; /* its hash: who may read */
 };
@@ -142,6 +147,7 @@ static void stream_free(struct stream *s)
 	cox_list_remove(&s->node);
 	hub_control_unwatch(&s->watcher);
 	cox_timer_stop(&s->heartbeat);
+	cox_timer_stop(&s->pace);
 	free(s->namespace);
 	free(s->name);
 	free(s);
@@ -178,10 +184,14 @@ static void stream_send(struct stream *s, const struct cox_rollout *r)
 {
 	_cleanup_doc_ struct cox_doc *doc = cox_doc_new("rollout");
 	_cleanup_buf_ struct cox_buf text = COX_BUF_INIT;
+	int64_t start_us = cox_clock_us(), pace_ms;
 
 	cox_buf_puts(&text, "event: rollout\ndata: ");
 	cox_json_write(&text, status(s->web, r, doc));
 	cox_buf_puts(&text, "\n\n");
+	pace_ms = (cox_clock_us() - start_us) * PACE_SHARE / 1000;
+	s->stale = false;
+	cox_timer_start(&s->pace, pace_ms > PACE_MS ? pace_ms : PACE_MS);
 	stream_write(s, cox_buf_str(&text));
 }
 
@@ -190,7 +200,20 @@ static void stream_changed(void *ctx, const char *owner)
 	struct stream *s = ctx;
 	const struct cox_rollout *r = hub_control_rollout(s->web->control, s->namespace, s->name);
 
-	if (r && strcmp(r->owner, owner) == 0)
+	if (!r || strcmp(r->owner, owner) != 0)
+		return;
+	if (cox_timer_is_running(&s->pace))
+		s->stale = true;
+	else
+		stream_send(s, r);
+}
+
+static void stream_pace(void *arg)
+{
+	struct stream *s = arg;
+	const struct cox_rollout *r = hub_control_rollout(s->web->control, s->namespace, s->name);
+
+	if (s->stale && r)
 		stream_send(s, r);
 }
 
@@ -236,6 +259,7 @@ void web_rollout_watch(struct web_call *call)
 	cox_list_append(&call->web->streams, &s->node);
 	hub_control_watch(call->web->control, &s->watcher);
 	cox_timer_init(&s->heartbeat, call->web->loop, stream_beat, s);
+	cox_timer_init(&s->pace, call->web->loop, stream_pace, s);
 	cox_http_on_gone(call->request, stream_gone, s);
 	cox_http_set_header(call->request, "Cache-Control", "no-store");
 	cox_http_start(call->request, 200, "text/event-stream");

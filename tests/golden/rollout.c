@@ -13,6 +13,8 @@
  * moving on. After each line the state is written, read back, and gone on with.
  *
  *	ok|slow|bad|unsynced|failed|running|stale|other NAME…   a report; other: at another digest
+ *	well SINCE NAME…        ok, and for so long without a break ("5m"), as the agent watched it
+ *	kept NAME…              ok, but told before the connection that is up now
  *	away|back NAME…         the cluster's agent
  *	hold NAME UNTIL TEXT, free NAME…   the project's sync windows
  *	join|leave NAME…
@@ -21,7 +23,8 @@
  *	pause|resume|promote|retry BY, abort BY [back], approve BY WAVE|wrong
  *			('_' in BY is a space)
  *	sync NAME BY [force]    a person's sync
- *	restart                 the hub's: the state comes back from the disk
+ *	restart [alone]         the hub's: the state comes back from the disk, and the agents that were
+ *	                        there connect again; alone: they have yet to dial
  *	digest WAVE, waits NAME, status, delete, super   print what the planner says
  *	starts N                a limit of starts a minute, over all rollouts
  */
@@ -34,6 +37,7 @@
 #include "common/doc/json.h"
 #include "common/doc/yaml.h"
 #include "tests/golden/golden.h"
+#include "tests/unit/hub/rollout/rows.h"
 
 #include <stdio.h>
 
@@ -62,6 +66,9 @@ struct story {
 	struct cox_map zones;
 	struct cox_rollout_bucket starts;
 	bool waits; /* a newer revision */
+	struct rows rows;
+	int64_t well_ms; /* of the report under way: since when, as its agent says; 0: nothing */
+	bool kept;	 /* it was told before the connection that is up */
 	struct cox_buf *out;
 };
 
@@ -86,6 +93,7 @@ static void story_fini(struct story *s)
 	cox_doc_unref(s->clusters);
 	cox_map_fini_values(&s->said, free);
 	cox_map_fini_values(&s->zones, zone_free);
+	rows_fini(&s->rows);
 }
 
 static void digest_of(const char *name, const char *rev, uint8_t ret[32])
@@ -311,6 +319,7 @@ static void begin(struct story *s, struct cox_rollout *taken)
 		cox_vec_push(&s->past, s->r);
 	s->r = taken;
 	*s->why = '\0';
+	rows_fini(&s->rows);
 	cox_map_fini_values(&s->said, free);
 	s->said = COX_MAP_INIT;
 	cox_buf_printf(s->out, "  rollout %s of %s\n", s->r->id, s->r->revision);
@@ -364,27 +373,13 @@ static void step(struct story *s)
 	cox_vec_fini(&effects);
 }
 
+/* The story goes on with what was kept: what is not written it would not know. */
 static void check_kept(struct story *s)
 {
-	_cleanup_doc_ struct cox_doc *a = cox_doc_new("a"), *b = cox_doc_new("b");
-	_cleanup_buf_ struct cox_buf x = COX_BUF_INIT, y = COX_BUF_INIT;
-	struct cox_rollout *copy = NULL;
-	struct cox_error err = COX_ERROR_INIT;
+	_cleanup_free_ char *lost = rows_reload(&s->rows, &s->r);
 
-	cox_json_write(&x, cox_rollout_to_node(s->r, a));
-	if (cox_rollout_from_node(cox_rollout_to_node(s->r, a), &copy, &err) < 0) {
-		tell(s, "NOT READ BACK: %s", err.message);
-		return;
-	}
-	cox_json_write(&y, cox_rollout_to_node(copy, b));
-	if (strcmp(cox_buf_cstr(&x), cox_buf_cstr(&y)) != 0)
-		tell(s, "LOST: %s\n%s", cox_buf_cstr(&x), cox_buf_cstr(&y));
-	/* The story goes on with what was kept: what is not written it would not know. */
-	copy->ask_again = s->r->ask_again;
-	copy->tokens = s->r->tokens;
-	copy->tokens_ms = s->r->tokens_ms;
-	cox_rollout_free(s->r);
-	s->r = copy;
+	if (lost)
+		tell(s, "LOST: %s", lost);
 }
 
 static size_t members(struct story *s, struct cox_rollout_member *ret)
@@ -481,6 +476,8 @@ static bool report(struct story *s, const char *verb, const char *name)
 			.health = "Progressing",
 			.resource = reports[i].healthy ? NULL : "Deployment web",
 			.message = reports[i].healthy ? NULL : "1 of 2 replicas are up",
+			.kept = s->kept,
+			.well_since_ms = s->well_ms,
 			.operation_phase = reports[i].operation,
 			.operation = "heal",
 			.operation_digest = digest,
@@ -638,6 +635,28 @@ static void do_answer(struct story *s, const struct words *w)
 			tell(s, "nobody waits for that answer");
 }
 
+static void do_well(struct story *s, const struct words *w)
+{
+	int64_t ms;
+
+	if (cox_duration_parse(cox_str(word(w, 1)), &ms, NULL) < 0) {
+		printf("how long is '%s'?\n", word(w, 1));
+		exit(1);
+	}
+	s->well_ms = s->now_ms - ms;
+	for (size_t i = 2; i < w->n; i++)
+		one_name(s, "ok", w->w[i]);
+	s->well_ms = 0;
+}
+
+static void do_kept(struct story *s, const struct words *w)
+{
+	s->kept = true;
+	for (size_t i = 1; i < w->n; i++)
+		one_name(s, "ok", w->w[i]);
+	s->kept = false;
+}
+
 static void do_hold(struct story *s, const struct words *w)
 {
 	_cleanup_free_ char *text = rest(w, 3);
@@ -673,16 +692,18 @@ static void do_sync(struct story *s, const struct words *w)
 	cox_rollout_assigned(s->r, a->name, 1, a->generation, "hand", s->now_ms);
 }
 
+/* Those of the other process come to agents that are there: they were away for a moment. */
 static void do_restart(struct story *s, const struct words *w)
 {
-	_cleanup_doc_ struct cox_doc *doc = cox_doc_new("kept");
-	struct cox_rollout *copy = NULL;
+	struct cox_error err = COX_ERROR_INIT;
 
-	(void)w;
-	if (cox_rollout_from_node(cox_rollout_to_node(s->r, doc), &copy, NULL) < 0)
-		return;
-	cox_rollout_free(s->r);
-	s->r = copy;
+	if (rows_restart(&s->rows, &s->r, &err) < 0)
+		tell(s, "NOT READ BACK: %s", err.message);
+	for (size_t i = 0; i < s->n; i++)
+		cox_rollout_reach(s->r, s->apps[i].name, false, "its agent is away", s->now_ms);
+	for (size_t i = 0; i < s->n && strcmp(word(w, 1), "alone") != 0; i++)
+		if (!s->apps[i].offline)
+			cox_rollout_reach(s->r, s->apps[i].name, true, NULL, s->now_ms);
 }
 
 static void do_digest(struct story *s, const struct words *w)
@@ -792,7 +813,7 @@ static const struct {
 	{"sync", do_sync},     {"restart", do_restart}, {"digest", do_digest},
 	{"waits", do_waits},   {"status", do_status},	{"audit", do_audit},
 	{"super", do_super},   {"delete", do_delete},	{"starts", do_starts},
-	{"tick", do_nothing},
+	{"tick", do_nothing},  {"well", do_well},	{"kept", do_kept},
 };
 
 static void event(struct story *s, const struct words *w)

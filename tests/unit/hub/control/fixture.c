@@ -395,6 +395,7 @@ static void report_one(struct agent *a, struct told *t)
 				 : COXSWAIN__REPORT__V1__SYNC_STATUS__OUT_OF_SYNC;
 		r.assigned_sync = COXSWAIN__REPORT__V1__SYNC_STATUS__SYNCED;
 		r.health = health_of(a->health);
+		r.well_ms = a->health ? 0 : a->well_ms;
 		if (a->ill) {
 			for (int i = 0; i < 2; i++) {
 				keys[i].kind = (char *)(i ? "Deployment" : "ConfigMap");

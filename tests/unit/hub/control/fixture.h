@@ -81,6 +81,7 @@ struct agent {
 	size_t n_configurations;
 	struct cox_buf tree; /* of every report: a packed Tree, or anything */
 	const char *health;  /* what it finds: NULL is Healthy */
+	int64_t well_ms;     /* for how long, as it says; 0: it does not */
 	const char *ill;    /* the Deployment in shop that has that health; NULL: none is told of */
 	const char *phase;  /* of operations: NULL is Succeeded */
 	struct cox_buf log; /* "dev:APP=abcd " for each sync digest that it was told */

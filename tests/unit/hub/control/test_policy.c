@@ -321,12 +321,253 @@ static void test_soak_and_window(void **state)
 	assert_int_equal(rollout(w)->waves.items[1].before.items[0].state, COX_GATE_PASSED);
 }
 
+/* ---- a soak while the hub, or the link, is away ---- */
+
+#define MINUTE_MS 60000
+
+static const struct cox_rollout_gate_run *soak(struct world *w)
+{
+	const struct cox_rollout *r = rollout(w);
+
+	return r ? &r->waves.items[0].after.items[0] : NULL;
+}
+
+static bool is_soaking(void *arg)
+{
+	const struct cox_rollout_gate_run *g = soak(arg);
+
+	return g && g->state == COX_GATE_RUNNING && g->next_ms != 0;
+}
+
+static bool has_soaked(void *arg)
+{
+	return soak(arg)->state == COX_GATE_PASSED;
+}
+
+static bool is_unheard(void *arg)
+{
+	const struct cox_rollout_gate_run *g = soak(arg);
+
+	return g && g->message && strstr(g->message, "has yet to say");
+}
+
+static void begin_soak(struct world *w)
+{
+	w->agents[0].well_ms = 1;
+	site_apply(&w->site,
+		   "apiVersion: coxswain.dev/v1alpha1\nkind: RolloutPolicy\n"
+		   "metadata: {name: staged}\nspec:\n  waves:\n"
+		   "  - name: dev\n    clusters: {names: [dev]}\n    after: [{soak: 10m}]\n"
+		   "  - name: rest\n");
+	site_apply(&w->site, SET);
+	site_wait(&w->site, is_soaking, w);
+}
+
+static void restart_after(struct world *w, int64_t ms)
+{
+	for (int i = 0; i < 3; i++)
+		agent_disconnect(&w->agents[i]);
+	site_stop(&w->site);
+	w->site.clock_skew_ms += ms;
+	site_start(&w->site);
+	site_wait(&w->site, is_unheard, w);
+}
+
+/* As an agent begins a connection: with all it has. */
+static void come_back(struct world *w, int i, int64_t well_ms)
+{
+	w->agents[i].well_ms = well_ms;
+	agent_connect(&w->agents[i]);
+	agent_report(&w->agents[i]);
+}
+
+static void test_soak_goes_on_while_the_hub_is_away(void **state)
+{
+	struct world *w = *state;
+
+	begin_soak(w);
+	restart_after(w, 15 * MINUTE_MS);
+	/* Connected is not heard: what is kept of it says nothing of these minutes. */
+	agent_connect(&w->agents[0]);
+	agent_connect(&w->agents[1]);
+	agent_connect(&w->agents[2]);
+	site_settle(&w->site);
+	assert_true(is_unheard(w));
+	agent_disconnect(&w->agents[0]);
+	come_back(w, 0, 15 * MINUTE_MS);
+	wait_all(w, "aaaa");
+	assert_true(has_soaked(w));
+}
+
+static void test_soak_knows_of_what_the_hub_did_not_see(void **state)
+{
+	struct world *w = *state;
+	int64_t left_ms;
+
+	begin_soak(w);
+	restart_after(w, 15 * MINUTE_MS);
+	come_back(w, 0, 3 * MINUTE_MS);
+	come_back(w, 1, 0);
+	come_back(w, 2, 0);
+	site_wait(&w->site, is_soaking, w);
+	left_ms = soak(w)->next_ms - rollout(w)->last_ms;
+	assert_in_range(left_ms, 6 * MINUTE_MS, 7 * MINUTE_MS);
+	/* An agent that does not say how it was: what is not known is not counted. */
+	restart_after(w, 8 * MINUTE_MS);
+	come_back(w, 0, 0);
+	site_wait(&w->site, is_soaking, w);
+	left_ms = soak(w)->next_ms - rollout(w)->last_ms;
+	assert_in_range(left_ms, 9 * MINUTE_MS, 10 * MINUTE_MS);
+	assert_string_equal(agent_told(&w->agents[1], "pre-book")->digest, "");
+}
+
+/* The same hub: only the link breaks. */
+static void test_soak_goes_on_over_a_broken_link(void **state)
+{
+	struct world *w = *state;
+	int64_t end_ms;
+
+	begin_soak(w);
+	end_ms = soak(w)->next_ms;
+	agent_disconnect(&w->agents[0]);
+	agent_connect(&w->agents[0]);
+	site_wait(&w->site, is_unheard, w);
+	w->agents[0].well_ms = MINUTE_MS;
+	agent_report(&w->agents[0]);
+	site_wait(&w->site, is_soaking, w);
+	assert_int_equal(soak(w)->next_ms, end_ms);
+}
+
+/* A soak that is kept is kept where nothing else changes. */
+static void test_soak_is_kept(void **state)
+{
+	struct world *w = *state;
+	int64_t end_ms;
+
+	begin_soak(w);
+	end_ms = soak(w)->next_ms;
+	restart_after(w, MINUTE_MS);
+	come_back(w, 0, MINUTE_MS + 1);
+	site_wait(&w->site, is_soaking, w);
+	assert_int_equal(soak(w)->next_ms, end_ms);
+}
+
+/* ---- rows ---- */
+
+struct row_count {
+	size_t heads, targets, others;
+};
+
+static int count_row(void *ctx, const char *key, struct cox_str body, struct cox_error *err)
+{
+	struct row_count *n = ctx;
+
+	(void)body;
+	(void)err;
+	if (!strchr(key, '/'))
+		n->heads++;
+	else if (strstr(key, "/t/"))
+		n->targets++;
+	else
+		n->others++;
+	return 0;
+}
+
+static struct row_count count_rows(struct world *w)
+{
+	struct row_count n = {0};
+
+	/* Behind what is on its way. */
+	for (int i = 0; i < 3; i++)
+		agent_disconnect(&w->agents[i]);
+	site_stop(&w->site);
+	site_start(&w->site);
+	assert_int_equal(hub_store_each(w->site.store, HUB_TABLE_ROLLOUT, count_row, &n, NULL), 0);
+	return n;
+}
+
 static bool is_gone(void *arg)
 {
 	struct world *w = arg;
 	_cleanup_doc_ struct cox_doc *doc = NULL;
 
 	return hub_control_get(w->site.control, HUB_APPLICATION_SET, NULL, "book", &doc, NULL) < 0;
+}
+
+/* Each rollout has its rows, and they go with it. */
+static void test_rows(void **state)
+{
+	struct world *w = *state;
+	struct row_count n;
+	struct hub_batch *batch;
+
+	site_apply(&w->site, POLICY(""));
+	site_apply(&w->site, SET);
+	wait_all(w, "aaaa");
+	n = count_rows(w);
+	assert_int_equal(n.heads, 1);
+	assert_int_equal(n.targets, 3);
+	assert_int_equal(n.others, 1); /* the plan */
+	for (int i = 0; i < 3; i++)
+		come_back(w, i, 0);
+	for (int i = 0; i < 12; i++) {
+		char commit[8], version[8];
+
+		snprintf(commit, sizeof(commit), "c%02d", i);
+		snprintf(version, sizeof(version), "%d", i + 10);
+		push(w, commit, version);
+		wait_all(w, commit);
+	}
+	n = count_rows(w);
+	assert_int_equal(n.heads, 11); /* the present one and ten that are over */
+	assert_int_equal(n.targets, 33);
+	for (int i = 0; i < 3; i++)
+		come_back(w, i, 0);
+	batch = hub_batch_new();
+	assert_true(hub_control_delete(w->site.control, batch, HUB_APPLICATION_SET, NULL, "book",
+				       HUB_DELETE_DEFAULT, NULL) >= 0);
+	hub_store_commit(w->site.store, batch);
+	site_wait(&w->site, is_gone, w);
+	site_settle(&w->site);
+	n = count_rows(w);
+	assert_int_equal(n.heads + n.targets + n.others, 0);
+}
+
+/* What an earlier hub kept, one row a rollout: it goes on, and is kept in rows. */
+static void test_old_rows(void **state)
+{
+	struct world *w = *state;
+	static const char old[] =
+		"{\"version\":2,\"id\":\"%s\",\"owner\":\"ApplicationSet/argocd/book\","
+		"\"revision\":\"v0\",\"phase\":\"Superseded\",\"started\":%d,\"last\":2,"
+		"\"plan\":{\"source\":\"atOnce\"},\"waves\":[{\"phase\":\"Open\"}],"
+		"\"targets\":[{\"uid\":\"a\",\"name\":\"a\",\"wave\":0,"
+		"\"state\":\"Waiting\"},{\"uid\":\"b\",\"name\":\"b\",\"wave\":0,"
+		"\"state\":\"Waiting\"}],\"audit\":[],\"bars\":[]}";
+	struct hub_batch *batch = hub_batch_new();
+	struct row_count n;
+
+	site_apply(&w->site, POLICY(""));
+	site_apply(&w->site, SET);
+	wait_all(w, "aaaa");
+	for (int i = 1; i <= 2; i++) {
+		char id[COX_UUID_TEXT];
+		_cleanup_free_ char *text = NULL;
+
+		snprintf(id, sizeof(id), "00000000-0000-0000-0000-00000000000%d", i);
+		text = cox_asprintf(old, id, i);
+		hub_batch_put(batch, HUB_TABLE_ROLLOUT, id, cox_str(text));
+	}
+	hub_store_commit(w->site.store, batch);
+	n = count_rows(w); /* read, and written anew */
+	assert_int_equal(n.heads, 3);
+	site_settle(&w->site);
+	n = count_rows(w);
+	assert_int_equal(n.heads, 3);
+	assert_int_equal(n.targets, 3 + 2 * 2);
+	assert_int_equal(n.others, 1 + 2 * 2);
+	assert_non_null(
+		hub_control_rollout_by_id(w->site.control, "00000000-0000-0000-0000-000000000001"));
 }
 
 static bool is_buried(void *arg)
@@ -463,6 +704,12 @@ int main(void)
 		TEST(test_policy_that_is_missing_moves_nobody),
 		TEST(test_clusters_in_no_wave_hold_the_start),
 		TEST(test_soak_and_window),
+		TEST(test_soak_goes_on_while_the_hub_is_away),
+		TEST(test_soak_knows_of_what_the_hub_did_not_see),
+		TEST(test_soak_goes_on_over_a_broken_link),
+		TEST(test_soak_is_kept),
+		TEST(test_rows),
+		TEST(test_old_rows),
 		TEST(test_deletion_in_reverse),
 		TEST(test_refused),
 		TEST(test_secret_of_a_gate),

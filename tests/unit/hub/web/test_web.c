@@ -280,6 +280,35 @@ static bool heard_it(void *arg)
 	return heard.ptr && strstr(heard.ptr, arg);
 }
 
+static size_t n_events(void)
+{
+	size_t n = 0;
+
+	for (const char *at = cox_buf_cstr(&heard); (at = strstr(at, "event: rollout\n")); at++)
+		n++;
+	return n;
+}
+
+/* All in one turn of the loop: whoever watches has the last of them, and not each. */
+static void many_changes(struct world *w)
+{
+	struct hub_batch *batch = hub_batch_new();
+	const struct cox_rollout *r;
+
+	cox_buf_clear(&heard);
+	for (int i = 0; i < 21; i++) {
+		struct hub_rollout_order order = {.verb = i % 2 ? "resume" : "pause",
+						  .by = i == 20 ? "the last" : "somebody"};
+
+		assert_int_equal(hub_control_rollout_act(w->site.control, batch, NULL, "a", &order,
+							 &r, NULL),
+				 0);
+	}
+	hub_store_commit(w->site.store, batch);
+	site_wait(&w->site, heard_it, (void *)"\"paused\":{\"by\":\"the last\"");
+	assert_in_range(n_events(), 1, 3);
+}
+
 static void test_watch(void **state)
 {
 	struct world *w = *state;
@@ -306,6 +335,7 @@ static void test_watch(void **state)
 	site_wait(&w->site, heard_it, (void *)"event: rollout\ndata: {");
 	site_wait(&w->site, heard_it, (void *)"\"phase\":\"Progressing\"");
 	site_wait(&w->site, heard_it, (void *)"no agent has joined");
+	many_changes(w);
 	cox_http_cancel(call);
 	cox_buf_fini(&heard);
 }
