@@ -265,7 +265,7 @@ static const struct cox_option token_list_rows[] = {OUTPUT_ROW, HUB_ROWS, {0}};
 const struct cox_verb cli_verbs[] = {
 	{"apply", "-f FILE|DIR|-",
 	 "create or update Applications, ApplicationSets, AppProjects, Clusters, "
-	 "repository Secrets, settings (argocd-cm)",
+	 "RolloutPolicies, Secrets of repositories and gates, settings (argocd-cm)",
 	 apply_rows, 0, 0, cli_apply},
 	{"get", "KIND [NAME]", "show objects that the hub keeps", output_rows, 1, 2, cli_get},
 	{"delete", "KIND NAME...", "delete objects", delete_rows, 2, MANY, cli_delete},

@@ -176,11 +176,21 @@ static const struct cox_rollout_gate *gate_of(const struct cox_rollout *r, size_
 	return gate;
 }
 
-char *rollout_approved_text(const char *names, int64_t n, int64_t wanted)
+char *rollout_approved_text(const struct cox_rollout_gate *gate, const char *names, size_t n)
 {
-	if (n == 0)
-		return cox_strdup("nobody has approved it yet");
-	return cox_asprintf("approved by %s; %lld of %lld", names, (long long)n, (long long)wanted);
+	const struct cox_node *list = cox_node_get(gate->spec, "approvers");
+	_cleanup_buf_ struct cox_buf text = COX_BUF_INIT;
+
+	if (n > 0)
+		cox_buf_printf(&text, "approved by %s", names);
+	else
+		cox_buf_puts(&text, "nobody has approved it yet");
+	if (n > 0 || gate->approvals > 1 || cox_node_len(list) > 0)
+		cox_buf_printf(&text, "; %zu of %lld", n, (long long)gate->approvals);
+	for (size_t i = 0; i < cox_node_len(list); i++)
+		cox_buf_printf(&text, "%s%s",
+			       i ? ", " : ", who may: ", cox_node_cstr(cox_node_at(list, i), ""));
+	return cox_buf_take(&text);
 }
 
 /* What the gate says until it is looked at again: whoever approves sees at once that it counts. */
@@ -197,8 +207,7 @@ static void tell_gate(struct cox_rollout *r, size_t wave, const uint8_t digest[C
 		return;
 	n = rollout_approvals(&r->waves.items[wave], gate, digest, &names);
 	rollout_gate_set(run, COX_GATE_RUNNING,
-			 rollout_approved_text(cox_buf_cstr(&names), (int64_t)n, gate->approvals),
-			 now_ms);
+			 rollout_approved_text(gate, cox_buf_cstr(&names), n), now_ms);
 }
 
 static int check_approver(const struct cox_rollout *r, size_t wave, const char *by,

@@ -191,7 +191,7 @@ static void look_approval(struct look *l)
 	n = (int64_t)rollout_approvals(w, l->gate, digest, &by);
 	if (n < l->gate->approvals) {
 		say(l, COX_GATE_RUNNING,
-		    rollout_approved_text(cox_buf_cstr(&by), n, l->gate->approvals));
+		    rollout_approved_text(l->gate, cox_buf_cstr(&by), (size_t)n));
 		return;
 	}
 	COX_VEC_EACH (&l->s->r->targets, t)

@@ -133,7 +133,7 @@ size_t rollout_approvals(const struct cox_rollout_wave_run *run,
 			 const struct cox_rollout_gate *gate,
 			 const uint8_t digest[COX_ROLLOUT_DIGEST], struct cox_buf *names);
 /* The gate's message about them, the caller's. */
-char *rollout_approved_text(const char *names, int64_t n, int64_t wanted);
+char *rollout_approved_text(const struct cox_rollout_gate *gate, const char *names, size_t n);
 /* What is in the way of the rollout: nothing is unmatched. */
 bool rollout_is_unmatched(const struct cox_rollout *r);
 

@@ -135,7 +135,8 @@ static void test_strangers(void **state)
 {
 	static const char *const closed[] = {
 		"/metrics",	   "/api/v1/version", "/api/v1/applications",
-		"/api/v1/secrets", "/api/v1/nothing", "/"};
+		"/api/v1/secrets", "/api/v1/nothing", "/",
+		"/api/v1/tokens",  "/api/v1/whoami"};
 	struct world *w = *state;
 
 	for (size_t i = 0; i < COX_ARRAY_LEN(closed); i++) {
