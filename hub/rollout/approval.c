@@ -3,6 +3,8 @@
 #include "common/crypto/digest.h"
 #include "hub/rollout/internal.h"
 
+#define NAMES_SHOWN 5 /* of the approvers, in a gate's message */
+
 bool rollout_needs_approval(const struct cox_rollout *r, size_t wave)
 {
 	const struct cox_rollout_wave *w = &r->plan.waves.items[wave];
