@@ -32,9 +32,11 @@ struct hub_control_options {
 	const char *namespace;	/* the home namespace */
 	const char *in_cluster; /* cluster that in-cluster destinations mean; NULL: none */
 	bool allow_file_repos;
-	const cox_strings *allow_net;	/* CIDRs; may be NULL */
-	int64_t poll_ms;		/* between looks at a repository; 0: 120 s */
-	int64_t starts_per_minute;	/* of targets, over all rollouts; 0: no limit */
+	const cox_strings *allow_net; /* CIDRs; may be NULL */
+	int64_t poll_ms;	      /* between looks at a repository; 0: 120 s */
+	int64_t starts_per_minute;    /* of targets, over all rollouts; 0: no limit */
+	/* How long after a start one whose agent has not come back yet is not away: 0: a minute. */
+	int64_t agents_grace_ms;
 	int64_t clock_skew_ms;		/* added to the wall clock of sync windows, for tests */
 	struct hub_fleet_options fleet; /* loop and store are filled in */
 };

@@ -152,7 +152,9 @@ struct hub_control {
 	struct cox_queue *sets, *apps, *repo_queue, *rollouts;
 	struct cox_list watchers;
 	struct cox_timer collect;
-	int64_t clock_ms; /* the wall clock at the start, less the monotonic clock */
+	struct cox_timer grace;
+	bool agents_had_time; /* to come back since the hub started */
+	int64_t clock_ms;     /* the wall clock at the start, less the monotonic clock */
 	struct cox_rollout_bucket starts;
 	struct cox_map zones; /* name -> struct cox_zone that a window was in */
 	struct repo_sources *sources;
@@ -357,6 +359,9 @@ int control_plan_parse(struct hub_control *c, const struct cox_node *set,
 int control_plan_of(struct hub_control *c, const char *owner, struct cox_rollout_plan *ret_plan);
 /* A report about a has come. */
 void control_rollout_heard(struct control_app *a, const char *cluster);
+/* The same, and what is wrong when it cannot be known. ret_plan is to be ended in any case. */
+int control_plan_check(struct hub_control *c, const char *owner, struct cox_rollout_plan *ret_plan,
+		       struct cox_error *err);
 /* What the agent says of a, and whether it can, goes into r. true: something changed. */
 bool control_rollout_feed(struct hub_control *c, struct cox_rollout *r, const struct control_app *a,
 			  int64_t now_ms);
@@ -384,6 +389,11 @@ char *control_worst(const hub_report *r);
 char *control_worst_resource(const hub_report *r);
 /* Why nothing can be heard of the cluster ("…offline since…"); the caller's; NULL: it is there. */
 char *control_away(struct hub_control *c, const char *cluster);
+/* The same for rollouts; false: nobody can say yet, because the hub has only just started. */
+bool control_is_away(struct hub_control *c, const char *cluster, char **ret_away);
+/* The hub starts: agents get some time to come back. */
+void control_await_agents(struct hub_control *c);
+void control_agents_had_time(void *arg);
 /* Tells the watchers when the batch is durable. */
 void control_notify(struct hub_control *c, struct hub_batch *batch, const char *owner);
 /* How often an operation is tried again: as the Application says, limit times when it does not. The

@@ -5,6 +5,8 @@
 
 #include <strings.h>
 
+#define AGENTS_GRACE_MS 60000
+
 /* ---- time ---- */
 
 int64_t control_now_ms(const struct hub_control *c)
@@ -101,21 +103,30 @@ int control_plan_parse(struct hub_control *c, const struct cox_node *set,
 	return cox_rollout_plan_parse(COX_GET(set, "spec", "strategy"), ret_plan, problems, err);
 }
 
-int control_plan_of(struct hub_control *c, const char *owner, struct cox_rollout_plan *ret_plan)
+int control_plan_check(struct hub_control *c, const char *owner, struct cox_rollout_plan *ret_plan,
+		       struct cox_error *err)
 {
 	const struct control_object *set = NULL;
 	const struct cox_node *root = NULL;
+	int r;
 
 	if (strncmp(owner, "ApplicationSet/", 15) == 0)
 		set = control_object(c, HUB_APPLICATION_SET, owner + 15);
 	if (set)
 		root = cox_doc_root(set->doc);
 	/* A strategy that cannot be read moves nobody; one whose set was not expanded yet neither. */
-	if (control_plan_parse(c, root, ret_plan, NULL, NULL) < 0)
-		return 1;
+	r = control_plan_parse(c, root, ret_plan, NULL, err);
+	if (r < 0)
+		return r;
 	if (set && set->looked != cox_node_int(COX_GET(root, "metadata", "generation"), 0))
-		return 1;
+		return cox_error(err, COX_UNAVAILABLE,
+				 "its ApplicationSet was changed just now, and is being looked at");
 	return 0;
+}
+
+int control_plan_of(struct hub_control *c, const char *owner, struct cox_rollout_plan *ret_plan)
+{
+	return control_plan_check(c, owner, ret_plan, NULL) < 0;
 }
 
 /* ---- reports ---- */
@@ -187,6 +198,53 @@ static bool hold(struct hub_control *c, struct cox_rollout *r, const struct cont
 	return cox_rollout_hold(r, a->uid, v.automated ? NULL : v.message, until_ms, now_ms);
 }
 
+/* false: nobody can say yet. Agents do not all come back in the moment in which the hub starts, and a
+ * wave must not pass without those who are about to. */
+bool control_is_away(struct hub_control *c, const char *cluster, char **ret_away)
+{
+	const struct hub_cluster_state *s = hub_fleet_cluster(c->fleet, cluster);
+
+	if (s && s->enrolled && !s->connected && s->since_ms == 0 && !c->agents_had_time)
+		return false;
+	*ret_away = control_away(c, cluster);
+	return true;
+}
+
+void control_agents_had_time(void *arg)
+{
+	struct hub_control *c = arg;
+
+	c->agents_had_time = true;
+	COX_MAP_EACH (&c->lines, slot)
+		control_rollout_dirty(c, slot->key);
+}
+
+/* Nobody was seen well while the hub was down. */
+static void count_anew(struct hub_control *c, struct cox_rollout *r)
+{
+	int64_t now_ms = control_now_ms(c);
+
+	COX_VEC_EACH (&r->targets, t) {
+		if (t->offline)
+			continue;
+		cox_rollout_reach(r, t->uid, false, NULL, now_ms);
+		cox_rollout_reach(r, t->uid, true, NULL, now_ms);
+	}
+}
+
+void control_await_agents(struct hub_control *c)
+{
+	int64_t grace_ms = c->options.agents_grace_ms;
+
+	COX_MAP_EACH (&c->lines, slot) {
+		struct control_line *l = slot->value;
+
+		if (l->current)
+			count_anew(c, l->current);
+	}
+	cox_timer_start(&c->grace, grace_ms ? grace_ms : AGENTS_GRACE_MS);
+}
+
 bool control_rollout_feed(struct hub_control *c, struct cox_rollout *r, const struct control_app *a,
 			  int64_t now_ms)
 {
@@ -199,8 +257,8 @@ bool control_rollout_feed(struct hub_control *c, struct cox_rollout *r, const st
 	report = hub_fleet_report(c->fleet, a->cluster, a->uid);
 	if (report)
 		news = observe(r, a, report, now_ms);
-	away = control_away(c, a->cluster);
-	if (cox_rollout_reach(r, a->uid, away == NULL, away, now_ms))
+	if (control_is_away(c, a->cluster, &away) &&
+	    cox_rollout_reach(r, a->uid, away == NULL, away, now_ms))
 		news = true;
 	return hold(c, r, a, now_ms) || news;
 }
@@ -219,7 +277,8 @@ struct cox_rollout_member control_rollout_member(struct hub_control *c, const st
 {
 	const hub_assignment *have =
 		a->cluster ? hub_fleet_assignment(c->fleet, a->cluster, a->uid) : NULL;
-	_cleanup_free_ char *away = a->cluster ? control_away(c, a->cluster) : NULL;
+	_cleanup_free_ char *away = NULL;
+	bool offline = a->cluster && control_is_away(c, a->cluster, &away) && away;
 	struct cox_rollout_member m = {
 		.uid = a->uid,
 		.name = a->key,
@@ -230,7 +289,7 @@ struct cox_rollout_member control_rollout_member(struct hub_control *c, const st
 		.digest = a->rendered.valid && !a->rendered.error ? a->rendered.digest : NULL,
 		.error = a->problem,
 		.by_hand = control_is_by_hand(a, ordered),
-		.offline = away != NULL,
+		.offline = offline,
 	};
 
 	if (control_app_frozen(a)) {

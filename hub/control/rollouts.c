@@ -165,6 +165,23 @@ static int by_start(const void *a, const void *b)
 	return (x->started_ms > y->started_ms) - (x->started_ms < y->started_ms);
 }
 
+/* An older copy of the state was put in place, and everything was said again with new stamps: what was
+ * healthy at the old ones has to be seen again. */
+static void follow_stamps(struct hub_control *c, struct cox_rollout *r)
+{
+	COX_VEC_EACH (&r->targets, t) {
+		const hub_assignment *have =
+			t->cluster ? hub_fleet_assignment(c->fleet, t->cluster, t->uid) : NULL;
+
+		if (have && t->generation && t->has_digest &&
+		    have->sync_digest.len == sizeof(t->digest) &&
+		    memcmp(have->sync_digest.data, t->digest, sizeof(t->digest)) == 0 &&
+		    (have->epoch != t->epoch || have->generation != t->generation))
+			cox_rollout_assigned(r, t->uid, have->epoch, have->generation, NULL,
+					     control_now_ms(c));
+	}
+}
+
 int control_rollouts_load(struct hub_control *c, struct cox_error *err)
 {
 	struct cox_map readers = COX_MAP_INIT;
@@ -179,6 +196,8 @@ int control_rollouts_load(struct hub_control *c, struct cox_error *err)
 		cox_vec_sort(&l->past, by_start);
 		if (l->past.n > 0)
 			l->current = l->past.items[--l->past.n];
+		if (l->current)
+			follow_stamps(c, l->current);
 		l->dirty = true;
 		cox_queue_add(c->rollouts, l->owner);
 	}
@@ -250,16 +269,26 @@ static void feed_all(struct look *l, const struct cox_map *apps)
 			l->changed = true;
 }
 
+/* Nobody moves who was paused before his turn came: he joins again, in no wave. */
+static bool stays_in(const struct look *l, const struct cox_rollout_target *t)
+{
+	const struct control_app *a = control_app_by_uid(l->c, t->uid);
+
+	if (!a || control_app_is_deleting(a) || strcmp(a->owner, l->line->owner) != 0)
+		return false;
+	return t->wave < 0 || t->state != COX_TARGET_WAITING || !a->has_view ||
+	       !control_app_is_paused(a);
+}
+
 /* Targets whose Application is gone do not hold up the others. */
 static void drop_gone(struct look *l)
 {
 	struct cox_rollout *r = l->line->current;
 
 	for (size_t i = r->targets.n; i-- > 0;) {
-		const struct control_app *a = control_app_by_uid(l->c, r->targets.items[i].uid);
 		_cleanup_free_ char *uid = NULL;
 
-		if (a && !control_app_is_deleting(a) && strcmp(a->owner, l->line->owner) == 0)
+		if (stays_in(l, &r->targets.items[i]))
 			continue;
 		uid = cox_strdup(r->targets.items[i].uid);
 		if (cox_rollout_remove(r, uid, l->now_ms))
@@ -369,6 +398,19 @@ static bool all_settled(const struct look *l)
 	return true;
 }
 
+/* Everybody was looked at since the hub began, or since he came: before that nobody knows where he goes,
+ * what was heard of him is not told to the rollout, and a move would be lost on him. */
+static bool all_placed(const struct look *l)
+{
+	COX_MAP_EACH (&l->line->members, slot) {
+		const struct control_app *a = slot->value;
+
+		if (!a->looked && !a->cluster && !control_app_is_deleting(a))
+			return false;
+	}
+	return true;
+}
+
 /* Some joined; who left was dropped before. Once it is over, who joins is a rollout's worth. */
 static bool join(struct look *l, const members *v)
 {
@@ -438,6 +480,8 @@ static void move(struct look *l, const struct cox_rollout_target *t)
 	struct control_app *a = control_app_by_uid(l->c, t->uid);
 	Coxswain__Assignment__V1__Operation op = COXSWAIN__ASSIGNMENT__V1__OPERATION__INIT;
 	_cleanup_free_ char *away = NULL;
+	/* The rollout's own, not what its owner has by now: a way back is ordered, whatever that is. */
+	bool ordered = l->line->current->plan.ordered;
 	const hub_assignment *now;
 	struct control_retry retry;
 	char id[COX_UUID_TEXT];
@@ -454,13 +498,13 @@ static void move(struct look *l, const struct cox_rollout_target *t)
 	op.initiated_by = (char *)"rollout";
 	op.retry = control_retry_of(&a->view, ROLLOUT_RETRIES, &retry);
 	op.revision = t->revision;
-	control_assign(l->c, l->batch, a, t->digest, t->revision, l->plan.ordered ? &op : NULL);
+	control_assign(l->c, l->batch, a, t->digest, t->revision, ordered ? &op : NULL);
 	now = hub_fleet_assignment(l->c->fleet, a->cluster, a->uid);
 	cox_rollout_assigned(l->line->current, a->uid, now->epoch, now->generation,
-			     l->plan.ordered ? id : "", l->now_ms);
+			     ordered ? id : "", l->now_ms);
 	/* Who is away says nothing about it: this does. */
-	away = control_away(l->c, a->cluster);
-	cox_rollout_reach(l->line->current, a->uid, away == NULL, away, l->now_ms);
+	if (control_is_away(l->c, a->cluster, &away))
+		cox_rollout_reach(l->line->current, a->uid, away == NULL, away, l->now_ms);
 	if (away)
 		cox_rollout_note(l->line->current, a->uid, away, l->now_ms);
 }
@@ -524,9 +568,11 @@ static void step(struct look *l)
 		l->keep = l->changed = true;
 	if (under_way)
 		log_end(r);
+	/* A hold that has run out is lifted by the look at its Application, a moment after this one: not at
+	 * once again, or nothing else gets its turn before the clock moves on. */
 	if (wake_ms != COX_ROLLOUT_FOREVER)
 		cox_queue_add_after(l->c->rollouts, l->line->owner,
-				    wake_ms > l->now_ms ? wake_ms - l->now_ms : 0);
+				    wake_ms > l->now_ms ? wake_ms - l->now_ms : 1);
 	carry_out(l, &effects);
 	cox_vec_fini(&effects);
 }
@@ -610,7 +656,7 @@ enum cox_queue_result control_look_at_rollout(void *ctx, const char *owner)
 			 .batch = hub_batch_new(),
 			 .now_ms = control_now_ms(c)};
 	const struct cox_rollout *before;
-	bool known;
+	bool known, placed;
 
 	if (is_over(c, l.line)) {
 		hub_batch_free(l.batch);
@@ -618,6 +664,7 @@ enum cox_queue_result control_look_at_rollout(void *ctx, const char *owner)
 		return COX_QUEUE_OK;
 	}
 	known = control_plan_of(c, owner, &l.plan) == 0;
+	placed = all_placed(&l);
 	if (l.line->current && l.line->dirty)
 		drop_gone(&l);
 	feed_all(&l, l.line->dirty ? &l.line->members : &l.line->news);
@@ -627,7 +674,8 @@ enum cox_queue_result control_look_at_rollout(void *ctx, const char *owner)
 		consider(&l);
 	if (l.line->current != before)
 		feed_all(&l, &l.line->members);
-	step(&l);
+	if (placed)
+		step(&l);
 	if (l.line->dirty)
 		refresh_assignments(&l);
 	if (l.line->dirty)
@@ -635,7 +683,8 @@ enum cox_queue_result control_look_at_rollout(void *ctx, const char *owner)
 	if (l.line->dirty)
 		COX_MAP_EACH (&l.line->members, slot)
 			control_own_apply(c, l.batch, slot->value, false);
-	l.line->dirty = !known && l.line->dirty;
+	/* The look at an Application that is not placed yet leads here again. */
+	l.line->dirty = (!known && l.line->dirty) || !placed;
 	if (l.keep && l.line->current)
 		control_rollout_keep(l.batch, l.line->current);
 	if (l.changed)

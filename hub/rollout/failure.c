@@ -246,9 +246,9 @@ struct cox_rollout *cox_rollout_rollback(struct cox_rollout *failed, const char 
 		if (returns(t))
 			rollout_target_add(r, back_target(failed, t, now_ms));
 	rollout_index(r);
-	r->revision = cox_strdup(r->targets.n > 0 && r->targets.items[0].revision
-					 ? r->targets.items[0].revision
-					 : "");
+	r->revision = cox_asprintf("%.12s", r->targets.n > 0 && r->targets.items[0].revision
+						    ? r->targets.items[0].revision
+						    : "");
 	COX_VEC_EACH (&failed->bars, b) {
 		struct cox_rollout_bar copy = *b;
 
@@ -267,6 +267,10 @@ bool cox_rollout_is_barred(const struct cox_rollout *r, const struct cox_rollout
 	_cleanup_map_ struct cox_map digests = COX_MAP_INIT;
 	size_t known = 0;
 
+	/* What a rollout after it still holds back is single targets, which it says itself. */
+	if (r->plan.source != COX_ROLLOUT_BACK && r->phase != COX_ROLLOUT_FAILED &&
+	    r->phase != COX_ROLLOUT_ABORTED)
+		return false;
 	COX_VEC_EACH (&r->bars, b)
 		cox_map_set(&digests, b->uid, (void *)b);
 	for (size_t i = 0; i < n; i++) {

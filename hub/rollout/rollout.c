@@ -157,6 +157,16 @@ static struct cox_rollout_target target_from(const struct cox_rollout_plan *plan
 	return t;
 }
 
+/* It was moved to what it is at still, in a wave that has not passed: it owes the gates behind it. */
+static bool owes_gates(const struct cox_rollout_target *t, const struct cox_rollout *before,
+		       const struct cox_rollout_target *b)
+{
+	return t->state == COX_TARGET_MOVING && b->moved && b->wave >= 0 && b->has_digest &&
+	       memcmp(b->digest, t->digest, sizeof(b->digest)) == 0 &&
+	       before->plan.source == COX_ROLLOUT_POLICY &&
+	       before->waves.items[b->wave].phase != COX_WAVE_PASSED;
+}
+
 /* What the rollout before left half done is no place to return to. */
 static void inherit(struct cox_rollout_target *t, const struct cox_rollout *before)
 {
@@ -169,7 +179,13 @@ static void inherit(struct cox_rollout_target *t, const struct cox_rollout *befo
 		t->previous_revision = cox_strdup(b->revision);
 		return;
 	}
-	if (!b || !b->moved || b->state == COX_TARGET_HEALTHY || !b->has_previous)
+	if (!b || !b->moved)
+		return;
+	if (owes_gates(t, before, b))
+		t->moved = true;
+	else if (b->state == COX_TARGET_HEALTHY)
+		return;
+	if (!b->has_previous)
 		return;
 	if (t->state == COX_TARGET_MOVING) /* at its digest, but nobody has seen it well there */
 		t->moved = true;

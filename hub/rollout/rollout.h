@@ -502,12 +502,17 @@ int cox_rollout_promote(struct cox_rollout *r, const char *by, int64_t now_ms,
 int cox_rollout_abort(struct cox_rollout *r, const char *by, bool back, int64_t now_ms,
 		      struct cox_error *err);
 /* While it is under way: failed targets are moved anew, failed gates asked anew, a pause by failure
- * ends. When it is over: lifts what is barred, so that a new rollout may begin. */
+ * ends. One that has failed without a way back goes on from where it is. Any other that is over:
+ * lifts what is barred, so that a new rollout may begin. */
 int cox_rollout_retry(struct cox_rollout *r, const char *by, int64_t now_ms, struct cox_error *err);
 /* Whether a person may sync the target to its pinned digest now. Past its gate only with `force`,
  * which is recorded; otherwise COX_FAILED_PRECONDITION says what it waits for. */
 int cox_rollout_may_sync(struct cox_rollout *r, const char *uid, bool force, const char *by,
 			 int64_t now_ms, struct cox_error *err);
+/* A person synced the application although no rollout that is under way lets it have that; why: what
+ * was in the way. For the audit of the newest one. */
+void cox_rollout_record_sync(struct cox_rollout *r, const char *name, const char *by,
+			     const char *why, int64_t now_ms);
 
 /* ---- decisions ---- */
 

@@ -211,13 +211,37 @@ static size_t unbar(struct cox_rollout *r, int64_t now_ms)
 	return n;
 }
 
+/* It has failed where it is, with nothing to return to or by `continue`: it goes on from there. */
+static bool may_reopen(const struct cox_rollout *r)
+{
+	return r->phase == COX_ROLLOUT_FAILED && r->plan.source != COX_ROLLOUT_BACK &&
+	       !r->rollback_due && !*r->reversed_by;
+}
+
+/* Nobody listened while it was over: who was well then has to be seen so again. */
+static void reopen(struct cox_rollout *r, int64_t now_ms)
+{
+	COX_VEC_EACH (&r->targets, t)
+		if (t->state == COX_TARGET_HEALTHY)
+			rollout_set(r, t, COX_TARGET_MOVING,
+				    cox_strdup("not seen since the rollout ended"), now_ms);
+	free(r->reason);
+	r->reason = NULL;
+	r->phase = COX_ROLLOUT_PROGRESSING;
+	r->finished_ms = 0;
+}
+
 int cox_rollout_retry(struct cox_rollout *r, const char *by, int64_t now_ms, struct cox_error *err)
 {
-	bool gates = has_failed_gate(r);
+	bool gates = has_failed_gate(r), reopens = may_reopen(r);
+	/* Who failed may have left since: then there is still a pause to end. */
+	bool paused = r->phase == COX_ROLLOUT_PROGRESSING && r->paused_by_failure;
 	size_t n = 0, bars;
 
 	rollout_clock(r, now_ms);
 	bars = unbar(r, now_ms);
+	if (reopens)
+		reopen(r, now_ms);
 	if (r->phase == COX_ROLLOUT_PROGRESSING) {
 		n = again_all(r, now_ms);
 		if (gates)
@@ -225,7 +249,7 @@ int cox_rollout_retry(struct cox_rollout *r, const char *by, int64_t now_ms, str
 		if (r->paused_by_failure)
 			rollout_unpause(r);
 	}
-	if (n == 0 && bars == 0 && !gates)
+	if (n == 0 && bars == 0 && !gates && !reopens && !paused)
 		return cox_error(err, COX_FAILED_PRECONDITION,
 				 "nothing has failed, and nothing is barred");
 	rollout_record(r, by, "retry", now_ms, "%zu that failed, %zu that were barred", n, bars);
@@ -262,4 +286,11 @@ int cox_rollout_may_sync(struct cox_rollout *r, const char *uid, bool force, con
 		       : t->barred ? t->message
 				   : "its wave has not come");
 	return 0;
+}
+
+void cox_rollout_record_sync(struct cox_rollout *r, const char *name, const char *by,
+			     const char *why, int64_t now_ms)
+{
+	rollout_clock(r, now_ms);
+	rollout_record(r, by, "sync", now_ms, "'%s' past its gate: %s", name, why);
 }

@@ -443,6 +443,11 @@ bool cox_rollout_may_supersede(const struct cox_rollout *r, int64_t now_ms, int6
 	int64_t again = COX_ROLLOUT_FOREVER;
 	bool may = true;
 
+	if (ret_again_ms)
+		*ret_again_ms = COX_ROLLOUT_FOREVER;
+	/* Who pauses wants nothing to move, whatever its name. */
+	if (r->phase == COX_ROLLOUT_PROGRESSING && r->paused && !r->paused_by_failure)
+		return false;
 	rollout_count(r, &all);
 	open = rollout_fallen(r, &all, rollout_front(r, &all));
 	if (r->phase == COX_ROLLOUT_PROGRESSING && open < r->plan.waves.n &&

@@ -19,6 +19,8 @@
  *	hold NAME UNTIL TEXT, free NAME…   the project's sync windows
  *	join|leave NAME…
  *	commit REV [NAME…]      new content, for those that are named or for everybody
+ *	policy FILE             another policy, or strategy, from now on
+ *	label NAME KEY VALUE    the only label of its Cluster from now on
  *	answer WAVE before|after N good|bad|none TEXT
  *	pause|resume|promote|retry BY, abort BY [back], approve BY WAVE|wrong
  *			('_' in BY is a space)
@@ -49,10 +51,12 @@ struct app {
 	char wanted[16], has[16];
 	uint64_t generation;
 	bool there, offline;
+	struct cox_doc *labels; /* NULL: those of the node */
 	uint8_t wanted_digest[32], has_digest[32];
 };
 
 struct story {
+	const char *dir;
 	struct cox_doc *policy, *clusters;
 	struct cox_rollout_plan plan;
 	struct app apps[MAX_APPS];
@@ -91,6 +95,8 @@ static void story_fini(struct story *s)
 	cox_rollout_plan_fini(&s->plan);
 	cox_doc_unref(s->policy);
 	cox_doc_unref(s->clusters);
+	for (size_t i = 0; i < s->n; i++)
+		cox_doc_unref(s->apps[i].labels);
 	cox_map_fini_values(&s->said, free);
 	cox_map_fini_values(&s->zones, zone_free);
 	rows_fini(&s->rows);
@@ -173,7 +179,8 @@ static int read_plan(struct story *s, cox_rollout_problems *problems, struct cox
 static struct cox_rollout_member member(const struct app *a)
 {
 	const char *error = cox_node_cstr(cox_node_get(a->node, "error"), NULL);
-	const struct cox_node *labels = cox_node_get(a->node, "labels");
+	const struct cox_node *labels =
+		a->labels ? cox_doc_root(a->labels) : cox_node_get(a->node, "labels");
 	struct cox_rollout_member m = {
 		.uid = a->name,
 		.name = a->name,
@@ -676,6 +683,29 @@ static void do_commit(struct story *s, const struct words *w)
 		want(app(s, word(w, i)), word(w, 1));
 }
 
+static void do_policy(struct story *s, const struct words *w)
+{
+	struct cox_error err = COX_ERROR_INIT;
+
+	cox_rollout_plan_fini(&s->plan);
+	cox_doc_unref(s->policy);
+	s->policy = NULL;
+	if (read_yaml(s->dir, word(w, 1), &s->policy, &err) < 0 || read_plan(s, NULL, &err) < 0)
+		tell(s, "error: %s", err.message);
+}
+
+static void do_label(struct story *s, const struct words *w)
+{
+	struct app *a = app(s, word(w, 1));
+	struct cox_doc *doc = cox_doc_new("labels");
+	struct cox_node *map = cox_doc_map(doc);
+
+	cox_map_put_cstr(doc, map, word(w, 2), word(w, 3));
+	cox_doc_set_root(doc, map);
+	cox_doc_unref(a->labels);
+	a->labels = cox_doc_seal(doc);
+}
+
 static void do_sync(struct story *s, const struct words *w)
 {
 	struct app *a = app(s, word(w, 1));
@@ -814,6 +844,7 @@ static const struct {
 	{"waits", do_waits},   {"status", do_status},	{"audit", do_audit},
 	{"super", do_super},   {"delete", do_delete},	{"starts", do_starts},
 	{"tick", do_nothing},  {"well", do_well},	{"kept", do_kept},
+	{"policy", do_policy}, {"label", do_label},
 };
 
 static void event(struct story *s, const struct words *w)
@@ -885,7 +916,7 @@ static void play(struct story *s, struct cox_str text)
 static void run_rollout(const char *dir, struct cox_buf *ret_text)
 {
 	static struct cox_rollout_member m[MAX_APPS];
-	COX_CLEANUP(story_fini) struct story s = {.out = ret_text};
+	COX_CLEANUP(story_fini) struct story s = {.dir = dir, .out = ret_text};
 	_cleanup_buf_ struct cox_buf events = COX_BUF_INIT;
 	_cleanup_free_ char *path = cox_path_join(dir, "events.txt");
 	cox_rollout_problems problems = {0};

@@ -44,6 +44,7 @@ void site_start(struct site *s)
 							  .allow_file_repos = true,
 							  .poll_ms = 3600 * 1000,
 							  .clock_skew_ms = s->clock_skew_ms,
+							  .agents_grace_ms = s->agents_grace_ms,
 							  .fleet = {.listen = "127.0.0.1:0",
 								    .restored = s->restored,
 								    .enrol_interval_ms = 1}},

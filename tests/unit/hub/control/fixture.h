@@ -22,6 +22,7 @@ struct site {
 	struct hub_control *control;
 	const char *in_cluster;
 	int64_t clock_skew_ms; /* of the next start */
+	int64_t agents_grace_ms;
 	bool broken, stopped, restored;
 };
 

@@ -126,6 +126,12 @@ static void wait_digest(struct world *w, int i, const char *digest)
 	site_wait(&w->site, has_digest, &(struct told_digest){&w->agents[i], apps[i], digest});
 }
 
+static void wait_another(struct world *w, int i, const char *digest)
+{
+	site_wait(&w->site, has_another_digest,
+		  &(struct told_digest){&w->agents[i], apps[i], digest});
+}
+
 static bool way_back_is_done(void *arg)
 {
 	const struct cox_rollout *r = rollout(arg);
@@ -136,6 +142,28 @@ static bool way_back_is_done(void *arg)
 static char *digest_of(struct world *w, int i)
 {
 	return cox_strdup(agent_told(&w->agents[i], apps[i])->digest);
+}
+
+static int sync_by_hand(struct world *w, int i, bool skip_gates, struct cox_error *err)
+{
+	struct hub_batch *batch = hub_batch_new();
+	_cleanup_free_ char *revision = NULL;
+	char id[COX_UUID_TEXT];
+	int r = hub_control_sync(
+		w->site.control, batch, NULL, apps[i],
+		&(struct hub_sync_request){.initiated_by = "ann", .skip_gates = skip_gates}, id,
+		&revision, err);
+
+	hub_store_commit(w->site.store, batch);
+	return r;
+}
+
+static bool says_who(const struct cox_rollout *r, const char *by, const char *what)
+{
+	COX_VEC_EACH (&r->audit, a)
+		if (strcmp(a->by, by) == 0 && strcmp(a->what, what) == 0)
+			return true;
+	return false;
 }
 
 static void test_order(void **state)
@@ -200,6 +228,61 @@ static void test_rollback(void **state)
 	wait_all(w, "cccc");
 }
 
+/* What failed, or was aborted, comes to nobody by a sync that names no gate. */
+static void test_sync_by_hand_of_what_is_barred(void **state)
+{
+	struct world *w = *state;
+	_cleanup_free_ char *first = NULL;
+	struct cox_error err;
+
+	site_apply(&w->site, POLICY("  onFailure: rollback\n"));
+	site_apply(&w->site, SET);
+	wait_all(w, "aaaa");
+	first = digest_of(w, 0);
+	w->agents[1].health = "Degraded";
+	push(w, "bbbb", "2");
+	site_wait(&w->site, way_back_is_done, w);
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(sync_by_hand(w, i, false, &err), -COX_FAILED_PRECONDITION);
+		if (!strstr(err.message, "held back"))
+			fail_msg("%s", err.message);
+	}
+	site_settle(&w->site);
+	for (int i = 0; i < 3; i++)
+		wait_digest(w, i, first);
+	assert_false(says_who(rollout(w), "ann", "sync"));
+	assert_int_equal(sync_by_hand(w, 2, true, &err), 0);
+	site_wait(&w->site, has_another_digest,
+		  &(struct told_digest){&w->agents[2], apps[2], first});
+	assert_true(says_who(rollout(w), "ann", "sync"));
+	/* again what it has: that is no gate's business */
+	assert_int_equal(sync_by_hand(w, 2, false, &err), 0);
+	wait_digest(w, 0, first);
+}
+
+static void test_sync_by_hand_while_the_policy_is_missing(void **state)
+{
+	struct world *w = *state;
+	_cleanup_free_ char *first = NULL;
+	struct hub_batch *batch;
+	struct cox_error err;
+
+	site_apply(&w->site, POLICY(""));
+	site_apply(&w->site, SET);
+	wait_all(w, "aaaa");
+	first = digest_of(w, 2);
+	batch = hub_batch_new();
+	hub_control_delete(w->site.control, batch, HUB_ROLLOUT_POLICY, NULL, "staged",
+			   HUB_DELETE_DEFAULT, NULL);
+	hub_store_commit(w->site.store, batch);
+	push(w, "bbbb", "2");
+	site_wait_status(&w->site, apps[2], "OutOfSync", NULL, "bbbb");
+	assert_int_equal(sync_by_hand(w, 2, false, &err), -COX_NOT_FOUND);
+	assert_non_null(strstr(err.message, "no RolloutPolicy 'staged'"));
+	site_settle(&w->site);
+	wait_digest(w, 2, first);
+}
+
 static void test_cluster_that_is_away_is_skipped_and_catches_up(void **state)
 {
 	struct world *w = *state;
@@ -221,11 +304,97 @@ static void test_cluster_that_is_away_is_skipped_and_catches_up(void **state)
 	wait_all(w, "bbbb");
 }
 
+static void restart_with(struct world *w, int agent)
+{
+	for (int i = 0; i < 3; i++)
+		agent_disconnect(&w->agents[i]);
+	site_stop(&w->site);
+	site_start(&w->site);
+	agent_connect(&w->agents[agent]);
+	agent_report(&w->agents[agent]);
+}
+
+/* The hub is started anew in the middle of a wave: who comes back first must not end it for those who
+ * are about to. */
+static void test_restart_passes_no_wave(void **state)
+{
+	struct world *w = *state;
+	_cleanup_free_ char *first = NULL, *second = NULL;
+
+	site_apply(&w->site,
+		   "apiVersion: coxswain.dev/v1alpha1\nkind: RolloutPolicy\n"
+		   "metadata: {name: staged}\nspec:\n  waves:\n"
+		   "  - {name: first, clusters: {names: [dev, pre]}}\n  - {name: prod}\n");
+	site_apply(&w->site, SET);
+	wait_all(w, "aaaa");
+	first = digest_of(w, 2);
+	for (int i = 0; i < 3; i++)
+		w->agents[i].hold = true;
+	push(w, "bbbb", "2");
+	wait_another(w, 0, first);
+	wait_another(w, 1, first);
+	w->agents[0].hold = false;
+	restart_with(w, 0);
+	agent_connect(&w->agents[2]);
+	site_wait_status(&w->site, apps[0], "Synced", "Healthy", "bbbb");
+	site_settle(&w->site);
+	wait_digest(w, 2, first);
+	assert_int_equal(rollout(w)->waves.items[0].phase, COX_WAVE_OPEN);
+	agent_connect(&w->agents[1]);
+	w->agents[1].hold = w->agents[2].hold = false;
+	agent_report(&w->agents[1]);
+	wait_all(w, "bbbb");
+	/* after a while who did not come is away */
+	w->agents[1].hold = true;
+	push(w, "cccc", "3");
+	second = digest_of(w, 2);
+	wait_another(w, 1, second);
+	w->site.agents_grace_ms = 100;
+	restart_with(w, 0);
+	agent_connect(&w->agents[2]);
+	site_wait_status(&w->site, apps[2], "Synced", "Healthy", "cccc");
+}
+
 static bool is_away(void *arg)
 {
 	struct world *w = arg;
 
 	return !hub_fleet_cluster(hub_control_fleet(w->site.control), "pre")->connected;
+}
+
+/* skip-reconcile of one whose turn in the open wave has not come: the wave goes on without it. */
+static void test_paused_before_its_turn(void **state)
+{
+	struct world *w = *state;
+	_cleanup_free_ char *first = NULL;
+	_cleanup_free_ char *set = cox_asprintf(
+		"%s  preservedFields: {annotations: [argocd.argoproj.io/skip-reconcile]}\n", SET);
+
+	site_apply(&w->site, "apiVersion: coxswain.dev/v1alpha1\nkind: RolloutPolicy\n"
+			     "metadata: {name: staged}\nspec:\n  waves:\n"
+			     "  - {name: all, maxConcurrent: 1}\n");
+	site_apply(&w->site, set);
+	wait_all(w, "aaaa");
+	first = digest_of(w, 1);
+	for (int i = 0; i < 3; i++)
+		w->agents[i].hold = true;
+	push(w, "bbbb", "2");
+	wait_another(w, 0, first);
+	site_apply(&w->site,
+		   "apiVersion: argoproj.io/v1alpha1\nkind: Application\n"
+		   "metadata: {name: pre-book, annotations: {argocd.argoproj.io/skip-reconcile: "
+		   "'true'}}\nspec:\n  project: default\n"
+		   "  source: {repoURL: '" REPO "', targetRevision: HEAD, path: book}\n"
+		   "  destination: {server: 'https://2.2.2.2', namespace: book}\n"
+		   "  syncPolicy: {automated: {prune: true, selfHeal: true}}\n");
+	site_wait_condition(&w->site, "pre-book", "Paused", "skip-reconcile");
+	for (int i = 0; i < 3; i++)
+		w->agents[i].hold = false;
+	agent_report(&w->agents[0]);
+	site_wait_status(&w->site, "prod-book", "Synced", "Healthy", "bbbb");
+	site_settle(&w->site);
+	wait_digest(w, 1, first);
+	assert_int_equal(rollout(w)->phase, COX_ROLLOUT_SUCCEEDED);
 }
 
 /* It was never told anything there. */
@@ -699,8 +868,12 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_order),
 		TEST(test_rollback),
+		TEST(test_sync_by_hand_of_what_is_barred),
+		TEST(test_sync_by_hand_while_the_policy_is_missing),
 		TEST(test_cluster_that_is_away_is_skipped_and_catches_up),
 		TEST(test_new_target_that_is_away_is_moved_when_it_comes),
+		TEST(test_paused_before_its_turn),
+		TEST(test_restart_passes_no_wave),
 		TEST(test_policy_that_is_missing_moves_nobody),
 		TEST(test_clusters_in_no_wave_hold_the_start),
 		TEST(test_soak_and_window),

@@ -629,6 +629,10 @@ static void retry(struct story *s)
 {
 	if (cox_rollout_retry(s->r, "ann", s->now_ms, NULL) < 0)
 		return;
+	/* As the hub does before it steps: who left while it was over is not there any more. */
+	for (size_t i = 0; i < s->n; i++)
+		if (!s->agents[i].there)
+			cox_rollout_remove(s->r, s->agents[i].name, s->now_ms);
 	for (size_t i = 0; i < s->n; i++) {
 		struct agent *a = &s->agents[i];
 		const struct cox_rollout_target *t = cox_rollout_find(s->r, a->name);
