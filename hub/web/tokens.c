@@ -72,8 +72,9 @@ int web_who(const struct web_call *call, const char *claim, const char *user,
 		snprintf(ret_who, WEB_WHO_MAX, "%s", call->who);
 		return 0;
 	}
+	/* what a machine calls its user may be anything: it is taken where it can be */
 	if (!claim || !*claim)
-		claim = user ? user : "";
+		claim = user && check_claim(user, NULL) == 0 ? user : "";
 	if (check_claim(claim, err) < 0)
 		return -err->code;
 	if (*claim && strcmp(claim, call->who) != 0)

@@ -483,6 +483,9 @@ static void test_who(void **state)
 	ask(w, 200, "POST", "/api/v1/rollouts/-/a/pause", "{\"by\": \"ann\", \"user\": \"root\"}");
 	assert_string_equal(field(w, "paused", "by"), "admin (says ann)");
 	ask(w, 200, "POST", "/api/v1/rollouts/-/a/resume", "{\"user\": \"root\"}");
+	ask(w, 200, "POST", "/api/v1/rollouts/-/a/pause", "{\"user\": \"DOMAIN\\nroot\"}");
+	assert_string_equal(field(w, "paused", "by"), "admin");
+	ask(w, 200, "POST", "/api/v1/rollouts/-/a/resume", "{}");
 	ask(w, 200, "POST", "/api/v1/rollouts/-/a/pause", "{}");
 	assert_string_equal(field(w, "paused", "by"), "admin");
 	ask(w, 400, "POST", "/api/v1/rollouts/-/a/resume", "{\"by\": \"a\\nb\"}");
