@@ -20,6 +20,7 @@ struct cli_hub {
 	struct cox_http_target target;
 	struct cox_loop *loop;
 	struct cox_http_client *client;
+	struct call *following; /* NULL: none */
 };
 
 /* ---- opening ---- */
@@ -112,6 +113,7 @@ void cli_hub_set_token(struct cli_hub *hub, const char *token)
 
 struct call {
 	struct cli_hub *hub;
+	struct cox_http_call *http; /* NULL once it is done */
 	bool done;
 	int status;
 	struct cox_buf body;
@@ -136,6 +138,7 @@ static void on_done(void *arg, const struct cox_http_answer *answer, const struc
 	struct call *c = arg;
 
 	c->done = true;
+	c->http = NULL;
 	c->error = *error;
 	c->status = answer ? answer->status : 0;
 	if (answer)
@@ -195,7 +198,7 @@ static int run_call(struct call *c, struct cox_http_send *send, const char *path
 	send->connect_timeout_ms = CONNECT_TIMEOUT_MS;
 	send->done = on_done;
 	send->arg = c;
-	r = cox_http_send(c->hub->client, send, NULL, err);
+	r = cox_http_send(c->hub->client, send, &c->http, err);
 	if (r < 0)
 		return r;
 	return cox_loop_wait(c->hub->loop, is_done, c, FOREVER_MS, err);
@@ -294,8 +297,11 @@ int cli_hub_follow(struct cli_hub *hub, const char *path,
 				     .total_timeout_ms = -1,
 				     .idle_timeout_ms = STREAM_IDLE_MS,
 				     .on_bytes = on_bytes};
-	int r = run_call(&c, &send, path, err);
+	int r;
 
+	hub->following = &c;
+	r = run_call(&c, &send, path, err);
+	hub->following = NULL;
 	if (r < 0)
 		return r;
 	if (c.result < 0)
@@ -305,6 +311,23 @@ int cli_hub_follow(struct cli_hub *hub, const char *path,
 	if (c.error.code != COX_OK)
 		return no_answer(&c, err);
 	return c.status < 200 || c.status > 299 ? refused(&c, err) : 0;
+}
+
+void cli_hub_leave(struct cli_hub *hub, int result)
+{
+	struct call *c = hub->following;
+
+	if (!c || c->done)
+		return;
+	cox_http_cancel(c->http);
+	c->http = NULL;
+	c->result = result;
+	c->done = true;
+}
+
+struct cox_loop *cli_hub_loop(struct cli_hub *hub)
+{
+	return hub->loop;
 }
 
 /* ---- paths ---- */

@@ -427,6 +427,8 @@ void control_gate_ask(struct hub_control *c, struct hub_batch *batch, const stru
 /* Nobody waits for the answer any more. */
 void control_gate_cancel(struct hub_control *c, struct hub_batch *batch,
 			 const struct cox_rollout *r, const struct cox_rollout_probe *at);
+/* A Secret was applied or deleted: gates that carry it are asked again at once. */
+void control_gates_secret_changed(struct hub_control *c, const char *key);
 /* Whether the assignment is of a gate's job. */
 bool control_gate_is_job(const hub_assignment *a);
 /* Something was heard of it; nothing when it is none. */

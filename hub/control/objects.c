@@ -4,6 +4,7 @@
 #include "common/doc/json.h"
 #include "hub/control/internal.h"
 #include "hub/model/check.h"
+#include "hub/model/gate_secret.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -179,6 +180,7 @@ static void changed(struct hub_control *c, enum hub_kind kind, const char *key,
 		break;
 	case HUB_SECRET:
 		control_repos_reload(c);
+		control_gates_secret_changed(c, key);
 		break;
 	default:
 		break;
@@ -411,7 +413,7 @@ int hub_control_check(struct hub_control *c, struct cox_doc *object, struct cox_
 				 "the hub does not keep objects of kind '%s' of '%s': it takes "
 				 "Application, ApplicationSet, AppProject, Cluster, the "
 				 "ConfigMap " HUB_SETTINGS_NAME ", and Secrets with the "
-				 "label " HUB_SECRET_TYPE_LABEL,
+				 "label " HUB_SECRET_TYPE_LABEL " or " HUB_OUR_SECRET_TYPE_LABEL,
 				 cox_node_cstr(cox_node_get(root, "kind"), "?"),
 				 cox_node_cstr(cox_node_get(root, "apiVersion"), "?"));
 	}

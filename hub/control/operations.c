@@ -596,7 +596,7 @@ static void follow_termination(struct hub_control *c, struct hub_batch *batch,
 }
 
 int hub_control_terminate(struct hub_control *c, struct hub_batch *batch, const char *namespace,
-			  const char *name, char ret_operation[COX_UUID_TEXT],
+			  const char *name, const char *by, char ret_operation[COX_UUID_TEXT],
 			  struct cox_error *err)
 {
 	operation op = COXSWAIN__ASSIGNMENT__V1__OPERATION__INIT;
@@ -622,7 +622,7 @@ int hub_control_terminate(struct hub_control *c, struct hub_batch *batch, const 
 	snprintf(ret_operation, COX_UUID_TEXT, "%.36s", report->operation->id);
 	op.id = ret_operation;
 	op.terminate = true;
-	op.initiated_by = (char *)"admin";
+	op.initiated_by = (char *)by;
 	memcpy(sync, have->sync_digest.data,
 	       have->sync_digest.len < sizeof(sync) ? have->sync_digest.len : sizeof(sync));
 	_cleanup_free_ char *revision = cox_strdup(have->sync_revision);

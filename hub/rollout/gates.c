@@ -182,24 +182,16 @@ static void look_approval(struct look *l)
 	struct cox_rollout_wave_run *w = &l->s->r->waves.items[l->at.wave];
 	uint8_t digest[COX_ROLLOUT_DIGEST];
 	_cleanup_buf_ struct cox_buf by = COX_BUF_INIT;
-	_cleanup_map_ struct cox_map people = COX_MAP_INIT;
+	int64_t n;
 
 	if (!rollout_approval_digest(l->s->r, l->at.wave, l->at.after, digest)) {
 		say(l, COX_GATE_PASSED, NULL);
 		return;
 	}
-	COX_VEC_EACH (&w->approvals, a) {
-		if (memcmp(a->digest, digest, sizeof(digest)) != 0 || cox_map_has(&people, a->by))
-			continue;
-		cox_map_set(&people, a->by, a);
-		cox_buf_printf(&by, "%s%s", by.len ? ", " : "", a->by);
-	}
-	if ((int64_t)people.n < l->gate->approvals) {
+	n = (int64_t)rollout_approvals(w, l->gate, digest, &by);
+	if (n < l->gate->approvals) {
 		say(l, COX_GATE_RUNNING,
-		    people.n == 0
-			    ? cox_strdup("nobody has approved it yet")
-			    : cox_asprintf("approved by %s; %lld of %lld", cox_buf_cstr(&by),
-					   (long long)people.n, (long long)l->gate->approvals));
+		    rollout_approved_text(l->gate, cox_buf_cstr(&by), (size_t)n));
 		return;
 	}
 	COX_VEC_EACH (&l->s->r->targets, t)
@@ -337,5 +329,17 @@ int cox_rollout_answer(struct cox_rollout *r, const struct cox_rollout_probe *pr
 	if (state != COX_GATE_RUNNING)
 		g->next_ms = 0;
 	rollout_gate_set(g, state, cox_strdup(message), now_ms);
+	return 1;
+}
+
+int cox_rollout_hurry(struct cox_rollout *r, const struct cox_rollout_probe *probe, int64_t now_ms)
+{
+	struct cox_rollout_gate_run *g = rollout_gate_run(r, probe);
+
+	if (!g || g->asked || g->state != COX_GATE_RUNNING || g->next_ms <= now_ms ||
+	    cox_rollout_gate(r, probe)->kind < COX_GATE_HTTP)
+		return 0;
+	rollout_clock(r, now_ms);
+	g->next_ms = now_ms;
 	return 1;
 }

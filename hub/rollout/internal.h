@@ -141,6 +141,13 @@ bool rollout_needs_approval(const struct cox_rollout *r, size_t wave);
 /* What an approval of the wave, before or after it, is bound to; false: nothing to approve. */
 bool rollout_approval_digest(const struct cox_rollout *r, size_t wave, bool after,
 			     uint8_t ret_digest[COX_ROLLOUT_DIGEST]);
+/* How many people have approved the digest, of those whose approval counts for the gate. names (may be
+ * NULL): who, appended. */
+size_t rollout_approvals(const struct cox_rollout_wave_run *run,
+			 const struct cox_rollout_gate *gate,
+			 const uint8_t digest[COX_ROLLOUT_DIGEST], struct cox_buf *names);
+/* The gate's message about them, the caller's. */
+char *rollout_approved_text(const struct cox_rollout_gate *gate, const char *names, size_t n);
 /* What is in the way of the rollout: nothing is unmatched. */
 bool rollout_is_unmatched(const struct cox_rollout *r);
 

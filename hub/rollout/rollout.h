@@ -477,6 +477,8 @@ enum cox_rollout_answer {
 };
 int cox_rollout_answer(struct cox_rollout *r, const struct cox_rollout_probe *probe,
 		       enum cox_rollout_answer answer, const char *message, int64_t now_ms);
+/* The gate's next try is due now: what kept it from being asked may be gone. 1: it waited for it. */
+int cox_rollout_hurry(struct cox_rollout *r, const struct cox_rollout_probe *probe, int64_t now_ms);
 /* The gate of a probe; NULL when there is none. */
 const struct cox_rollout_gate *cox_rollout_gate(const struct cox_rollout *r,
 						const struct cox_rollout_probe *probe);
@@ -489,7 +491,9 @@ int cox_rollout_pause(struct cox_rollout *r, const char *by, int64_t now_ms, str
 int cox_rollout_resume(struct cox_rollout *r, const char *by, int64_t now_ms,
 		       struct cox_error *err);
 /* digest: what a wave's approval gate asks for, see cox_rollout_approval_digest. It may come before
- * the wave's turn. Another digest is refused and said so. */
+ * the wave's turn. Another digest is refused and said so. by: who it is; in "NAME (says WHO)" what
+ * stands in parentheses is hearsay, and makes no other person of NAME. COX_PERMISSION_DENIED for one
+ * that is not among the gate's approvers. */
 int cox_rollout_approve(struct cox_rollout *r, const char *by,
 			const uint8_t digest[COX_ROLLOUT_DIGEST], int64_t now_ms,
 			struct cox_error *err);

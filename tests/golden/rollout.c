@@ -23,6 +23,7 @@
  *	label NAME KEY VALUE    the only label of its Cluster from now on
  *	answer WAVE before|after N good|bad|none TEXT
  *	pause|resume|promote|retry BY, abort BY [back], approve BY WAVE|wrong
+ *			('_' in BY is a space)
  *	sync NAME BY [force]    a person's sync
  *	restart [alone]         the hub's: the state comes back from the disk, and the agents that were
  *	                        there connect again; alone: they have yet to dial
@@ -609,13 +610,17 @@ static void do_abort(struct story *s, const struct words *w)
 
 static void do_approve(struct story *s, const struct words *w)
 {
+	_cleanup_free_ char *by = cox_strdup(word(w, 1));
 	uint8_t digest[32] = {1, 2, 3};
 	struct cox_error err;
 
+	for (char *c = by; *c; c++)
+		if (*c == '_')
+			*c = ' ';
 	if (strcmp(word(w, 2), "wrong") != 0 &&
 	    !cox_rollout_approval_digest(s->r, wave_by_name(s, word(w, 2)), digest))
 		tell(s, "nothing waits for an approval there");
-	answered(s, cox_rollout_approve(s->r, word(w, 1), digest, s->now_ms, &err), &err);
+	answered(s, cox_rollout_approve(s->r, by, digest, s->now_ms, &err), &err);
 }
 
 static void do_answer(struct story *s, const struct words *w)

@@ -2,6 +2,7 @@
 #include "fixture.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #define REPO "file:///srv/apps.git"
 
@@ -797,6 +798,70 @@ static void test_refused(void **state)
 	}
 }
 
+/* ---- a gate's Secret ---- */
+
+#define SECRET(labels, data)                                                                       \
+	"apiVersion: v1\nkind: Secret\nmetadata: {name: checks, labels: {" labels                  \
+	"}}\nstringData: {" data "}\n"
+#define OURS "coxswain.dev/secret-type: gate-credentials"
+
+struct said {
+	struct world *world;
+	const char *text;
+};
+
+static bool says(void *arg)
+{
+	const struct said *q = arg;
+	const struct cox_rollout *r = hub_control_rollout(q->world->site.control, NULL, "book");
+	struct cox_rollout_why why;
+
+	if (!r)
+		return false;
+	cox_rollout_why(r, &why);
+	return why.gate && strstr(why.message, q->text);
+}
+
+static void wait_said(struct world *w, const char *text)
+{
+	site_wait(&w->site, says, &(struct said){w, text});
+}
+
+/* The next try is an hour away: whatever is asked again is because the Secret changed. */
+static void test_secret_of_a_gate(void **state)
+{
+	struct world *w = *state;
+	struct hub_batch *batch;
+
+	site_apply(&w->site,
+		   "apiVersion: coxswain.dev/v1alpha1\nkind: RolloutPolicy\n"
+		   "metadata: {name: staged}\nspec:\n  waves:\n"
+		   "  - {name: all, before: [{http: {url: 'https://127.0.0.1:1/', interval: 1h, "
+		   "auth: {secretRef: {name: checks}}}}]}\n");
+	site_apply(&w->site, SET);
+	wait_said(w, "cannot be asked: auth: there is no secret 'argocd/checks'");
+	site_apply(&w->site, SECRET("argocd.argoproj.io/secret-type: repository",
+				    "url: 'https://127.0.0.1:1/', hosts: '127.0.0.1:1', "
+				    "bearerToken: c4nary"));
+	wait_said(w, "auth: secret 'argocd/checks' has not the label");
+	site_apply(&w->site, SECRET(OURS, "hosts: checks.example.com, bearerToken: c4nary"));
+	wait_said(w, "auth: secret 'checks' may not be sent to '127.0.0.1:1'");
+	site_apply(&w->site, SECRET(OURS, "hosts: '127.0.0.1:1', bearerToken: c4nary"));
+	wait_said(w, "connecting to this address is not allowed");
+	batch = hub_batch_new();
+	assert_int_equal(hub_control_delete(w->site.control, batch, HUB_SECRET, NULL, "checks",
+					    HUB_DELETE_DEFAULT, NULL),
+			 0);
+	hub_store_commit(w->site.store, batch);
+	wait_said(w, "there is no secret 'argocd/checks'");
+	/* and nobody moved */
+	for (int i = 0; i < 3; i++) {
+		const struct told *t = agent_told(&w->agents[i], apps[i]);
+
+		assert_true(!t || !*t->digest);
+	}
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -820,6 +885,7 @@ int main(void)
 		TEST(test_old_rows),
 		TEST(test_deletion_in_reverse),
 		TEST(test_refused),
+		TEST(test_secret_of_a_gate),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
