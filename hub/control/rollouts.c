@@ -648,6 +648,22 @@ static void renew_past(struct look *l)
 			control_rollout_keep(l->batch, *r);
 }
 
+/* Whether something may begin. A report alone begins nothing, and what waits for its turn is looked at
+ * when that has come: so a report costs nothing that grows with the policy or the members. */
+static bool may_begin(const struct look *l)
+{
+	const struct cox_rollout *current = l->line->current;
+	int64_t again_ms;
+
+	if (l->line->dirty || !l->line->next || !current)
+		return l->line->dirty || l->line->next;
+	if (cox_rollout_may_supersede(current, l->now_ms, &again_ms))
+		return true;
+	if (again_ms != COX_ROLLOUT_FOREVER)
+		cox_queue_add_after(l->c->rollouts, l->line->owner, again_ms - l->now_ms + 1);
+	return false;
+}
+
 enum cox_queue_result control_look_at_rollout(void *ctx, const char *owner)
 {
 	struct hub_control *c = ctx;
@@ -663,14 +679,14 @@ enum cox_queue_result control_look_at_rollout(void *ctx, const char *owner)
 		drop_line(c, l.line);
 		return COX_QUEUE_OK;
 	}
-	known = control_plan_of(c, owner, &l.plan) == 0;
 	placed = all_placed(&l);
 	if (l.line->current && l.line->dirty)
 		drop_gone(&l);
 	feed_all(&l, l.line->dirty ? &l.line->members : &l.line->news);
 	cox_map_clear(&l.line->news);
 	before = l.line->current;
-	if (known && (l.line->dirty || l.line->next))
+	known = may_begin(&l) && control_plan_of(c, owner, &l.plan) == 0;
+	if (known)
 		consider(&l);
 	if (l.line->current != before)
 		feed_all(&l, &l.line->members);

@@ -266,13 +266,20 @@ static struct cox_node *plan_to(const struct cox_rollout_plan *plan, struct cox_
 	return map;
 }
 
+static void put_list(struct cox_doc *doc, struct cox_node *map, const char *key,
+		     struct cox_node *list)
+{
+	if (cox_node_len(list) > 0)
+		cox_map_put(doc, map, key, list);
+}
+
 static struct cox_node *wave_to(const struct cox_rollout_wave_run *w, struct cox_doc *doc)
 {
 	struct cox_node *map = MAP_OF(wave_fields, w, doc);
 
-	cox_map_put(doc, map, "before", LIST_OF(gate_fields, &w->before, doc));
-	cox_map_put(doc, map, "after", LIST_OF(gate_fields, &w->after, doc));
-	cox_map_put(doc, map, "approvals", LIST_OF(approval_fields, &w->approvals, doc));
+	put_list(doc, map, "before", LIST_OF(gate_fields, &w->before, doc));
+	put_list(doc, map, "after", LIST_OF(gate_fields, &w->after, doc));
+	put_list(doc, map, "approvals", LIST_OF(approval_fields, &w->approvals, doc));
 	return map;
 }
 
