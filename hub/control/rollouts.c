@@ -359,6 +359,15 @@ static void retire(struct look *l)
 	}
 }
 
+/* What the present rollout is the way back of; NULL: it is none. */
+static const struct cox_rollout *reversed(const struct control_line *line)
+{
+	COX_VEC_EACH (&line->past, r)
+		if (line->current && strcmp((*r)->id, line->current->reverses) == 0)
+			return *r;
+	return NULL;
+}
+
 static void begin(struct look *l, const members *v, const char *revision)
 {
 	char id[COX_UUID_TEXT];
@@ -371,7 +380,8 @@ static void begin(struct look *l, const members *v, const char *revision)
 						       .plan = &l->plan,
 						       .members = v->items,
 						       .n_members = v->n,
-						       .before = l->line->current},
+						       .before = l->line->current,
+						       .reversed = reversed(l->line)},
 			    l->now_ms);
 	retire(l);
 	l->line->current = r;

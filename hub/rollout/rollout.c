@@ -167,31 +167,39 @@ static bool owes_gates(const struct cox_rollout_target *t, const struct cox_roll
 	       before->waves.items[b->wave].phase != COX_WAVE_PASSED;
 }
 
-/* What the rollout before left half done is no place to return to. */
-static void inherit(struct cox_rollout_target *t, const struct cox_rollout *before)
+static bool is_half_done(const struct cox_rollout_target *b, const uint8_t *have)
 {
-	const struct cox_rollout_target *b = before ? cox_rollout_find(before, t->uid) : NULL;
+	if (b->state == COX_TARGET_HEALTHY)
+		return false;
+	/* It did not come to it; but what it found there an earlier one had left so. */
+	return b->moved ||
+	       (b->has_found && have && memcmp(have, b->found, COX_ROLLOUT_DIGEST) == 0);
+}
 
-	/* What failed neither, when its way back was cut short. */
-	if (b && before->plan.source == COX_ROLLOUT_BACK && t->state != COX_TARGET_MOVING) {
-		set_digest(&t->has_previous, t->previous, b->digest);
-		free(t->previous_revision);
-		t->previous_revision = cox_strdup(b->revision);
+/* What the rollout before left half done is no place to return to, also when there was nothing before
+ * that; what failed neither, when its way back was cut short. */
+static void inherit(struct cox_rollout_target *t, const struct cox_rollout_spec *spec)
+{
+	const struct cox_rollout *before = spec->before;
+	const struct cox_rollout_target *b = before ? cox_rollout_find(before, t->uid) : NULL;
+	bool there = t->state == COX_TARGET_MOVING;
+	const uint8_t *have = there ? t->digest : t->has_previous ? t->previous : NULL;
+	bool back = b && before->plan.source == COX_ROLLOUT_BACK && !there;
+	bool owes = b && owes_gates(t, before, b);
+
+	if (!b && spec->reversed)
+		b = cox_rollout_find(spec->reversed, t->uid);
+	if (!b || (!back && !owes && !is_half_done(b, have)))
 		return;
-	}
-	if (!b || !b->moved)
-		return;
-	if (owes_gates(t, before, b))
+	set_digest(&t->has_found, t->found, have);
+	if (there) /* nobody has seen it well there, or it owes gates */
 		t->moved = true;
-	else if (b->state == COX_TARGET_HEALTHY)
-		return;
-	if (!b->has_previous)
-		return;
-	if (t->state == COX_TARGET_MOVING) /* at its digest, but nobody has seen it well there */
-		t->moved = true;
-	set_digest(&t->has_previous, t->previous, b->previous);
+	set_digest(&t->has_previous, t->previous,
+		   back		     ? b->digest
+		   : b->has_previous ? b->previous
+				     : NULL);
 	free(t->previous_revision);
-	t->previous_revision = cox_strdup(b->previous_revision);
+	t->previous_revision = cox_strdup(back ? b->revision : b->previous_revision);
 }
 
 /* Who has it already is not sent there again. */
@@ -243,7 +251,7 @@ struct cox_rollout *cox_rollout_new(const struct cox_rollout_spec *spec, int64_t
 	for (size_t i = 0; i < spec->n_members; i++) {
 		struct cox_rollout_target t = target_from(&r->plan, &spec->members[i], now_ms);
 
-		inherit(&t, spec->before);
+		inherit(&t, spec);
 		bar(r, &t);
 		rollout_target_add(r, t);
 	}

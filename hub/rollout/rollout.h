@@ -261,8 +261,12 @@ struct cox_rollout_target {
 	char *cluster; /* NULL: none known */
 	int wave;      /* -1: not planned */
 	bool has_digest, has_previous;
-	uint8_t digest[COX_ROLLOUT_DIGEST]; /* pinned */
-	uint8_t previous[COX_ROLLOUT_DIGEST];
+	uint8_t digest[COX_ROLLOUT_DIGEST];   /* pinned */
+	uint8_t previous[COX_ROLLOUT_DIGEST]; /* what it returns to */
+	/* what it had when the rollout began, where an earlier one left that half done: no place to
+	 * return to */
+	bool has_found;
+	uint8_t found[COX_ROLLOUT_DIGEST];
 	char *revision, *previous_revision; /* for people */
 	enum cox_rollout_state state;
 	char *message;	/* NULL: nothing to say */
@@ -393,6 +397,9 @@ struct cox_rollout_spec {
 	/* The rollout that this one takes over from, or NULL: a target that it left half done keeps
 	 * what that one would have returned to, and bars go on until their digest changes. */
 	const struct cox_rollout *before;
+	/* What that is the way back of (its `reverses`), or NULL: it knows of targets that did not go
+	 * back, and were left half done all the same. */
+	const struct cox_rollout *reversed;
 };
 
 struct cox_rollout *cox_rollout_new(const struct cox_rollout_spec *spec, int64_t now_ms);

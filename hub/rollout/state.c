@@ -94,6 +94,7 @@ static const struct field target_fields[] = {
 	TARGET(F_TEXT, "revision", revision),
 	DIGEST_IF("previous", cox_rollout_target, previous, has_previous),
 	TARGET(F_TEXT, "previousRevision", previous_revision),
+	DIGEST_IF("found", cox_rollout_target, found, has_found),
 	WORD("state", cox_rollout_target, state, state_names),
 	TARGET(F_TEXT, "message", message),
 	TARGET(F_TEXT, "resource", resource),

@@ -303,18 +303,18 @@ static bool (*const phases[])(struct rollout_step *s, size_t wave, bool held) = 
 /* ---- the step ---- */
 
 /* How many are failed for good, in waves that bear fewer. */
-static size_t too_many(const struct rollout_step *s)
+static size_t too_many(const struct cox_rollout *r, const struct rollout_tallies *all)
 {
 	size_t n = 0;
 
-	for (size_t i = 0; i < s->r->waves.n; i++) {
-		const struct rollout_tally *c = &s->c.waves[i];
-		size_t all = c->failed +
-			     (s->r->plan.on_failure == COX_FAILURE_CONTINUE ? c->excused : 0);
+	for (size_t i = 0; i < r->waves.n; i++) {
+		const struct rollout_tally *c = &all->waves[i];
+		size_t failed =
+			c->failed + (r->plan.on_failure == COX_FAILURE_CONTINUE ? c->excused : 0);
 
-		if (s->r->plan.source == COX_ROLLOUT_BACK ||
-		    all > cox_rollout_tolerance(&s->r->plan, i, c->n))
-			n += all;
+		if (r->plan.source == COX_ROLLOUT_BACK ||
+		    failed > cox_rollout_tolerance(&r->plan, i, c->n))
+			n += failed;
 	}
 	return n;
 }
@@ -330,19 +330,25 @@ static void leave_late(struct rollout_step *s)
 			rollout_edit(s->r, t)->late = true;
 }
 
+/* It has come to its end. */
+static void end(struct cox_rollout *r, const struct rollout_tallies *c, int64_t now_ms)
+{
+	size_t n = too_many(r, c);
+
+	if (n == 0)
+		rollout_end(r, COX_ROLLOUT_SUCCEEDED, NULL, now_ms);
+	else
+		rollout_end(r, COX_ROLLOUT_FAILED,
+			    cox_asprintf("it came to its end with %zu failed", n), now_ms);
+}
+
 static void finish(struct rollout_step *s)
 {
-	size_t n = too_many(s);
-
 	for (size_t i = 0; i < s->r->waves.n; i++)
 		if (s->c.waves[i].late_busy > 0)
 			return;
 	leave_late(s);
-	if (n == 0)
-		rollout_end(s->r, COX_ROLLOUT_SUCCEEDED, NULL, s->now_ms);
-	else
-		rollout_end(s->r, COX_ROLLOUT_FAILED,
-			    cox_asprintf("it came to its end with %zu failed", n), s->now_ms);
+	end(s->r, &s->c, s->now_ms);
 	s->changed = true;
 }
 
@@ -479,23 +485,26 @@ bool cox_rollout_may_supersede(const struct cox_rollout *r, int64_t now_ms, int6
 }
 
 /* The last report may just have come. */
-static bool is_done(const struct cox_rollout *r)
+static bool is_done(const struct cox_rollout *r, const struct rollout_tallies *c)
 {
-	struct rollout_tallies c;
-
-	rollout_count(r, &c);
 	for (size_t i = 0; i < r->waves.n; i++)
-		if (c.waves[i].n > 0 && r->waves.items[i].phase != COX_WAVE_PASSED &&
+		if (c->waves[i].n > 0 && r->waves.items[i].phase != COX_WAVE_PASSED &&
 		    (r->plan.waves.items[i].after.n > 0 ||
-		     !rollout_wave_is_done(r, i, &c.waves[i])))
+		     !rollout_wave_is_done(r, i, &c->waves[i])))
 			return false;
-	return rollout_fallen(r, &c, r->waves.n) == r->waves.n;
+	return rollout_fallen(r, c, r->waves.n) == r->waves.n;
 }
 
 void cox_rollout_supersede(struct cox_rollout *r, int64_t now_ms)
 {
+	struct rollout_tallies c;
+
 	if (r->phase != COX_ROLLOUT_PROGRESSING)
 		return;
 	rollout_clock(r, now_ms);
-	rollout_end(r, is_done(r) ? COX_ROLLOUT_SUCCEEDED : COX_ROLLOUT_SUPERSEDED, NULL, now_ms);
+	rollout_count(r, &c);
+	if (is_done(r, &c))
+		end(r, &c, now_ms);
+	else
+		rollout_end(r, COX_ROLLOUT_SUPERSEDED, NULL, now_ms);
 }

@@ -25,6 +25,7 @@
  *	pause|resume|promote|retry BY, abort BY [back], approve BY WAVE|wrong
  *			('_' in BY is a space)
  *	sync NAME BY [force]    a person's sync
+ *	byhand NAME REV         a person puts something else there, past the rollout
  *	restart [alone]         the hub's: the state comes back from the disk, and the agents that were
  *	                        there connect again; alone: they have yet to dial
  *	digest WAVE, waits NAME, status, delete, super   print what the planner says
@@ -399,6 +400,14 @@ static size_t members(struct story *s, struct cox_rollout_member *ret)
 	return n;
 }
 
+static const struct cox_rollout *reversed(const struct story *s)
+{
+	COX_VEC_EACH (&s->past, r)
+		if (s->r && strcmp((*r)->id, s->r->reverses) == 0)
+			return *r;
+	return NULL;
+}
+
 static void new_rollout(struct story *s, const struct cox_rollout_member *m, size_t n)
 {
 	char id[COX_UUID_TEXT];
@@ -411,7 +420,8 @@ static void new_rollout(struct story *s, const struct cox_rollout_member *m, siz
 						       .plan = &s->plan,
 						       .members = m,
 						       .n_members = n,
-						       .before = s->r},
+						       .before = s->r,
+						       .reversed = reversed(s)},
 			    s->now_ms);
 	if (s->r && s->r->phase == COX_ROLLOUT_PROGRESSING) {
 		cox_rollout_supersede(s->r, s->now_ms);
@@ -642,6 +652,11 @@ static void do_answer(struct story *s, const struct words *w)
 			tell(s, "nobody waits for that answer");
 }
 
+static void do_by_hand(struct story *s, const struct words *w)
+{
+	have(app(s, word(w, 1)), word(w, 2));
+}
+
 static void do_well(struct story *s, const struct words *w)
 {
 	int64_t ms;
@@ -837,14 +852,14 @@ static const struct {
 	const char *verb;
 	void (*run)(struct story *s, const struct words *w);
 } verbs[] = {
-	{"pause", do_pause},   {"resume", do_resume},	{"promote", do_promote},
-	{"retry", do_retry},   {"abort", do_abort},	{"approve", do_approve},
-	{"answer", do_answer}, {"hold", do_hold},	{"commit", do_commit},
-	{"sync", do_sync},     {"restart", do_restart}, {"digest", do_digest},
-	{"waits", do_waits},   {"status", do_status},	{"audit", do_audit},
-	{"super", do_super},   {"delete", do_delete},	{"starts", do_starts},
-	{"tick", do_nothing},  {"well", do_well},	{"kept", do_kept},
-	{"policy", do_policy}, {"label", do_label},
+	{"pause", do_pause},	{"resume", do_resume},	 {"promote", do_promote},
+	{"retry", do_retry},	{"abort", do_abort},	 {"approve", do_approve},
+	{"answer", do_answer},	{"hold", do_hold},	 {"commit", do_commit},
+	{"sync", do_sync},	{"restart", do_restart}, {"digest", do_digest},
+	{"waits", do_waits},	{"status", do_status},	 {"audit", do_audit},
+	{"super", do_super},	{"delete", do_delete},	 {"starts", do_starts},
+	{"tick", do_nothing},	{"well", do_well},	 {"kept", do_kept},
+	{"byhand", do_by_hand}, {"policy", do_policy},	 {"label", do_label},
 };
 
 static void event(struct story *s, const struct words *w)
