@@ -67,6 +67,7 @@ void rollout_bar_all(struct cox_rollout *r)
 		memcpy(b.digest, t->digest, sizeof(b.digest));
 		rollout_bar_add(r, b);
 	}
+	r->bars_all = true;
 }
 
 static bool returns(const struct cox_rollout_target *t)
@@ -255,6 +256,7 @@ struct cox_rollout *cox_rollout_rollback(struct cox_rollout *failed, const char 
 		copy.uid = cox_strdup(b->uid);
 		rollout_bar_add(r, copy);
 	}
+	r->bars_all = failed->bars_all;
 	rollout_record(r, ROLLOUT_ENGINE, "begin", now_ms, "%s", r->reason);
 	failed->rollback_due = false;
 	memcpy(failed->reversed_by, r->id, sizeof(r->id));
@@ -267,9 +269,7 @@ bool cox_rollout_is_barred(const struct cox_rollout *r, const struct cox_rollout
 	_cleanup_map_ struct cox_map digests = COX_MAP_INIT;
 	size_t known = 0;
 
-	/* What a rollout after it still holds back is single targets, which it says itself. */
-	if (r->plan.source != COX_ROLLOUT_BACK && r->phase != COX_ROLLOUT_FAILED &&
-	    r->phase != COX_ROLLOUT_ABORTED)
+	if (!r->bars_all)
 		return false;
 	COX_VEC_EACH (&r->bars, b)
 		cox_map_set(&digests, b->uid, (void *)b);

@@ -75,6 +75,7 @@ void rollout_bar_add(struct cox_rollout *r, struct cox_rollout_bar taken)
 void rollout_unbar(struct cox_rollout *r)
 {
 	r->bars_touched = r->bars_touched || r->bars.n > 0;
+	r->bars_all = false;
 	COX_VEC_EACH (&r->bars, b)
 		free(b->uid);
 	cox_vec_fini((bar_vec *)&r->bars);

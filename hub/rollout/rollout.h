@@ -377,6 +377,7 @@ struct cox_rollout {
 	COX_VEC(struct cox_rollout_audit) audit;
 	int64_t n_audit_dropped;
 	COX_VEC(const struct cox_rollout_bar) bars;
+	bool bars_all; /* they are all that was pinned when it failed, and not only some from before */
 	int64_t last_ms; /* the latest now_ms */
 
 	/* not kept */

@@ -174,6 +174,7 @@ static const struct field head_fields[] = {
 	HEAD(F_ID, "reversedBy", reversed_by),
 	HEAD(F_BOOL, "rollbackDue", rollback_due),
 	HEAD(F_INT, "auditDropped", n_audit_dropped),
+	HEAD(F_BOOL, "barsAll", bars_all),
 };
 
 static const struct field paused_fields[] = {
@@ -602,6 +603,10 @@ static int rest_from(struct cox_rollout_reader *q, const struct cox_node *node,
 	q->n_bars = (int64_t)cox_node_len(bars);
 	if (r == 0)
 		r = bars_from(q, bars, err);
+	/* It did not say; but whoever failed, or goes back, barred all. */
+	q->r->bars_all = q->n_bars > 0 &&
+			 (q->r->phase == COX_ROLLOUT_FAILED || q->r->phase == COX_ROLLOUT_ABORTED ||
+			  q->r->plan.source == COX_ROLLOUT_BACK);
 	return r == 0 ? targets_from(q, targets, err) : r;
 }
 
