@@ -153,9 +153,8 @@ struct hub_control {
 	struct cox_list watchers;
 	struct cox_timer collect;
 	struct cox_timer grace;
-	bool agents_had_time;	/* to come back since the hub started */
-	int64_t grace_until_ms; /* until then they have */
-	int64_t clock_ms;	/* the wall clock at the start, less the monotonic clock */
+	bool agents_had_time; /* to come back since the hub started */
+	int64_t clock_ms;     /* the wall clock at the start, less the monotonic clock */
 	struct cox_rollout_bucket starts;
 	struct cox_map zones; /* name -> struct cox_zone that a window was in */
 	struct repo_sources *sources;

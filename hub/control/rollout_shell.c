@@ -182,6 +182,22 @@ static bool observe(struct cox_rollout *rollout, const struct control_app *a, co
 	return cox_rollout_observe(rollout, a->uid, &p, now_ms);
 }
 
+/* A wave's target does not start while its project's windows are closed for syncs that nobody asked
+ * for. Where there are no waves the agent keeps to the windows, by the policy that it was given. */
+static bool hold(struct hub_control *c, struct cox_rollout *r, const struct control_app *a,
+		 int64_t now_ms)
+{
+	struct cox_window_verdict v;
+	int64_t until_ms = COX_ROLLOUT_FOREVER;
+
+	if (!r->plan.ordered || !a->has_view)
+		return false;
+	control_window_judge(a, &v);
+	if (v.until_ms != INT64_MAX)
+		until_ms = now_ms + v.until_ms - control_wall_ms(c);
+	return cox_rollout_hold(r, a->uid, v.automated ? NULL : v.message, until_ms, now_ms);
+}
+
 /* false: nobody can say yet. Agents do not all come back in the moment in which the hub starts, and a
  * wave must not pass without those who are about to. */
 bool control_is_away(struct hub_control *c, const char *cluster, char **ret_away)
@@ -203,7 +219,7 @@ void control_agents_had_time(void *arg)
 		control_rollout_dirty(c, slot->key);
 }
 
-/* Whoever was there has to be heard again, and his deadline stood still while nobody could. */
+/* Nobody was seen well while the hub was down. */
 static void count_anew(struct hub_control *c, struct cox_rollout *r)
 {
 	int64_t now_ms = control_now_ms(c);
@@ -226,30 +242,7 @@ void control_await_agents(struct hub_control *c)
 		if (l->current)
 			count_anew(c, l->current);
 	}
-	grace_ms = grace_ms ? grace_ms : AGENTS_GRACE_MS;
-	c->grace_until_ms = control_now_ms(c) + grace_ms;
-	cox_timer_start(&c->grace, grace_ms);
-}
-
-/* A wave's target does not start while its project's windows are closed for syncs that nobody asked
- * for, nor before its agent had time to come back to a hub that has just started. Where there are no
- * waves the agent keeps to the windows, by the policy that it was given. */
-static bool hold(struct hub_control *c, struct cox_rollout *r, const struct control_app *a,
-		 bool unknown, int64_t now_ms)
-{
-	struct cox_window_verdict v;
-	int64_t until_ms = COX_ROLLOUT_FOREVER;
-
-	if (!r->plan.ordered || !a->has_view)
-		return false;
-	if (unknown)
-		return cox_rollout_hold(r, a->uid,
-					"its agent has not come back since the hub started",
-					c->grace_until_ms, now_ms);
-	control_window_judge(a, &v);
-	if (v.until_ms != INT64_MAX)
-		until_ms = now_ms + v.until_ms - control_wall_ms(c);
-	return cox_rollout_hold(r, a->uid, v.automated ? NULL : v.message, until_ms, now_ms);
+	cox_timer_start(&c->grace, grace_ms ? grace_ms : AGENTS_GRACE_MS);
 }
 
 bool control_rollout_feed(struct hub_control *c, struct cox_rollout *r, const struct control_app *a,
@@ -257,17 +250,17 @@ bool control_rollout_feed(struct hub_control *c, struct cox_rollout *r, const st
 {
 	const hub_report *report;
 	_cleanup_free_ char *away = NULL;
-	bool news = false, unknown;
+	bool news = false;
 
 	if (!a->cluster)
 		return false;
 	report = hub_fleet_report(c->fleet, a->cluster, a->uid);
 	if (report)
 		news = observe(r, a, report, now_ms);
-	unknown = !control_is_away(c, a->cluster, &away);
-	if (!unknown && cox_rollout_reach(r, a->uid, away == NULL, away, now_ms))
+	if (control_is_away(c, a->cluster, &away) &&
+	    cox_rollout_reach(r, a->uid, away == NULL, away, now_ms))
 		news = true;
-	return hold(c, r, a, unknown, now_ms) || news;
+	return hold(c, r, a, now_ms) || news;
 }
 
 /* ---- members ---- */
