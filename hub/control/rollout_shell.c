@@ -76,7 +76,7 @@ int control_policy_of(struct hub_control *c, const struct cox_node *set,
 	if (*ret_policy)
 		return 0;
 	return cox_error(err, COX_NOT_FOUND,
-			 "there is no RolloutPolicy '%s', which %s names: nothing moves", name,
+			 "there is no RolloutPolicy '%s', which %s names: no rollout begins", name,
 			 HUB_POLICY_ANNOTATION);
 }
 

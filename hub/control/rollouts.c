@@ -804,13 +804,31 @@ void hub_control_each_rollout(struct hub_control *c,
 	cox_vec_fini(&all);
 }
 
+/* It is over, and the next one cannot begin: nobody knows its waves. */
+static void put_blocked(struct hub_control *c, const char *owner, struct cox_doc *doc,
+			struct cox_node *map)
+{
+	COX_CLEANUP(cox_rollout_plan_fini) struct cox_rollout_plan plan = COX_ROLLOUT_PLAN_INIT;
+	struct cox_node *why = cox_doc_map(doc);
+	struct cox_error err;
+
+	if (control_plan_check(c, owner, &plan, &err) >= 0 || err.code == COX_UNAVAILABLE)
+		return;
+	cox_map_put_cstr(doc, why, "message", err.message);
+	cox_map_put_cstr(doc, why, "text", err.message);
+	cox_map_put(doc, map, "why", why);
+}
+
 struct cox_node *hub_control_rollout_status(struct hub_control *c, const struct cox_rollout *r,
 					    struct cox_doc *doc)
 {
 	const struct control_line *l = cox_map_get(&c->lines, r->owner);
 	struct cox_node *map = cox_rollout_status(r, doc);
 
-	if (l && l->current == r)
-		cox_map_put_cstr(doc, map, "next", l->next);
+	if (!l || l->current != r)
+		return map;
+	cox_map_put_cstr(doc, map, "next", l->next);
+	if (r->phase != COX_ROLLOUT_PROGRESSING && !cox_node_get(map, "why"))
+		put_blocked(c, r->owner, doc, map);
 	return map;
 }

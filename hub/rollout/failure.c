@@ -5,8 +5,11 @@
 void rollout_end(struct cox_rollout *r, enum cox_rollout_phase phase, char *reason_taken,
 		 int64_t now_ms)
 {
-	free(r->reason);
-	r->reason = reason_taken;
+	/* a way back goes on saying what it came from */
+	if (reason_taken || r->plan.source != COX_ROLLOUT_BACK) {
+		free(r->reason);
+		r->reason = reason_taken;
+	}
 	r->phase = phase;
 	r->finished_ms = now_ms;
 	rollout_unpause(r);
@@ -261,6 +264,11 @@ struct cox_rollout *cox_rollout_rollback(struct cox_rollout *failed, const char 
 	failed->rollback_due = false;
 	memcpy(failed->reversed_by, r->id, sizeof(r->id));
 	return r;
+}
+
+bool rollout_holds_back(const struct cox_rollout *r)
+{
+	return r->bars_all || (r->phase == COX_ROLLOUT_FAILED && r->bars.n > 0);
 }
 
 bool cox_rollout_is_barred(const struct cox_rollout *r, const struct cox_rollout_member *members,

@@ -330,6 +330,20 @@ static void leave_late(struct rollout_step *s)
 			rollout_edit(s->r, t)->late = true;
 }
 
+static char *failed_at_the_end(const struct cox_rollout *r, size_t n)
+{
+	bool back = r->plan.source == COX_ROLLOUT_BACK && r->reason;
+
+	COX_VEC_EACH (&r->targets, t)
+		if (t->wave >= 0 && t->state == COX_TARGET_FAILED)
+			return cox_asprintf(
+				"%s%sit came to its end with %zu failed: '%s' on cluster "
+				"'%s': %s",
+				back ? r->reason : "", back ? "; " : "", n, t->name,
+				t->cluster ? t->cluster : "?", t->message ? t->message : "");
+	return cox_asprintf("it came to its end with %zu failed", n);
+}
+
 /* It has come to its end. */
 static void end(struct cox_rollout *r, const struct rollout_tallies *c, int64_t now_ms)
 {
@@ -338,8 +352,7 @@ static void end(struct cox_rollout *r, const struct rollout_tallies *c, int64_t 
 	if (n == 0)
 		rollout_end(r, COX_ROLLOUT_SUCCEEDED, NULL, now_ms);
 	else
-		rollout_end(r, COX_ROLLOUT_FAILED,
-			    cox_asprintf("it came to its end with %zu failed", n), now_ms);
+		rollout_end(r, COX_ROLLOUT_FAILED, failed_at_the_end(r, n), now_ms);
 }
 
 static void finish(struct rollout_step *s)
