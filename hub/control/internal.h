@@ -432,6 +432,10 @@ void control_gates_secret_changed(struct hub_control *c, const char *key);
 bool control_gate_is_job(const hub_assignment *a);
 /* Something was heard of it; nothing when it is none. */
 void control_gate_look(struct hub_control *c, const char *cluster, const char *uid);
+/* Who waits for it hears how it is getting on. Changes no assignment. */
+void control_gate_note(struct hub_control *c, const char *cluster, const char *uid);
+/* The cluster is removed, with what was asked of it. */
+void control_gate_cluster_gone(struct hub_control *c, const char *cluster);
 
 /* ---- delete.c ---- */
 

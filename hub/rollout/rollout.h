@@ -487,6 +487,9 @@ int cox_rollout_answer(struct cox_rollout *r, const struct cox_rollout_probe *pr
 		       enum cox_rollout_answer answer, const char *message, int64_t now_ms);
 /* The gate's next try is due now: what kept it from being asked may be gone. 1: it waited for it. */
 int cox_rollout_hurry(struct cox_rollout *r, const struct cox_rollout_probe *probe, int64_t now_ms);
+/* What is known of a question that was asked and is not answered; NULL: nothing. 1 when it is news. */
+int cox_rollout_gate_note(struct cox_rollout *r, const struct cox_rollout_probe *probe,
+			  const char *message, int64_t now_ms);
 /* The gate of a probe; NULL when there is none. */
 const struct cox_rollout_gate *cox_rollout_gate(const struct cox_rollout *r,
 						const struct cox_rollout_probe *probe);

@@ -287,7 +287,7 @@ static bool in_after(struct rollout_step *s, size_t wave, bool held)
 	if (!gates(s, wave, true))
 		return false;
 	COX_VEC_EACH (&r->targets, t)
-		if (t->wave == (int)wave && r->plan.source == COX_ROLLOUT_POLICY &&
+		if (t->wave == (int)wave && r->plan.on_failure != COX_FAILURE_HOLD &&
 		    rollout_skips(r, t))
 			rollout_edit(r, t)->late = true;
 	return enter(s, wave, COX_WAVE_PASSED);
