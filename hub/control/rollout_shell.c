@@ -306,7 +306,8 @@ struct cox_rollout_member control_rollout_member(struct hub_control *c, const st
 		m.at_digest = true;
 		m.epoch = have->epoch;
 		m.generation = have->generation;
-		if (have->operation && strcmp(have->operation->initiated_by, "rollout") == 0)
+		if (have->operation && (strcmp(have->operation->initiated_by, "rollout") == 0 ||
+					strcmp(have->operation->initiated_by, "rollback") == 0))
 			m.operation = have->operation->id;
 	}
 	return m;

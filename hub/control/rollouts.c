@@ -505,7 +505,8 @@ static void move(struct look *l, const struct cox_rollout_target *t)
 	op.digest.data = (uint8_t *)t->digest;
 	op.digest.len = sizeof(t->digest);
 	op.prune = a->view.sync_policy.automated && a->view.sync_policy.prune;
-	op.initiated_by = (char *)"rollout";
+	op.initiated_by = (char *)(l->line->current->plan.source == COX_ROLLOUT_BACK ? "rollback"
+										     : "rollout");
 	op.retry = control_retry_of(&a->view, ROLLOUT_RETRIES, &retry);
 	op.revision = t->revision;
 	control_assign(l->c, l->batch, a, t->digest, t->revision, ordered ? &op : NULL);

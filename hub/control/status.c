@@ -170,7 +170,7 @@ static struct cox_node *asked(struct cox_doc *doc, const struct cox_node *note, 
 	if (prune)
 		cox_map_put_bool(doc, sync, "prune", true);
 	if (strcmp(who, "automated") == 0 || strcmp(who, "rollout") == 0 ||
-	    strcmp(who, "self-heal") == 0)
+	    strcmp(who, "rollback") == 0 || strcmp(who, "self-heal") == 0)
 		cox_map_put_bool(doc, by, "automated", true);
 	if (strcmp(who, "automated") != 0)
 		put_text(doc, by, "username", who);

@@ -86,8 +86,7 @@ static void check_template(struct hub_check *c, const struct cox_node *node)
 			hub_check_error(c, node, "'{{' without '}}'");
 			return;
 		}
-		struct cox_str name =
-			cox_str_trim(cox_str_n(open + 2, (size_t)(close - open) - 2));
+		struct cox_str name = cox_str_trim(cox_str_n(open + 2, (size_t)(close - open) - 2));
 
 		if (!is_filled_in(name))
 			hub_check_error(c, node,
@@ -177,8 +176,8 @@ static void check_metrics(struct hub_check *c, const struct cox_node *gate)
 		break;
 	}
 	if (!good)
-		bad(c, gate, "condition",
-		    "'%.*s': expected an operator and a number, as '< 0.01'", COX_STR_ARG(said));
+		bad(c, gate, "condition", "'%.*s': expected an operator and a number, as '< 0.01'",
+		    COX_STR_ARG(said));
 }
 
 static void check_job(struct hub_check *c, const struct cox_node *gate)
