@@ -219,28 +219,21 @@ void control_agents_had_time(void *arg)
 		control_rollout_dirty(c, slot->key);
 }
 
-/* Nobody was seen well while the hub was down. */
-static void count_anew(struct hub_control *c, struct cox_rollout *r)
-{
-	int64_t now_ms = control_now_ms(c);
-
-	COX_VEC_EACH (&r->targets, t) {
-		if (t->offline)
-			continue;
-		cox_rollout_reach(r, t->uid, false, NULL, now_ms);
-		cox_rollout_reach(r, t->uid, true, NULL, now_ms);
-	}
-}
-
 void control_await_agents(struct hub_control *c)
 {
 	int64_t grace_ms = c->options.agents_grace_ms;
 
 	COX_MAP_EACH (&c->lines, slot) {
 		struct control_line *l = slot->value;
+		_cleanup_free_ char *away = NULL;
 
-		if (l->current)
-			count_anew(c, l->current);
+		for (size_t i = 0; l->current && i < l->current->targets.n; i++) {
+			const struct cox_rollout_target *t = &l->current->targets.items[i];
+
+			if (t->cluster && !control_is_away(c, t->cluster, &away))
+				cox_rollout_await(l->current, t->uid, control_now_ms(c));
+			free(TAKE(away));
+		}
 	}
 	cox_timer_start(&c->grace, grace_ms ? grace_ms : AGENTS_GRACE_MS);
 }
@@ -278,7 +271,7 @@ struct cox_rollout_member control_rollout_member(struct hub_control *c, const st
 	const hub_assignment *have =
 		a->cluster ? hub_fleet_assignment(c->fleet, a->cluster, a->uid) : NULL;
 	_cleanup_free_ char *away = NULL;
-	bool offline = a->cluster && control_is_away(c, a->cluster, &away) && away;
+	bool known = !a->cluster || control_is_away(c, a->cluster, &away);
 	struct cox_rollout_member m = {
 		.uid = a->uid,
 		.name = a->key,
@@ -289,7 +282,8 @@ struct cox_rollout_member control_rollout_member(struct hub_control *c, const st
 		.digest = a->rendered.valid && !a->rendered.error ? a->rendered.digest : NULL,
 		.error = a->problem,
 		.by_hand = control_is_by_hand(a, ordered),
-		.offline = offline,
+		.offline = away != NULL,
+		.awaited = !known,
 	};
 
 	if (control_app_frozen(a)) {

@@ -136,7 +136,8 @@ static struct cox_rollout_target target_from(const struct cox_rollout_plan *plan
 		.wave = m->by_hand ? -1 : cox_rollout_plan_wave(plan, m, NULL),
 		.since_ms = now_ms,
 		.clock_ms = now_ms,
-		.offline = m->offline,
+		.offline = m->offline || m->awaited,
+		.awaited = m->awaited,
 		.by_hand = m->by_hand,
 	};
 
@@ -533,9 +534,10 @@ int cox_rollout_reach(struct cox_rollout *r, const char *uid, bool online, const
 	if (!t || !rollout_is_live(r))
 		return 0;
 	rollout_clock(r, now_ms);
-	news = t->offline == online;
-	if (news)
+	news = t->offline == online || t->awaited;
+	if (t->offline == online)
 		rollout_edit(r, t)->offline = !online;
+	rollout_unkept(t)->awaited = false;
 	if (!online)
 		rollout_unkept(t)->unheard = true;
 	if (news && online) {
@@ -549,6 +551,23 @@ int cox_rollout_reach(struct cox_rollout *r, const char *uid, bool online, const
 		news |= rollout_set(r, t, t->state,
 				    cox_strdup(message ? message : "its cluster is away"), now_ms);
 	return news;
+}
+
+int cox_rollout_await(struct cox_rollout *r, const char *uid, int64_t now_ms)
+{
+	const struct cox_rollout_target *t = rollout_target(r, uid);
+
+	if (!t || !rollout_is_live(r))
+		return 0;
+	rollout_clock(r, now_ms);
+	if (!t->offline)
+		rollout_edit(r, t)->offline = true;
+	rollout_unkept(t)->awaited = rollout_unkept(t)->unheard = true;
+	if (t->state == COX_TARGET_MOVING || t->state == COX_TARGET_WAITING)
+		rollout_set(r, t, t->state,
+			    cox_strdup("its agent has not come back since the hub started"),
+			    now_ms);
+	return 1;
 }
 
 int cox_rollout_hold(struct cox_rollout *r, const char *uid, const char *message, int64_t until_ms,

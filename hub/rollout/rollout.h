@@ -214,6 +214,7 @@ struct cox_rollout_member {
 	const uint8_t *previous;
 	const char *previous_revision;
 	bool offline; /* its agent is away */
+	bool awaited; /* or is expected back any moment, see cox_rollout_await */
 };
 
 /* The first wave that the member is in; -1: none. *ret_also (may be NULL) is the next one that
@@ -287,6 +288,7 @@ struct cox_rollout_target {
 	bool approved; /* as part of what an approval named */
 	bool barred;   /* Blocked because it failed at this digest before */
 	bool offline;
+	bool awaited;	   /* offline, but not skipped: not kept */
 	int64_t clock_ms;  /* its progress deadline counts from here */
 	int64_t online_ms; /* when it came back; 0: it was never away */
 	char *hold;	   /* why it may not start (sync windows); NULL: it may */
@@ -461,6 +463,9 @@ int cox_rollout_observe(struct cox_rollout *r, const char *uid,
 /* message: why it is away, for people; NULL when it is there. */
 int cox_rollout_reach(struct cox_rollout *r, const char *uid, bool online, const char *message,
 		      int64_t now_ms);
+/* The hub has only just started, and nobody can say yet whether the target's cluster is away: it is not
+ * moved, its clocks stand still, and its wave waits for it until cox_rollout_reach says which. */
+int cox_rollout_await(struct cox_rollout *r, const char *uid, int64_t now_ms);
 /* message: why the target may not start before until_ms (COX_ROLLOUT_FOREVER: not known), or NULL:
  * it may. */
 int cox_rollout_hold(struct cox_rollout *r, const char *uid, const char *message, int64_t until_ms,

@@ -750,5 +750,6 @@ void cox_rollout_go_on(struct cox_rollout *to, const struct cox_rollout *from)
 		const struct cox_rollout_target *f = rollout_target(from, t->uid);
 
 		rollout_unkept(t)->unheard = f && f->unheard;
+		rollout_unkept(t)->awaited = f && f->awaited;
 	}
 }

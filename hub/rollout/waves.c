@@ -6,14 +6,14 @@
 /* Away, and not waited for. On the way back everybody is told, wherever he is. */
 bool rollout_skips(const struct cox_rollout *r, const struct cox_rollout_target *t)
 {
-	return t->offline && r->plan.offline == COX_OFFLINE_SKIP &&
+	return t->offline && !t->awaited && r->plan.offline == COX_OFFLINE_SKIP &&
 	       (t->state == COX_TARGET_MOVING ||
 		(t->state == COX_TARGET_WAITING && r->plan.source != COX_ROLLOUT_BACK));
 }
 
 static bool may_start(const struct cox_rollout *r, const struct cox_rollout_target *t)
 {
-	return t->state == COX_TARGET_WAITING && !rollout_skips(r, t) && !t->hold &&
+	return t->state == COX_TARGET_WAITING && !rollout_skips(r, t) && !t->awaited && !t->hold &&
 	       (t->approved || !rollout_needs_approval(r, (size_t)t->wave));
 }
 

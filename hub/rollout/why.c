@@ -152,6 +152,12 @@ static void why_not_started(const struct cox_rollout *r, size_t open, struct cox
 		if (t->state != COX_TARGET_WAITING || rollout_skips(r, t))
 			continue;
 		left++;
+		if (t->awaited) {
+			why->target = t;
+			say(why, "'%s' on cluster '%s' waits: %s", t->name,
+			    t->cluster ? t->cluster : "?", t->message ? t->message : "");
+			return;
+		}
 		if (t->hold) {
 			why->target = t;
 			why->until_ms =

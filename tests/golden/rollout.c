@@ -15,7 +15,7 @@
  *	ok|slow|bad|unsynced|failed|running|stale|other NAME…   a report; other: at another digest
  *	well SINCE NAME…        ok, and for so long without a break ("5m"), as the agent watched it
  *	kept NAME…              ok, but told before the connection that is up now
- *	away|back NAME…         the cluster's agent
+ *	away|back NAME…         the cluster's agent; await NAME…: the hub has started, and it may come back
  *	hold NAME UNTIL TEXT, free NAME…   the project's sync windows
  *	join|leave NAME…
  *	commit REV [NAME…]      new content, for those that are named or for everybody
@@ -516,6 +516,8 @@ static void one_name(struct story *s, const char *verb, const char *name)
 	if (strcmp(verb, "away") == 0 || strcmp(verb, "back") == 0) {
 		a->offline = *verb == 'a';
 		cox_rollout_reach(s->r, name, !a->offline, "its agent is away", s->now_ms);
+	} else if (strcmp(verb, "await") == 0) {
+		cox_rollout_await(s->r, name, s->now_ms);
 	} else if (strcmp(verb, "free") == 0) {
 		cox_rollout_hold(s->r, name, NULL, 0, s->now_ms);
 	} else if (strcmp(verb, "join") == 0) {
