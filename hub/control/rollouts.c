@@ -276,6 +276,9 @@ static bool stays_in(const struct look *l, const struct cox_rollout_target *t)
 
 	if (!a || control_app_is_deleting(a) || strcmp(a->owner, l->line->owner) != 0)
 		return false;
+	/* What it was sent is in another cluster: it joins as somebody else. */
+	if (a->cluster && !cox_streq(a->cluster, t->cluster))
+		return false;
 	return t->wave < 0 || t->state != COX_TARGET_WAITING || !a->has_view ||
 	       !control_app_is_paused(a);
 }

@@ -304,6 +304,42 @@ static void test_cluster_that_is_away_is_skipped_and_catches_up(void **state)
 	wait_all(w, "bbbb");
 }
 
+static bool is_on_dev(void *arg)
+{
+	struct world *w = arg;
+	const struct told *t = agent_told(&w->agents[0], apps[1]);
+
+	return t && !t->tombstone;
+}
+
+/* The set sends an Application to another cluster in the middle of its move, and back: it is moved anew. */
+static void test_another_cluster_midway(void **state)
+{
+	struct world *w = *state;
+	_cleanup_free_ char *first = NULL;
+	const char *at = strstr(SET, "'{{server}}'");
+	_cleanup_free_ char *strayed =
+		cox_asprintf("%.*s'https://1.1.1.1'%s", (int)(at - SET), SET, at + 12);
+
+	site_apply(&w->site, "apiVersion: coxswain.dev/v1alpha1\nkind: RolloutPolicy\n"
+			     "metadata: {name: staged}\nspec:\n  waves:\n  - {name: all}\n");
+	site_apply(&w->site, SET);
+	wait_all(w, "aaaa");
+	first = digest_of(w, 1);
+	for (int i = 0; i < 3; i++)
+		w->agents[i].hold = true;
+	push(w, "bbbb", "2");
+	wait_another(w, 1, first);
+	site_apply(&w->site, strayed);
+	site_wait(&w->site, is_on_dev, w);
+	site_apply(&w->site, SET);
+	for (int i = 0; i < 3; i++)
+		w->agents[i].hold = false;
+	for (int i = 0; i < 3; i++)
+		agent_report(&w->agents[i]);
+	wait_all(w, "bbbb");
+}
+
 static void restart_with(struct world *w, int agent)
 {
 	for (int i = 0; i < 3; i++)
@@ -903,6 +939,7 @@ int main(void)
 		TEST(test_new_target_that_is_away_is_moved_when_it_comes),
 		TEST(test_paused_before_its_turn),
 		TEST(test_restart_passes_no_wave),
+		TEST(test_another_cluster_midway),
 		TEST(test_policy_that_is_missing_moves_nobody),
 		TEST(test_policy_that_goes_midway),
 		TEST(test_clusters_in_no_wave_hold_the_start),
