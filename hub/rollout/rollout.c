@@ -159,12 +159,17 @@ static struct cox_rollout_target target_from(const struct cox_rollout_plan *plan
 	return t;
 }
 
+static bool is_at(const struct cox_rollout_target *t, const struct cox_rollout_target *b)
+{
+	return t->has_digest && b->has_digest &&
+	       memcmp(t->digest, b->digest, sizeof(t->digest)) == 0;
+}
+
 /* It was moved to what it is at still, in a wave that has not passed: it owes the gates behind it. */
 static bool owes_gates(const struct cox_rollout_target *t, const struct cox_rollout *before,
 		       const struct cox_rollout_target *b)
 {
-	return t->state == COX_TARGET_MOVING && b->moved && b->wave >= 0 && b->has_digest &&
-	       memcmp(b->digest, t->digest, sizeof(b->digest)) == 0 &&
+	return t->state == COX_TARGET_MOVING && b->moved && b->wave >= 0 && is_at(t, b) &&
 	       before->plan.source == COX_ROLLOUT_POLICY &&
 	       before->waves.items[b->wave].phase != COX_WAVE_PASSED;
 }
@@ -186,7 +191,8 @@ static void inherit(struct cox_rollout_target *t, const struct cox_rollout_spec 
 	const struct cox_rollout_target *b = before ? cox_rollout_find(before, t->uid) : NULL;
 	bool there = t->state == COX_TARGET_MOVING;
 	const uint8_t *have = there ? t->digest : t->has_previous ? t->previous : NULL;
-	bool back = b && before->plan.source == COX_ROLLOUT_BACK && !there;
+	/* Also one who is still where the way back was to take him from. */
+	bool back = b && before->plan.source == COX_ROLLOUT_BACK && (!there || !is_at(t, b));
 	bool owes = b && owes_gates(t, before, b);
 
 	if (!b && spec->reversed)
