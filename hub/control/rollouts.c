@@ -655,11 +655,13 @@ static void drop_line(struct hub_control *c, struct control_line *line)
 }
 
 /* What an earlier version kept is kept anew. */
-static void renew_past(struct look *l)
+static void renew(struct look *l)
 {
 	COX_VEC_EACH (&l->line->past, r)
 		if (!cox_rollout_is_kept(*r))
 			control_rollout_keep(l->batch, *r);
+	if (l->line->current && !cox_rollout_is_kept(l->line->current))
+		l->keep = true;
 }
 
 /* Whether something may begin. A report alone begins nothing, and what waits for its turn is looked at
@@ -709,7 +711,7 @@ enum cox_queue_result control_look_at_rollout(void *ctx, const char *owner)
 	if (l.line->dirty)
 		refresh_assignments(&l);
 	if (l.line->dirty)
-		renew_past(&l);
+		renew(&l);
 	if (l.line->dirty)
 		COX_MAP_EACH (&l.line->members, slot)
 			control_own_apply(c, l.batch, slot->value, false);
