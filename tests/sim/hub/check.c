@@ -229,6 +229,17 @@ static void check_report_row(const struct hub_row *row)
 	coxswain__report__v1__application_report__free_unpacked(r, NULL);
 }
 
+static void forget_report(const char *key)
+{
+	struct sim_entry *e = cox_map_get(&entries, key);
+
+	if (!e)
+		return;
+	e->boot[0] = 0;
+	e->sequence = 0;
+	e->healthy = e->failed = false;
+}
+
 /* ---- deletions ---- */
 
 static int set_of(const char *name)
@@ -343,6 +354,8 @@ void sim_check_commit(const struct hub_batch *b)
 		if (row->table == HUB_TABLE_ASSIGNMENT)
 			cox_map_set(&last, row->key, row);
 	COX_VEC_EACH (&b->rows, row) {
+		if (row->table == HUB_TABLE_REPORT && row->gone)
+			forget_report(row->key);
 		if (row->table == HUB_TABLE_BUNDLE && !row->gone)
 			sim_bundle_learn(row->key, cox_buf_str(&row->body));
 		objects = objects || row->table == HUB_TABLE_OBJECT;
