@@ -16,6 +16,7 @@ struct pin {
 	uint8_t digest[COX_ROLLOUT_DIGEST];
 	int64_t started_ms;
 	bool here; /* in this look */
+	enum cox_rollout_state state;
 };
 
 struct roll {
@@ -419,10 +420,13 @@ static void check_targets(const struct look *l, bool first)
 		if (is_away(t))
 			p->was_away = true;
 		check_pinned(l, t, p);
-		if (m && is_to(m, t) && t->state == COX_TARGET_MOVING && (m->sync_changed || m->operation_changed)) {
+		/* Who is on his way already has no longer for being told again. */
+		if (m && is_to(m, t) && t->state == COX_TARGET_MOVING &&
+		    (m->sync_changed || (m->operation_changed && p->state != COX_TARGET_MOVING))) {
 			p->started = true;
 			p->started_ms = virtual_now_ms();
 		}
+		p->state = t->state;
 		w.stats.claims++;
 		if (l->r->phase != COX_ROLLOUT_PROGRESSING)
 			continue;
@@ -533,7 +537,8 @@ static void check_budget(const struct look *l, int wave)
 	bool steps = l->plan->strategy == SIM_STEPS;
 
 	COX_VEC_EACH (&l->r->targets, u) {
-		bool now = move_of(l, u->uid) != NULL && u->state == COX_TARGET_MOVING;
+		const struct sim_move *m = move_of(l, u->uid);
+		bool now = m && (m->sync_changed || m->operation_changed);
 
 		if (u->wave != wave || u->state == COX_TARGET_WAITING ||
 		    u->state == COX_TARGET_BLOCKED)
@@ -637,7 +642,8 @@ static void check_start(const struct look *l, const struct cox_rollout_target *t
 	/* When it is over nobody looks any more how the others are; who is late catches up. */
 	for (int v = 0; v < t->wave && l->r->phase == COX_ROLLOUT_PROGRESSING; v++)
 		check_order(l, t, v);
-	check_budget(l, t->wave);
+	if (l->r->phase == COX_ROLLOUT_PROGRESSING)
+		check_budget(l, t->wave);
 	check_failures(l, t);
 	if (t->wave < l->plan->n_waves) {
 		check_windows(l, t);

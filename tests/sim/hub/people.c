@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#define PATIENCE_MS (90 * SIM_MINUTE_MS)
+
 static const char *const names[] = {"ann", "bob", "cem", "dee"};
 
 static int pick(int low, int high)
@@ -246,6 +248,9 @@ static void help(int set)
 		act(set, r->paused_by_failure ? "retry" : "resume", "ann", NULL, false);
 	for (int i = 0; i < 2; i++)
 		approve(set, names[i], false);
+	/* windows that shut each other out */
+	if (r->phase == COX_ROLLOUT_PROGRESSING && virtual_now_ms() - w.calm_ms > PATIENCE_MS)
+		act(set, "promote", "ann", NULL, false);
 	if (r->bars.n && r->phase != COX_ROLLOUT_PROGRESSING)
 		act(set, "retry", "ann", NULL, false);
 }
