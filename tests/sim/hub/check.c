@@ -16,7 +16,7 @@ static struct cox_map entries;	 /* "CLUSTER/UID" -> struct sim_entry */
 static struct cox_map stamps;	 /* "CLUSTER/UID/EPOCH/GENERATION" -> hash of its content */
 static struct cox_map apps;	 /* name -> struct sim_app */
 static struct cox_map confirmed; /* "SET/NAME": a person said that it may go */
-static struct cox_map jobs;	 /* operation of a gate's job -> how often it began */
+static struct cox_map jobs;	 /* name of a gate's job -> how often it began */
 
 /* ---- entries ---- */
 
@@ -514,10 +514,10 @@ void sim_check_response(const char *cluster, const char *boot,
 
 void sim_check_job(const struct sim_agent *a, const char *app_name, const char *operation)
 {
-	size_t n = (size_t)cox_map_get(&jobs, operation) + 1;
+	size_t n = (size_t)cox_map_get(&jobs, app_name) + 1;
 
-	cox_map_set(&jobs, operation, (void *)n);
-	sim_trace("%s: runs job %s", a->name, app_name);
+	cox_map_set(&jobs, app_name, (void *)n);
+	sim_trace("%s: runs job %s, operation %s", a->name, app_name, operation);
 	/* An older copy of the state does not know that it ran. */
 	if (n > 1 + w.stats.restores)
 		sim_fail("J: job %s runs %zu times", app_name, n);
