@@ -435,6 +435,7 @@ static void resume(struct agent *a)
 	}
 	cox_stamps_digest(&stamp, x != NULL, digest);
 	body.position = a->position;
+	body.highest_epoch = stamp.epoch;
 	body.digest.data = digest;
 	body.digest.len = sizeof(digest);
 	request.body_case = COXSWAIN__ASSIGNMENT__V1__FOLLOW_REQUEST__BODY_RESUME;

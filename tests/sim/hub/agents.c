@@ -156,7 +156,8 @@ void sim_agents_close(void)
 
 static const sim_assignment *assignment(const struct sim_deploy *d)
 {
-	return d->change && d->change->body_case == COXSWAIN__ASSIGNMENT__V1__CHANGE__BODY_ASSIGNMENT
+	return d->change && d->change->body_case ==
+				       COXSWAIN__ASSIGNMENT__V1__CHANGE__BODY_ASSIGNMENT
 		       ? d->change->assignment
 		       : NULL;
 }
@@ -243,9 +244,9 @@ static void turn(void *arg)
 	if (d->health == before)
 		return;
 	sim_trace("%s: %.8s is %s", d->agent->name, d->uid,
-		  d->health == SIM_HEALTHY	? "healthy"
+		  d->health == SIM_HEALTHY    ? "healthy"
 		  : d->health == SIM_DEGRADED ? "degraded"
-						: "progressing");
+					      : "progressing");
 	changed(d);
 }
 
@@ -429,12 +430,12 @@ static bool is_overtaken(const struct sim_deploy *d, const sim_assignment *next)
 
 static void take(struct sim_agent *a, sim_change *c)
 {
-	const sim_assignment *as =
-		c->body_case == COXSWAIN__ASSIGNMENT__V1__CHANGE__BODY_ASSIGNMENT ? c->assignment
-										  : NULL;
-	const sim_tombstone *t =
-		c->body_case == COXSWAIN__ASSIGNMENT__V1__CHANGE__BODY_TOMBSTONE ? c->tombstone
-										 : NULL;
+	const sim_assignment *as = c->body_case == COXSWAIN__ASSIGNMENT__V1__CHANGE__BODY_ASSIGNMENT
+					   ? c->assignment
+					   : NULL;
+	const sim_tombstone *t = c->body_case == COXSWAIN__ASSIGNMENT__V1__CHANGE__BODY_TOMBSTONE
+					 ? c->tombstone
+					 : NULL;
 	uint64_t epoch = as ? as->epoch : t ? t->epoch : 0;
 	uint64_t generation = as ? as->generation : t ? t->generation : 0;
 	struct sim_deploy *d;
@@ -464,8 +465,8 @@ static void take(struct sim_agent *a, sim_change *c)
 	d->epoch = epoch;
 	d->generation = generation;
 	if (as)
-		d->is_job = as->operation &&
-			    strcmp(as->operation->initiated_by, "rollout gate") == 0;
+		d->is_job =
+			as->operation && strcmp(as->operation->initiated_by, "rollout gate") == 0;
 	if (epoch > a->highest_epoch)
 		a->highest_epoch = epoch;
 	d->dirty = true;
@@ -473,7 +474,7 @@ static void take(struct sim_agent *a, sim_change *c)
 	w.quiet_changes += w.quiet;
 	sim_trace("%s: has %.8s (%llu, %llu) %s%s%s", a->name, d->uid, (unsigned long long)epoch,
 		  (unsigned long long)generation,
-		  t			       ? "tombstone"
+		  t					    ? "tombstone"
 		  : as->sync_digest.len == HUB_DIGEST_BYTES ? sim_brief(as->sync_digest.data)
 							    : "no sync digest",
 		  as && as->operation ? " operation " : "",
@@ -510,8 +511,8 @@ static void accept(void *arg)
 
 static void on_change(struct sim_agent *a, struct cox_str body)
 {
-	sim_change *c = coxswain__assignment__v1__change__unpack(NULL, body.len,
-								 (const uint8_t *)body.ptr);
+	sim_change *c =
+		coxswain__assignment__v1__change__unpack(NULL, body.len, (const uint8_t *)body.ptr);
 
 	COX_ASSERT(c);
 	switch (c->body_case) {
@@ -593,8 +594,8 @@ static void send_report(struct sim_deploy *d)
 		op.phase = d->phase;
 		op.digest.data = d->operation_digest;
 		op.digest.len = HUB_DIGEST_BYTES;
-		op.message = (char *)(d->phase == SIM_FAILED ? "one object could not be applied"
-							     : "");
+		op.message =
+			(char *)(d->phase == SIM_FAILED ? "one object could not be applied" : "");
 		r.operation = &op;
 	}
 	if (as && as->operation && strcmp(as->operation->id, d->operation) != 0 &&
@@ -620,8 +621,8 @@ static void send_report(struct sim_deploy *d)
 	request.body_case = COXSWAIN__REPORT__V1__REPORT_REQUEST__BODY_APPLICATION;
 	request.application = &r;
 	d->dirty = d->full = false;
-	sim_trace("%s: reports %.8s %llu%s at (%llu, %llu), sync %d, health %d, phase %d", d->agent->name,
-		  d->uid, (unsigned long long)r.sequence, r.full ? " in full" : "",
+	sim_trace("%s: reports %.8s %llu%s at (%llu, %llu), sync %d, health %d, phase %d",
+		  d->agent->name, d->uid, (unsigned long long)r.sequence, r.full ? " in full" : "",
 		  (unsigned long long)d->epoch, (unsigned long long)d->generation,
 		  (int)r.assigned_sync, (int)r.health, d->phase);
 	w.stats.reports++;

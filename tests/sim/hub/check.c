@@ -68,8 +68,8 @@ bool sim_was_failed(struct sim_entry *e)
 
 static sim_change *unpack(struct cox_str body)
 {
-	sim_change *c = coxswain__assignment__v1__change__unpack(NULL, body.len,
-								 (const uint8_t *)body.ptr);
+	sim_change *c =
+		coxswain__assignment__v1__change__unpack(NULL, body.len, (const uint8_t *)body.ptr);
 
 	COX_ASSERT(c);
 	return c;
@@ -78,7 +78,7 @@ static sim_change *unpack(struct cox_str body)
 static const sim_assignment *assignment(const sim_change *c)
 {
 	return c->body_case == COXSWAIN__ASSIGNMENT__V1__CHANGE__BODY_ASSIGNMENT ? c->assignment
-										  : NULL;
+										 : NULL;
 }
 
 static void stamp_of(const sim_change *c, uint64_t *epoch, uint64_t *generation)
@@ -125,7 +125,8 @@ static void judge(struct sim_entry *e, const sim_report *r)
 	this_ms(e);
 	e->healthy = synced && r->health == SIM_HEALTHY && (!ours || op->phase == SIM_SUCCEEDED) &&
 		     (ours || strcmp(e->by, "rollout") != 0);
-	e->failed = at && ((ours && op->phase == SIM_FAILED) || (synced && r->health == SIM_DEGRADED));
+	e->failed =
+		at && ((ours && op->phase == SIM_FAILED) || (synced && r->health == SIM_DEGRADED));
 	e->was_healthy = e->was_healthy || e->healthy;
 	e->was_failed = e->was_failed || e->failed;
 	if (e->healthy && !was)
@@ -207,8 +208,7 @@ static void collect(const struct hub_row *row, const sim_change *c, sim_moves *m
 	m.sync_changed = !e || e->tombstone ? a->sync_digest.len > 0
 					    : e->has_sync != (a->sync_digest.len > 0) ||
 						      (e->has_sync && !is(a->sync_digest, e->sync));
-	m.operation_changed =
-		a->operation && (!e || strcmp(e->operation, a->operation->id) != 0);
+	m.operation_changed = a->operation && (!e || strcmp(e->operation, a->operation->id) != 0);
 	cox_vec_push(moves, m);
 }
 

@@ -23,8 +23,8 @@ struct roll {
 	char id[COX_UUID_TEXT];
 	const struct sim_plan *plan; /* NULL: none of ours */
 	struct cox_map pins;	     /* uid -> struct pin */
-	bool fresh;		     /* the hub began anew: what it says now is where we go on from */
-	bool paused, failed;	     /* by a person; over, and not well */
+	bool fresh;	     /* the hub began anew: what it says now is where we go on from */
+	bool paused, failed; /* by a person; over, and not well */
 	int n_resumes, n_retries, n_aborts;
 	struct cox_map approvals; /* "WAVE/PERSON/UID/HEX" -> anything */
 	struct cox_map promoted;  /* "WAVE/AFTER/GATE" -> anything */
@@ -522,8 +522,8 @@ static void check_order(const struct look *l, const struct cox_rollout_target *t
 		}
 		if (l->plan->skip && l->plan->strategy == SIM_POLICY && is_away(u) && !is_failed(u))
 			continue;
-		sim_fail("A: '%s' of wave %d starts while '%s' of wave %d is not well (%s)", t->name,
-			 t->wave, u->name, wave, cox_rollout_state_name(u->state));
+		sim_fail("A: '%s' of wave %d starts while '%s' of wave %d is not well (%s)",
+			 t->name, t->wave, u->name, wave, cox_rollout_state_name(u->state));
 		return;
 	}
 	if (failed > tolerance(l->plan, wave, size_of(l, wave)))
@@ -792,7 +792,8 @@ static void tell(const struct look *l)
 		  cox_rollout_phase_name(r->phase), l->plan ? l->plan->version : -1,
 		  r->paused ? ", paused" : "", l->roll->fresh ? ", fresh" : "");
 	for (size_t v = 0; v < r->waves.n; v++)
-		sim_trace("check:   wave %zu is %s", v, cox_wave_phase_name(r->waves.items[v].phase));
+		sim_trace("check:   wave %zu is %s", v,
+			  cox_wave_phase_name(r->waves.items[v].phase));
 	COX_VEC_EACH (&r->targets, t) {
 		const struct sim_entry *e = entry_of(t);
 
@@ -844,7 +845,8 @@ void sim_check_rollout(const struct cox_rollout *r, sim_moves *moves)
 		roll = roll_make(r);
 	sync_with(roll, r);
 	l = (struct look){.r = r, .roll = roll, .plan = roll->plan, .moves = moves};
-	if (!l.plan && (r->plan.source == COX_ROLLOUT_POLICY || r->plan.source == COX_ROLLOUT_STEPS))
+	if (!l.plan &&
+	    (r->plan.source == COX_ROLLOUT_POLICY || r->plan.source == COX_ROLLOUT_STEPS))
 		sim_fail("B: rollout %s goes by a plan that nobody applied", r->id);
 	check_targets(&l, first);
 	check_nobody_lost(&l);
@@ -865,8 +867,8 @@ static void tell_one(void *ctx, const struct cox_rollout *r)
 	struct look l = {.r = r, .roll = roll, .plan = roll ? roll->plan : NULL};
 
 	(void)ctx;
-	if (roll && (r->phase == COX_ROLLOUT_PROGRESSING || r == hub_control_rollout(w.control, NULL,
-			strrchr(r->owner, '/') + 1)))
+	if (roll && (r->phase == COX_ROLLOUT_PROGRESSING ||
+		     r == hub_control_rollout(w.control, NULL, strrchr(r->owner, '/') + 1)))
 		tell(&l);
 }
 

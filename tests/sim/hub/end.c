@@ -80,7 +80,8 @@ static void rollout_is_over(void *ctx, const struct cox_rollout *r)
 /* It is brought to what it is compared with. */
 static bool is_moved(const struct sim_agent *a, const char *uid)
 {
-	const hub_assignment *have = hub_fleet_assignment(hub_control_fleet(w.control), a->name, uid);
+	const hub_assignment *have =
+		hub_fleet_assignment(hub_control_fleet(w.control), a->name, uid);
 
 	return have && have->sync_digest.len == HUB_DIGEST_BYTES &&
 	       memcmp(have->sync_digest.data, have->target_digest.data, HUB_DIGEST_BYTES) == 0;

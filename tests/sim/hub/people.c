@@ -83,8 +83,8 @@ static void approve(int set, const char *by, bool old)
 
 static void some_verb(int set)
 {
-	static const char *const verbs[] = {"pause", "resume", "promote", "retry", "resume",
-					    "promote", "abort"};
+	static const char *const verbs[] = {"pause",  "resume",	 "promote", "retry",
+					    "resume", "promote", "abort"};
 	const char *by = names[pick(0, 3)];
 
 	if (maybe(50))
@@ -97,9 +97,8 @@ static void some_verb(int set)
 
 static void sync_by_hand(void)
 {
-	struct hub_sync_request request = {.initiated_by = names[pick(0, 3)],
-					   .prune = true,
-					   .skip_gates = maybe(30)};
+	struct hub_sync_request request = {
+		.initiated_by = names[pick(0, 3)], .prune = true, .skip_gates = maybe(30)};
 	struct hub_batch *batch = hub_batch_new();
 	_cleanup_free_ char *revision = NULL;
 	char id[COX_UUID_TEXT], name[48];

@@ -185,11 +185,12 @@ static void gate_text(struct cox_buf *out, const struct sim_gate *g)
 		cox_buf_puts(out, "}\n");
 		break;
 	case SIM_JOB:
-		cox_buf_printf(out,
-			       "    - job: {cluster: c%03d, namespace: checks, template: {metadata: "
-			       "{name: smoke}, spec: {template: {spec: {restartPolicy: Never, "
-			       "containers: [{name: t, image: 'smoke:1'}]}}}}}\n",
-			       g->cluster);
+		cox_buf_printf(
+			out,
+			"    - job: {cluster: c%03d, namespace: checks, template: {metadata: "
+			"{name: smoke}, spec: {template: {spec: {restartPolicy: Never, "
+			"containers: [{name: t, image: 'smoke:1'}]}}}}}\n",
+			g->cluster);
 		break;
 	}
 }
@@ -214,7 +215,8 @@ static void policy_text(struct cox_buf *out, const struct sim_plan *p)
 	if (w.sets[p->set].by_selector)
 		cox_buf_printf(out, "  selector: {matchLabels: {set: s%d}}\n", p->set);
 	cox_buf_printf(out, "  onFailure: %s\n  supersede: %s\n  offline: %s\n",
-		       failures[p->on_failure], supersedes[p->supersede], p->skip ? "skip" : "wait");
+		       failures[p->on_failure], supersedes[p->supersede],
+		       p->skip ? "skip" : "wait");
 	if (p->unmatched_last)
 		cox_buf_puts(out, "  unmatched: last\n");
 	if (p->jitter_ms)
@@ -227,8 +229,9 @@ static void policy_text(struct cox_buf *out, const struct sim_plan *p)
 
 		cox_buf_printf(out, "  - name: w%d-v%d\n", i, p->version);
 		if (v->select == SIM_BY_LABEL) {
-			cox_buf_puts(out, "    clusters: {matchExpressions: [{key: env, operator: In, "
-					  "values: [");
+			cox_buf_puts(out,
+				     "    clusters: {matchExpressions: [{key: env, operator: In, "
+				     "values: [");
 			envs_text(out, v->envs, p->version);
 			cox_buf_puts(out, "]}]}\n");
 		}
@@ -262,8 +265,9 @@ static void steps_text(struct cox_buf *out, const struct sim_plan *p)
 		const struct sim_wave *v = &p->waves[i];
 
 		if (v->select == SIM_REST) {
-			cox_buf_printf(out, "      - matchExpressions: [{key: env, operator: NotIn, "
-					    "values: [v%d]}]\n",
+			cox_buf_printf(out,
+				       "      - matchExpressions: [{key: env, operator: NotIn, "
+				       "values: [v%d]}]\n",
 				       p->version);
 		} else {
 			cox_buf_puts(out, "      - matchExpressions: [{key: env, operator: In, "
@@ -305,10 +309,11 @@ static void set_text(struct cox_buf *out, int i)
 	} else {
 		cox_buf_puts(out, "  - clusters: {selector: {matchLabels: {in: 'yes'}}}\n");
 	}
-	cox_buf_printf(out,
-		       "  template:\n    metadata:\n      name: '{{name}}-s%d'\n      labels: {env: "
-		       "'{{%s}}'}\n",
-		       i, s->by_list ? "env" : "metadata.labels.env");
+	cox_buf_printf(
+		out,
+		"  template:\n    metadata:\n      name: '{{name}}-s%d'\n      labels: {env: "
+		"'{{%s}}'}\n",
+		i, s->by_list ? "env" : "metadata.labels.env");
 	if (s->cascade)
 		cox_buf_puts(out, "      finalizers: [resources-finalizer.argocd.argoproj.io]\n");
 	cox_buf_printf(out,
@@ -396,7 +401,8 @@ int sim_lone_apply(int i)
 	_cleanup_free_ char *text = cox_asprintf(
 		"apiVersion: argoproj.io/v1alpha1\nkind: Application\nmetadata: {name: lone%d}\n"
 		"spec:\n  project: default\n  source: {repoURL: '" SIM_URL
-		"', targetRevision: HEAD, path: %s}\n  destination: {name: c%03d, namespace: lone}\n"
+		"', targetRevision: HEAD, path: %s}\n  destination: {name: c%03d, namespace: "
+		"lone}\n"
 		"  syncPolicy: {automated: {prune: true, selfHeal: true}}\n",
 		i, w.paths[w.n_sets + i].name, w.lone_on[i]);
 

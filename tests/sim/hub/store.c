@@ -326,7 +326,8 @@ void sim_rows_each(enum hub_table table,
 }
 
 int hub_store_each(struct hub_store *s, enum hub_table table,
-		   int (*fn)(void *ctx, const char *key, struct cox_str body, struct cox_error *err),
+		   int (*fn)(void *ctx, const char *key, struct cox_str body,
+			     struct cox_error *err),
 		   void *ctx, struct cox_error *err)
 {
 	COX_CLEANUP(cox_strings_fini) cox_strings keys = {0};

@@ -333,16 +333,15 @@ static void hub_open(struct cox_rpc_conn *c, const struct message *m)
 static void hub_answer(struct cox_rpc_conn *c, const struct message *m)
 {
 	struct cox_rpc_call *call = call_find(c, m->call);
-	struct cox_rpc_status status = {
-		.code = m->code, .message = "", .details = COX_STR("")};
+	struct cox_rpc_status status = {.code = m->code, .message = "", .details = COX_STR("")};
 	ProtobufCMessage *body = NULL;
 
 	if (!call || !call->done)
 		return;
 	if (m->code == COX_OK)
-		body = protobuf_c_message_unpack(call->output, NULL, m->body.len,
-						 (const uint8_t *)cox_buf_cstr(
-							 (struct cox_buf *)&m->body));
+		body = protobuf_c_message_unpack(
+			call->output, NULL, m->body.len,
+			(const uint8_t *)cox_buf_cstr((struct cox_buf *)&m->body));
 	call->done(call->user, &status, body);
 	if (body)
 		protobuf_c_message_free_unpacked(body, NULL);
@@ -701,8 +700,7 @@ int cox_rpc_call_unary(struct cox_rpc_conn *c, const ProtobufCServiceDescriptor 
 	if (!cox_rpc_conn_is_open(c))
 		return cox_error(err, COX_UNAVAILABLE, "the connection is not open");
 	call = call_new(c, c->next_ask += 2);
-	call->output =
-		protobuf_c_service_descriptor_get_method_by_name(service, method)->output;
+	call->output = protobuf_c_service_descriptor_get_method_by_name(service, method)->output;
 	call->done = done;
 	call->user = user;
 	cox_timer_init(&call->deadline, w.loop, deadline, call);

@@ -110,10 +110,10 @@ struct sim_agent {
 
 struct sim_rates {
 	/* per thousand */
-	int cut;	  /* of messages: the connection ends */
-	int agent_crash;  /* of agents' durable steps */
-	int hub_crash;	  /* of commits, before or after */
-	int fetch_error;  /* of looks at the repository */
+	int cut;	 /* of messages: the connection ends */
+	int agent_crash; /* of agents' durable steps */
+	int hub_crash;	 /* of commits, before or after */
+	int fetch_error; /* of looks at the repository */
 	int probe_bad, probe_none;
 	int drift;
 	int64_t store_ms; /* a commit takes up to so long */
@@ -123,7 +123,8 @@ struct sim_rates {
 
 struct sim_stats {
 	uint64_t steps, effects, commits, rows, crashes, agent_crashes, restores, cuts, messages;
-	uint64_t reports, changes, moves, rollouts, rollbacks, claims, probes, jobs, people, refused;
+	uint64_t reports, changes, moves, rollouts, rollbacks, claims, probes, jobs, people,
+		refused;
 	uint64_t git, joins, leaves, jumps, approvals, deletions, targets, whys, virtual_ms;
 };
 
@@ -142,9 +143,9 @@ enum sim_gate_kind { SIM_SOAK, SIM_APPROVAL, SIM_WINDOW, SIM_HTTP, SIM_JOB, SIM_
 struct sim_gate {
 	enum sim_gate_kind kind;
 	int64_t soak_ms;
-	int count;	 /* people, successes */
-	int limit;	 /* of failures; -1: not given */
-	bool deny;	 /* a window: from minute `from` of each hour, for so many minutes */
+	int count; /* people, successes */
+	int limit; /* of failures; -1: not given */
+	bool deny; /* a window: from minute `from` of each hour, for so many minutes */
 	int from, length;
 	int cluster; /* a job's */
 };
@@ -154,7 +155,7 @@ struct sim_gate {
 enum sim_select { SIM_BY_LABEL, SIM_BY_NAME, SIM_REST };
 struct sim_wave {
 	enum sim_select select;
-	unsigned envs;	/* 1 << environment */
+	unsigned envs;	 /* 1 << environment */
 	int first, last; /* by name: these clusters */
 	int concurrent;	 /* -1: all */
 	bool concurrent_percent;
@@ -199,7 +200,7 @@ struct world {
 	int64_t hub_base_ms; /* its steady wall clock, less the monotonic one */
 	bool dead, starting;
 	struct cox_timer hub_restart, hub_kill;
-	uint64_t epoch;	      /* the highest of any hub */
+	uint64_t epoch;	       /* the highest of any hub */
 	struct cox_map backup; /* of the store; empty: none was made */
 	bool has_backup, restore_next;
 	/* Git */
@@ -254,8 +255,8 @@ bool sim_is_flawed_on(const struct sim_content *c, const struct sim_agent *a);
 /* ---- store.c ---- */
 /* The rows, by table, of what is durable: "T/KEY" to struct cox_buf. */
 struct cox_buf *sim_row(enum hub_table table, const char *key);
-void sim_rows_each(enum hub_table table, void (*fn)(void *ctx, const char *key, struct cox_str body),
-		   void *ctx);
+void sim_rows_each(enum hub_table table,
+		   void (*fn)(void *ctx, const char *key, struct cox_str body), void *ctx);
 void sim_store_backup(void);
 void sim_store_restore(void);
 void sim_store_wipe(void);
