@@ -54,7 +54,7 @@ static void __attribute__((format(printf, 2, 3))) not_yet(struct end *e, const c
 /* Somebody is still to catch up. */
 static bool has_late(const struct cox_rollout *r)
 {
-	if (r->phase != COX_ROLLOUT_SUCCEEDED ||
+	if ((r->phase != COX_ROLLOUT_SUCCEEDED && r->phase != COX_ROLLOUT_FAILED) ||
 	    hub_control_rollout(w.control, NULL, strrchr(r->owner, '/') + 1) != r)
 		return false;
 	COX_VEC_EACH (&r->targets, t)
