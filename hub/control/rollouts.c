@@ -371,6 +371,15 @@ static const struct cox_rollout *reversed(const struct control_line *line)
 	return NULL;
 }
 
+/* The newest one of a line is told by its start when the hub begins anew, also when the wall clock was set
+ * back in between. */
+static void start_after_all(const struct control_line *line, struct cox_rollout *r)
+{
+	COX_VEC_EACH (&line->past, p)
+		if (r->started_ms <= (*p)->started_ms)
+			r->started_ms = (*p)->started_ms + 1;
+}
+
 static void begin(struct look *l, const members *v, const char *revision)
 {
 	char id[COX_UUID_TEXT];
@@ -387,6 +396,7 @@ static void begin(struct look *l, const members *v, const char *revision)
 						       .reversed = reversed(l->line)},
 			    l->now_ms);
 	retire(l);
+	start_after_all(l->line, r);
 	l->line->current = r;
 	cox_log_info("rollout begins", COX_KV("owner", l->line->owner), COX_KV("id", id),
 		     COX_KV("revision", revision), COX_KV_INT("targets", (int64_t)v->n));
@@ -533,6 +543,7 @@ static void turn_back(struct look *l)
 	l->line->current = cox_rollout_rollback(failed, id, l->now_ms);
 	control_rollout_keep(l->batch, failed);
 	cox_vec_push(&l->line->past, failed);
+	start_after_all(l->line, l->line->current);
 	cox_log_warn("rollout goes back", COX_KV("owner", failed->owner), COX_KV("id", failed->id),
 		     COX_KV("by", id), COX_KV("reason", failed->reason));
 	l->keep = l->changed = true;

@@ -317,10 +317,13 @@ int hub_fleet_assign(struct hub_fleet *f, struct hub_batch *batch, const char *c
 	COX_ASSERT(m);
 	if (have && says_the_same(have, want))
 		return 0;
-	if (!e)
+	if (!e) {
 		e = entry_new(m, want->app_uid);
-	else
+		/* It may have been here before: no generation of that was above the position. */
+		generation = m->position;
+	} else {
 		fleet_entry_order(e, &epoch, &generation);
+	}
 	next.epoch = hub_store_epoch(f->store);
 	next.generation = generation + 1;
 	change.position = ++m->position;

@@ -149,6 +149,14 @@ static void drop_many(void)
 			sim_set_apply(i);
 }
 
+/* Its objects stay where they are. */
+static void move_lone(int i)
+{
+	w.lone_on[i] = pick(0, w.n_clusters - 1);
+	sim_trace("people: lone%d moves to c%03d", i, w.lone_on[i]);
+	sim_lone_apply(i);
+}
+
 static void confirm(int set)
 {
 	_cleanup_doc_ struct cox_doc *doc = NULL;
@@ -189,6 +197,8 @@ static void do_one(void)
 		sim_project_apply(maybe(50));
 	else if (what < 95)
 		drop_many();
+	else if (what < 97 && w.n_lone)
+		move_lone(pick(0, w.n_lone - 1));
 	else
 		confirm(set);
 }
