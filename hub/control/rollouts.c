@@ -441,9 +441,13 @@ static bool join(struct look *l, const members *v)
 
 	if (r->phase != COX_ROLLOUT_PROGRESSING || r->plan.source != COX_ROLLOUT_POLICY)
 		return false;
-	COX_VEC_EACH (v, m)
-		if (cox_rollout_join(r, m, l->now_ms))
-			l->keep = l->changed = true;
+	COX_VEC_EACH (v, m) {
+		if (!cox_rollout_join(r, m, l->now_ms))
+			continue;
+		/* What holds him (his project's windows) is to be known before he may start. */
+		control_rollout_feed(l->c, r, control_app_by_uid(l->c, m->uid), l->now_ms);
+		l->keep = l->changed = true;
+	}
 	return true;
 }
 

@@ -27,7 +27,7 @@ struct roll {
 	bool fresh;	     /* the hub began anew: what it says now is where we go on from */
 	bool paused, failed; /* by a person; over, and not well */
 	int n_resumes, n_retries, n_aborts;
-	bool was_under_way, restarted;
+	bool was_under_way, restarted, paused_by_failure;
 	size_t best[COX_ROLLOUT_MAX_WAVES];	    /* so many were healthy at most */
 	int64_t progress_ms[COX_ROLLOUT_MAX_WAVES]; /* when that, or a start, was */
 	COX_VEC(int64_t) starts;		    /* times, since the hub began */
@@ -641,7 +641,8 @@ static void check_before(const struct look *l, const struct cox_rollout_target *
 /* Spread over time, with a second's share at once; the hub counts anew when it begins anew. */
 static void check_rate(const struct look *l)
 {
-	size_t may = (size_t)l->plan->starts_per_minute, recent = 0;
+	size_t may = l->plan->strategy == SIM_POLICY ? (size_t)l->plan->starts_per_minute : 0;
+	size_t recent = 0;
 
 	cox_vec_push(&l->roll->starts, virtual_now_ms());
 	COX_VEC_EACH (&l->roll->starts, ms)
@@ -839,7 +840,7 @@ static bool is_stuck(const struct look *l, int wave, size_t failed)
 {
 	int64_t patience = l->plan->strategy == SIM_STEPS ? SIM_MINUTE_MS : 10 * SIM_MINUTE_MS;
 
-	if (l->r->paused_by_failure || failed > tolerance(l->plan, wave, size_of(l, wave)) ||
+	if (l->roll->paused_by_failure || failed > tolerance(l->plan, wave, size_of(l, wave)) ||
 	    virtual_now_ms() - l->roll->progress_ms[wave] >= patience)
 		return true;
 	COX_VEC_EACH (&l->r->targets, t)
@@ -1009,6 +1010,7 @@ void sim_check_rollout(const struct cox_rollout *r, sim_moves *moves)
 	}
 	note_progress(&l);
 	check_end(&l);
+	roll->paused_by_failure = r->paused_by_failure; /* its end takes it away */
 	if (*w.failure && !had_failed)
 		tell(&l);
 	roll->fresh = false;
