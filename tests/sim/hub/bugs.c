@@ -166,10 +166,10 @@ WRAP(int, cox_rollout_reach, struct cox_rollout *r, const char *uid, bool online
 	return __real_cox_rollout_reach(r, uid, online || always_there, message, now_ms);
 }
 
-WRAP(bool, control_guard_deletions, struct hub_control *c, struct control_object *set,
-     const cox_strings *dropped, size_t n_owned)
+WRAP(bool, control_guard_deletions, struct hub_control *c, struct hub_batch *batch,
+     struct control_object *set, const cox_strings *dropped, size_t n_owned)
 {
-	return no_guard || __real_control_guard_deletions(c, set, dropped, n_owned);
+	return no_guard || __real_control_guard_deletions(c, batch, set, dropped, n_owned);
 }
 
 WRAP(int, hub_fleet_assign, struct hub_fleet *f, struct hub_batch *batch, const char *cluster,

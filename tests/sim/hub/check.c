@@ -124,7 +124,7 @@ static void judge(struct sim_entry *e, const sim_report *r)
 
 	this_ms(e);
 	e->healthy = synced && r->health == SIM_HEALTHY && (!ours || op->phase == SIM_SUCCEEDED) &&
-		     (ours || strcmp(e->by, "rollout") != 0);
+		     (ours || !sim_is_of_rollout(e->by));
 	e->failed =
 		at && ((ours && op->phase == SIM_FAILED) || (synced && r->health == SIM_DEGRADED));
 	e->was_healthy = e->was_healthy || e->healthy;

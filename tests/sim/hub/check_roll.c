@@ -705,7 +705,7 @@ static bool is_start(const struct look *l, const struct sim_move *m)
 
 	if (!l->r->plan.ordered)
 		return m->sync_changed && !(op && m->operation_changed);
-	return op && m->operation_changed && strcmp(op->initiated_by, "rollout") == 0;
+	return op && m->operation_changed && sim_is_of_rollout(op->initiated_by);
 }
 
 /* A way back that ends with this start, because nobody waits for it, has not noted its stamp. */
