@@ -725,7 +725,7 @@ enum cox_queue_result control_look_at_rollout(void *ctx, const char *owner)
 		step(&l);
 	if (l.line->dirty)
 		refresh_assignments(&l);
-	if (l.line->dirty)
+	if (l.line->dirty && placed)
 		renew(&l);
 	if (l.line->dirty)
 		COX_MAP_EACH (&l.line->members, slot)
