@@ -487,8 +487,8 @@ bool cox_rollout_may_supersede(const struct cox_rollout *r, int64_t now_ms, int6
 
 		may = is_stuck(r, open, c, now_ms, &again);
 		if (r->plan.supersede == COX_SUPERSEDE_WAVE)
-			may = may || rollout_wave_is_done(r, open, c) || c->moved == 0 ||
-			      (c->moving == 0 && c->healthy == 0);
+			may = may || rollout_wave_is_done(r, open, c) ||
+			      (c->moving == 0 && (c->healthy == 0 || c->moved == 0));
 		if (may)
 			again = COX_ROLLOUT_FOREVER;
 	}
