@@ -460,9 +460,12 @@ static bool is_stuck(const struct cox_rollout *r, size_t open, const struct roll
 	if (r->paused || r->waves.items[open].phase == COX_WAVE_BEFORE ||
 	    r->waves.items[open].phase == COX_WAVE_AFTER)
 		return false;
+	/* Of any wave: one that passed long ago and falls back while another moves on is not stuck yet. */
 	last = r->waves.items[open].progress_ms;
 	if (last == 0)
 		last = r->waves.items[open].since_ms;
+	COX_VEC_EACH (&r->waves, w)
+		last = w->progress_ms > last ? w->progress_ms : last;
 	*ret_due_ms = last + r->plan.patience_ms;
 	return now_ms >= *ret_due_ms;
 }

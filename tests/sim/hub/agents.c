@@ -472,6 +472,12 @@ static void take(struct sim_agent *a, sim_change *c)
 	d->dirty = true;
 	w.stats.changes++;
 	w.quiet_changes += w.quiet;
+	if (as && as->policy)
+		sim_trace("%s: %.8s target %s of %s, sync of %s, automated %d, rules %d", a->name,
+			  d->uid,
+			  as->target_digest.len ? sim_brief(as->target_digest.data) : "none",
+			  as->target_revision, as->sync_revision, as->policy->automated,
+			  as->project_rules ? (int)as->project_rules->project.len : -1);
 	sim_trace("%s: has %.8s (%llu, %llu) %s%s%s", a->name, d->uid, (unsigned long long)epoch,
 		  (unsigned long long)generation,
 		  t					    ? "tombstone"

@@ -91,6 +91,8 @@ void sim_check_rolls_restart(void)
 {
 	COX_MAP_EACH (&rolls, e)
 		((struct roll *)e->value)->fresh = true;
+	/* What was not durable, or an older copy does not have, is not remembered. */
+	cox_map_clear(&barred);
 }
 
 static char *gate_key(size_t wave, bool after, size_t gate)
@@ -835,13 +837,17 @@ static bool is_under_way(const struct look *l, const struct cox_rollout_target *
 	       !(l->plan->skip && l->plan->strategy == SIM_POLICY && is_away(t));
 }
 
-/* Nobody gets on any more, or somebody cannot. */
+/* Nobody gets on any more, or somebody cannot; or nobody can tell, because something was heard in this
+ * very millisecond, perhaps after the hub had looked. */
 static bool is_stuck(const struct look *l, int wave, size_t failed)
 {
 	int64_t patience = l->plan->strategy == SIM_STEPS ? SIM_MINUTE_MS : 10 * SIM_MINUTE_MS;
+	int64_t last = 0;
 
+	for (size_t v = 0; v < l->r->waves.n; v++)
+		last = l->roll->progress_ms[v] > last ? l->roll->progress_ms[v] : last;
 	if (l->roll->paused_by_failure || failed > tolerance(l->plan, wave, size_of(l, wave)) ||
-	    virtual_now_ms() - l->roll->progress_ms[wave] >= patience)
+	    virtual_now_ms() - last >= patience || last == virtual_now_ms())
 		return true;
 	COX_VEC_EACH (&l->r->targets, t)
 		if ((t->wave == wave && t->state == COX_TARGET_BLOCKED) || t->wave < 0)
@@ -853,8 +859,12 @@ static bool is_stuck(const struct look *l, int wave, size_t failed)
  * are on their way were sent there by hand. */
 static void check_superseded(const struct look *l)
 {
+	const struct sim_set *set = &w.sets[l->plan->set];
 	size_t under_way = 0, left = 0, front = 0;
 
+	/* Nothing moves by itself any more. */
+	if (!set->automated && set->plans.items[set->plans.n - 1]->strategy == SIM_AT_ONCE)
+		return;
 	while (front + 1 < l->r->waves.n && l->r->waves.items[front].phase == COX_WAVE_PASSED)
 		front++;
 	for (size_t v = 0; v <= front; v++) {
@@ -873,8 +883,11 @@ static void check_superseded(const struct look *l)
 		left += t->state == COX_TARGET_WAITING && t->wave >= 0 && !is_away(t) && !t->late;
 	if (under_way > 0 ||
 	    (l->plan->supersede == SIM_FINISHED && left > 0 && l->plan->strategy == SIM_POLICY))
-		sim_fail("M: rollout %s is superseded with %zu under way and %zu to come", l->r->id,
-			 under_way, left);
+		sim_fail("M: rollout %s is superseded with %zu under way and %zu to come; wave %zu "
+			 "got "
+			 "on %lld ms ago",
+			 l->r->id, under_way, left, front,
+			 (long long)(virtual_now_ms() - l->roll->progress_ms[front]));
 }
 
 /* Everybody was told to go back, also who is away. */
@@ -1008,8 +1021,9 @@ void sim_check_rollout(const struct cox_rollout *r, sim_moves *moves)
 		check_gates(&l);
 		check_waves(&l);
 	}
-	note_progress(&l);
+	/* What was heard in this look was no progress yet when the older one was asked. */
 	check_end(&l);
+	note_progress(&l);
 	roll->paused_by_failure = r->paused_by_failure; /* its end takes it away */
 	if (*w.failure && !had_failed)
 		tell(&l);

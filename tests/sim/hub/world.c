@@ -9,10 +9,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define CALM_MS	  (8 * 60 * SIM_MINUTE_MS) /* windows open once an hour */
-#define QUIET_MS  (10 * SIM_MINUTE_MS)
-#define HELP_MS	  10000
-#define STEPS_MAX 30000000
+#define CALM_MS	   (8 * 60 * SIM_MINUTE_MS) /* windows open once an hour */
+#define SETTLED_MS (3 * SIM_MINUTE_MS) /* a server that did not answer is asked again by then */
+#define QUIET_MS   (10 * SIM_MINUTE_MS)
+#define HELP_MS	   10000
+#define STEPS_MAX  30000000
 
 struct world w;
 
@@ -298,10 +299,17 @@ static void pulse(void *arg)
 		return;
 	sim_people_help();
 	if (sim_is_settled(why, sizeof(why))) {
+		if (!w.settled_ms)
+			w.settled_ms = now;
+		if (now - w.settled_ms < SETTLED_MS)
+			return;
 		w.quiet = true;
 		w.quiet_ms = now;
 		sim_trace("quiet");
-	} else if (now - w.calm_ms > CALM_MS) {
+		return;
+	}
+	w.settled_ms = 0;
+	if (now - w.calm_ms > CALM_MS) {
 		sim_check_tell();
 		sim_fail("I-18: does not settle: %s", why);
 	}

@@ -219,7 +219,7 @@ struct world {
 	struct cox_timer people, faults, pulse;
 	int actions_left;
 	/* phases of a run */
-	int64_t chaos_until_ms, calm_ms, quiet_ms;
+	int64_t chaos_until_ms, calm_ms, settled_ms, quiet_ms;
 	bool calm, quiet;
 	uint64_t quiet_changes;
 	char failure[1024];
