@@ -430,7 +430,7 @@ static void load_app(void *ctx, const char *key, struct cox_str body)
 	cox_buf_fini(&row.body);
 }
 
-void sim_check_starting(void)
+void sim_check_starting(bool restored)
 {
 	cox_map_fini_values(&entries, free);
 	cox_map_fini_values(&apps, free);
@@ -438,7 +438,7 @@ void sim_check_starting(void)
 	sim_rows_each(HUB_TABLE_ASSIGNMENT, load_entry, NULL);
 	sim_rows_each(HUB_TABLE_REPORT, load_report, NULL);
 	sim_rows_each(HUB_TABLE_OBJECT, load_app, NULL);
-	sim_check_rolls_restart();
+	sim_check_rolls_restart(restored);
 }
 
 /* ---- the wire ---- */

@@ -47,7 +47,7 @@ bool sim_was_failed(struct sim_entry *e);
 void sim_check_rollout(const struct cox_rollout *r, sim_moves *moves);
 void sim_check_rolls_open(void);
 void sim_check_rolls_close(void);
-void sim_check_rolls_restart(void);
+void sim_check_rolls_restart(bool restored);
 bool sim_is_by_hand(const char *operation, bool *ret_past_gates);
 
 #endif

@@ -87,8 +87,10 @@ void sim_check_rolls_close(void)
 	rolls = looked = synced = before_gates = barred = COX_MAP_INIT;
 }
 
-void sim_check_rolls_restart(void)
+void sim_check_rolls_restart(bool restored)
 {
+	if (restored) /* an older copy need not know what has failed since */
+		cox_map_clear(&barred);
 	COX_MAP_EACH (&rolls, e)
 		((struct roll *)e->value)->fresh = true;
 	/* What was not durable, or an older copy does not have, is not remembered. */
@@ -865,7 +867,8 @@ static void check_superseded(const struct look *l)
 	/* Nothing moves by itself any more. */
 	if (!set->automated && set->plans.items[set->plans.n - 1]->strategy == SIM_AT_ONCE)
 		return;
-	while (front + 1 < l->r->waves.n && l->r->waves.items[front].phase == COX_WAVE_PASSED)
+	while (front + 1 < l->r->waves.n &&
+	       (l->r->waves.items[front].phase == COX_WAVE_PASSED || size_of(l, (int)front) == 0))
 		front++;
 	for (size_t v = 0; v <= front; v++) {
 		size_t failed = 0;
