@@ -73,16 +73,19 @@ void rollout_bar_all(struct cox_rollout *r)
 	r->bars_all = true;
 }
 
-static bool returns(const struct cox_rollout_target *t)
+/* Moved by this rollout, or by the one of the same content that it took over from. */
+bool rollout_returns(const struct cox_rollout_target *t)
 {
-	return t->wave >= 0 && t->moved && t->has_previous &&
+	bool there = t->moved || (t->state != COX_TARGET_WAITING && t->state != COX_TARGET_BLOCKED);
+
+	return t->wave >= 0 && there && t->has_previous &&
 	       memcmp(t->previous, t->digest, sizeof(t->digest)) != 0;
 }
 
 bool rollout_has_way_back(const struct cox_rollout *r)
 {
 	COX_VEC_EACH (&r->targets, t)
-		if (returns(t))
+		if (rollout_returns(t))
 			return true;
 	return false;
 }
@@ -247,7 +250,7 @@ struct cox_rollout *cox_rollout_rollback(struct cox_rollout *failed, const char 
 	back_plan(failed, &r->plan);
 	rollout_waves_init(r);
 	COX_VEC_EACH (&failed->targets, t)
-		if (returns(t))
+		if (rollout_returns(t))
 			rollout_target_add(r, back_target(failed, t, now_ms));
 	rollout_index(r);
 	r->revision = cox_asprintf("%.12s", r->targets.n > 0 && r->targets.items[0].revision

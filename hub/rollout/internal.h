@@ -185,6 +185,8 @@ bool rollout_is_bar(const struct cox_rollout *r, const struct cox_rollout_target
 bool rollout_holds_back(const struct cox_rollout *r);
 /* What is pinned is not deployed again by itself. */
 void rollout_bar_all(struct cox_rollout *r);
+/* Whether it has another bundle to return to. */
+bool rollout_returns(const struct cox_rollout_target *t);
 /* Whether there is a target to return. */
 bool rollout_has_way_back(const struct cox_rollout *r);
 

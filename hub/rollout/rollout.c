@@ -183,9 +183,35 @@ static bool is_half_done(const struct cox_rollout_target *b, const uint8_t *have
 	       (b->has_found && have && memcmp(have, b->found, COX_ROLLOUT_DIGEST) == 0);
 }
 
+/* Under way to the same for everybody: only the plan is another one, or who is in which wave. */
+static bool is_same_content(const struct cox_rollout_spec *spec)
+{
+	const struct cox_rollout *before = spec->before;
+
+	if (!before || before->phase != COX_ROLLOUT_PROGRESSING ||
+	    before->plan.source != COX_ROLLOUT_POLICY)
+		return false;
+	for (size_t i = 0; i < spec->n_members; i++) {
+		const struct cox_rollout_target *b = cox_rollout_find(before, spec->members[i].uid);
+		const uint8_t *digest = spec->members[i].digest;
+
+		if (b && b->has_digest &&
+		    (!digest || memcmp(b->digest, digest, sizeof(b->digest)) != 0))
+			return false;
+	}
+	return true;
+}
+
+static void take_previous(struct cox_rollout_target *t, const uint8_t *digest, const char *revision)
+{
+	set_digest(&t->has_previous, t->previous, digest);
+	free(t->previous_revision);
+	t->previous_revision = cox_strdup(revision);
+}
+
 /* What the rollout before left half done is no place to return to, also when there was nothing before
- * that; what failed neither, when its way back was cut short. */
-static void inherit(struct cox_rollout_target *t, const struct cox_rollout_spec *spec)
+ * that; what failed neither, when its way back was cut short. same: as is_same_content. */
+static void inherit(struct cox_rollout_target *t, const struct cox_rollout_spec *spec, bool same)
 {
 	const struct cox_rollout *before = spec->before;
 	const struct cox_rollout_target *b = before ? cox_rollout_find(before, t->uid) : NULL;
@@ -195,6 +221,9 @@ static void inherit(struct cox_rollout_target *t, const struct cox_rollout_spec 
 	bool back = b && before->plan.source == COX_ROLLOUT_BACK && (!there || !is_at(t, b));
 	bool owes = b && owes_gates(t, before, b);
 
+	/* it goes back with the others, when it comes to that */
+	if (b && same && there && rollout_returns(b))
+		take_previous(t, b->previous, b->previous_revision);
 	if (!b && spec->reversed)
 		b = cox_rollout_find(spec->reversed, t->uid);
 	if (!b || (!back && !owes && !is_half_done(b, have)))
@@ -202,12 +231,10 @@ static void inherit(struct cox_rollout_target *t, const struct cox_rollout_spec 
 	set_digest(&t->has_found, t->found, have);
 	if (there) /* nobody has seen it well there, or it owes gates */
 		t->moved = true;
-	set_digest(&t->has_previous, t->previous,
-		   back		     ? b->digest
-		   : b->has_previous ? b->previous
-				     : NULL);
-	free(t->previous_revision);
-	t->previous_revision = cox_strdup(back ? b->revision : b->previous_revision);
+	if (back)
+		take_previous(t, b->digest, b->revision);
+	else
+		take_previous(t, b->has_previous ? b->previous : NULL, b->previous_revision);
 }
 
 /* Who has it already is not sent there again. */
@@ -240,6 +267,7 @@ void rollout_waves_init(struct cox_rollout *r)
 struct cox_rollout *cox_rollout_new(const struct cox_rollout_spec *spec, int64_t now_ms)
 {
 	struct cox_rollout *r = cox_new(struct cox_rollout);
+	bool same = is_same_content(spec);
 
 	strncat(r->id, spec->id, sizeof(r->id) - 1);
 	r->owner = cox_strdup(spec->owner);
@@ -259,7 +287,7 @@ struct cox_rollout *cox_rollout_new(const struct cox_rollout_spec *spec, int64_t
 	for (size_t i = 0; i < spec->n_members; i++) {
 		struct cox_rollout_target t = target_from(&r->plan, &spec->members[i], now_ms);
 
-		inherit(&t, spec);
+		inherit(&t, spec, same);
 		bar(r, &t);
 		rollout_target_add(r, t);
 	}
