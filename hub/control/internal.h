@@ -380,6 +380,14 @@ int64_t control_deletion_approved_ms(const struct cox_node *application);
 int control_assign(struct hub_control *c, struct hub_batch *batch, struct control_app *a,
 		   const uint8_t *sync_digest, const char *sync_revision,
 		   Coxswain__Assignment__V1__Operation *operation);
+/* Asks the agent of a's cluster how the objects there differ from those of a bundle's text, as if a was
+ * assigned so; deletion: as if it was to go, with all its objects. As hub_fleet_diff. */
+int control_ask_agent(const struct control_app *a, bool deletion, struct cox_str objects,
+		      int64_t deadline_ms, hub_fleet_diff_done *done, void *arg,
+		      struct cox_error *err);
+/* One object's differences, for people (hub/web/README.md). */
+struct cox_node *control_difference_node(struct cox_doc *doc,
+					 const Coxswain__Agent__V1__ObjectDifference *o);
 /* Whether the application's rollouts move it by themselves. */
 bool control_is_by_hand(const struct control_app *a, bool ordered);
 
