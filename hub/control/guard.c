@@ -26,23 +26,23 @@ static int64_t default_budget(size_t n_owned)
 	return part > DEFAULT_AT_LEAST ? part : DEFAULT_AT_LEAST;
 }
 
-/* How many of n_owned may go. What cannot be read must not open the door: the default holds. */
-static int64_t budget_of(struct control_object *set, size_t n_owned)
+/* How many of n_owned may go. What cannot be read must not open the door: the default holds, and
+ * *ret_problem (the caller's; NULL: none) says so. */
+static int64_t budget_of(const struct cox_doc *set, size_t n_owned, char **ret_problem)
 {
 	const struct cox_node *said =
-		COX_GET(cox_doc_root(set->doc), "metadata", "annotations", BUDGET_ANNOTATION);
+		COX_GET(cox_doc_root(set), "metadata", "annotations", BUDGET_ANNOTATION);
 	struct hub_count count = {0};
-	_cleanup_free_ char *text = NULL;
 
-	if (hub_count_parse(set->doc, said, &count, NULL) < 0 ||
-	    (count.percent && count.value > 100)) {
-		text = cox_asprintf("annotation " BUDGET_ANNOTATION
-				    ": '%s' is neither a number nor a percentage up to 100%%; "
-				    "the default holds",
-				    cox_node_cstr(said, ""));
+	*ret_problem = NULL;
+	if (hub_count_parse(set, said, &count, NULL) < 0 || (count.percent && count.value > 100)) {
+		*ret_problem =
+			cox_asprintf("annotation " BUDGET_ANNOTATION
+				     ": '%s' is neither a number nor a percentage up to 100%%; "
+				     "the default holds",
+				     cox_node_cstr(said, ""));
 		count = (struct hub_count){0};
 	}
-	control_condition_set(&set->conditions, "InvalidDeletionBudget", text);
 	return hub_count_of(&count, (int64_t)n_owned, default_budget(n_owned));
 }
 
@@ -106,26 +106,43 @@ static void hold(struct control_object *set, cox_strings *fresh, const char *dig
 			     COX_KV("message", text));
 }
 
+void control_verdict_fini(struct control_verdict *v)
+{
+	cox_strings_fini(&v->fresh);
+	free(v->problem);
+}
+
+void control_guard_judge(struct hub_control *c, const struct cox_doc *set,
+			 const struct control_held *held, const cox_strings *dropped,
+			 size_t n_owned, struct control_verdict *ret)
+{
+	const char *confirmed = hub_object_annotation(cox_doc_root(set), CONFIRM_ANNOTATION);
+
+	/* What was made anew since they are held must not raise a percentage. */
+	if (held && held->keys.n && held->n_owned < n_owned)
+		n_owned = held->n_owned;
+	*ret = (struct control_verdict){.n_owned = n_owned};
+	ret->budget = budget_of(set, n_owned, &ret->problem);
+	COX_VEC_EACH (dropped, key)
+		if (!control_app_is_deleting(control_app(c, *key)))
+			cox_vec_push(&ret->fresh, cox_strdup(*key));
+	cox_vec_sort(&ret->fresh, by_text);
+	ret->n_going = dropped->n - ret->fresh.n;
+	digest_of(c, &ret->fresh, ret->digest);
+	/* Who goes already counts: a budget that is used up is one until they are gone. */
+	ret->held = ret->fresh.n && (int64_t)dropped->n > ret->budget &&
+		    !cox_streq(confirmed, ret->digest);
+}
+
 bool control_guard_deletions(struct hub_control *c, struct control_object *set,
 			     const cox_strings *dropped, size_t n_owned)
 {
-	COX_CLEANUP(cox_strings_fini) cox_strings fresh = {0};
-	const char *confirmed = hub_object_annotation(cox_doc_root(set->doc), CONFIRM_ANNOTATION);
-	char digest[COX_SHA256_TEXT];
-	int64_t budget;
+	COX_CLEANUP(control_verdict_fini) struct control_verdict v = {0};
 
-	/* What was made anew since they are held must not raise a percentage. */
-	if (set->held.keys.n && set->held.n_owned < n_owned)
-		n_owned = set->held.n_owned;
-	budget = budget_of(set, n_owned);
-	COX_VEC_EACH (dropped, key)
-		if (!control_app_is_deleting(control_app(c, *key)))
-			cox_vec_push(&fresh, cox_strdup(*key));
-	cox_vec_sort(&fresh, by_text);
-	digest_of(c, &fresh, digest);
-	/* Who goes already counts: a budget that is used up is one until they are gone. */
-	if (fresh.n && (int64_t)dropped->n > budget && !cox_streq(confirmed, digest)) {
-		hold(set, &fresh, digest, n_owned, dropped->n - fresh.n, budget);
+	control_guard_judge(c, set->doc, &set->held, dropped, n_owned, &v);
+	control_condition_set(&set->conditions, "InvalidDeletionBudget", v.problem);
+	if (v.held) {
+		hold(set, &v.fresh, v.digest, v.n_owned, v.n_going, v.budget);
 		return false;
 	}
 	control_guard_clear(set);
