@@ -29,6 +29,12 @@ int cli_hub_follow(struct cli_hub *hub, const char *path,
 		   int (*on_event)(void *ctx, struct cox_doc *doc, struct cox_error *err),
 		   void *ctx, struct cox_error *err);
 
+/* The same of any method; body may be NULL. A plan may be large. */
+int cli_hub_stream(struct cli_hub *hub, const char *method, const char *path,
+		   const struct cox_node *body,
+		   int (*on_event)(void *ctx, struct cox_doc *doc, struct cox_error *err),
+		   void *ctx, struct cox_error *err);
+
 /* "/api/v1/applications/-/web/sync": the path of an object, each part encoded. name may be
  * "NAMESPACE/NAME"; namespace NULL: "-". kind_plural is as in the table of kinds. tail: "" or
  * "/sync". The caller's. */

@@ -136,6 +136,8 @@ struct hub_control {
 	struct cox_map windows;		     /* project -> struct control_windows */
 	struct cox_map asks;		     /* "?N" -> struct control_ask */
 	uint64_t n_asks;
+	struct cox_list plans; /* of struct control_plan: under way */
+	size_t n_plans;
 	struct cox_map renders; /* what is rendered -> struct render_job: under way, or lately */
 	struct cox_list render_order; /* of those that are done, oldest first */
 	struct cox_map servers;	      /* spec.server -> its Cluster's name; "" for more than one */
@@ -248,6 +250,11 @@ int control_ask_about(const struct control_app *a, const char *revision, struct 
 /* Keeps a bundle, unless it is kept already. */
 void control_bundle_keep(struct hub_control *c, const uint8_t digest[HUB_DIGEST_BYTES],
 			 struct cox_str row);
+
+/* ---- plan.c ---- */
+
+/* All that wait are told that the hub stops. */
+void control_plans_end(struct hub_control *c);
 
 /* ---- windows.c ---- */
 
