@@ -640,7 +640,9 @@ static void answer_one(struct asked_diff *q)
 	Coxswain__Agent__V1__FieldDifference field = COXSWAIN__AGENT__V1__FIELD_DIFFERENCE__INIT;
 	Coxswain__Agent__V1__FieldDifference *fields[] = {&field};
 	size_t n = q->deletion ? 0 : q->n_objects;
+	_cleanup_free_ char *bulk = cox_calloc(1, q->agent->bulk + 1);
 
+	memset(bulk, 'x', q->agent->bulk);
 	assert_true(n + 3 <= COX_ARRAY_LEN(items));
 	field.path = (char *)"data.k";
 	field.desired = (char *)"\"two\"";
@@ -654,6 +656,8 @@ static void answer_one(struct asked_diff *q)
 					  : COXSWAIN__AGENT__V1__DIFF_STATE__EXTRA;
 		list[i] = &items[i];
 	}
+	items[0].desired.data = (uint8_t *)bulk;
+	items[0].desired.len = q->agent->bulk;
 	items[n].fields = fields;
 	items[n].n_fields = items[n].n_differing = 1;
 	items[n + 2].kept = !q->deletion;

@@ -90,6 +90,7 @@ struct agent {
 	const struct cox_rpc_service *services[1];
 	bool old;		    /* and knows no frames */
 	bool hold_diffs;	    /* answers none, until agent_answer */
+	size_t bulk;		    /* bytes of the first of these objects; 0: few */
 	size_t n_diffs, most_diffs; /* how many there were, and at one time */
 	COX_VEC(struct asked_diff *) asked;
 	char frame[256]; /* of the last: "instance namespace deletion options" */

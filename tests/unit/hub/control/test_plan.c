@@ -534,6 +534,14 @@ static void test_rollout_under_way(void **state)
 	r = cox_node_get(p, "rollout");
 	assert_string_equal(text(r, "begins"), "later");
 	assert_non_null(strstr(text(r, "message"), "when it is finished, or stuck"));
+	/* who is new joins it */
+	repo_head(REPO, "bbbb");
+	p = plan(w, (struct hub_plan_request){0},
+		 SET("book", ALL "  - list: {elements: [{name: new, server: 'https://3.3.3.3'}]}\n",
+		     ""),
+		 NULL);
+	assert_string_equal(text(cox_node_get(p, "rollout"), "begins"), "joins");
+	assert_true(cox_node_bool(cox_node_get(target(p, "argocd/new-book"), "moves"), false));
 	/* and the one that is under way is none the worse for it */
 	site_wait(&w->site, waits, &(struct word){w, "nobody has approved"});
 }
@@ -681,6 +689,171 @@ static void test_limits(void **state)
 	       "at most 300 seconds");
 }
 
+/* The old one has a label, the new one so many more. */
+static char *labelled(int n)
+{
+	struct cox_buf yaml = COX_BUF_INIT;
+
+	cox_buf_puts(&yaml, "apiVersion: argoproj.io/v1alpha1\nkind: ApplicationSet\n"
+			    "metadata: {name: book, annotations: {coxswain.dev/rollout-policy: "
+			    "staged}}\nspec:\n  generators:\n  - clusters: {}\n"
+			    "  template:\n    metadata:\n      name: '{{name}}-book'\n"
+			    "      labels: {first: x");
+	for (int i = 0; i < n; i++)
+		cox_buf_printf(&yaml, ", l%d: x", i);
+	cox_buf_puts(&yaml,
+		     "}\n    spec:\n      project: default\n"
+		     "      source: {repoURL: '" REPO "', targetRevision: HEAD, path: book}\n"
+		     "      destination: {server: '{{server}}', namespace: book}\n"
+		     "      syncPolicy: {automated: {prune: true, selfHeal: true}}\n");
+	return cox_buf_take(&yaml);
+}
+
+static void test_so_many_changes(void **state)
+{
+	static const int wanted[] = {49, 50, 51};
+	struct world *w = *state;
+	_cleanup_free_ char *old = labelled(0);
+
+	site_apply(&w->site, old);
+	wait_all(w, "aaaa");
+	for (size_t i = 0; i < COX_ARRAY_LEN(wanted); i++) {
+		_cleanup_free_ char *yaml = labelled(wanted[i]);
+		const struct cox_node *p = plan(w, (struct hub_plan_request){0}, yaml, NULL);
+		const struct cox_node *a = cox_node_at(cox_node_get(p, "applications"), 0);
+
+		assert_int_equal(cox_node_len(cox_node_get(a, "changes")),
+				 wanted[i] < 50 ? wanted[i] : 50);
+		assert_true(cox_node_bool(cox_node_get(a, "moreChanges"), false) ==
+			    (wanted[i] > 50));
+	}
+}
+
+#define MANY 9
+
+struct crowd {
+	struct world *w;
+	struct agent agents[MANY];
+	size_t wanted;
+};
+
+static size_t n_asked(const struct crowd *x)
+{
+	size_t n = 0;
+
+	for (int i = 0; i < MANY; i++)
+		n += x->agents[i].asked.n;
+	return n;
+}
+
+static bool so_many_are_asked(void *arg)
+{
+	const struct crowd *x = arg;
+
+	return n_asked(x) == x->wanted;
+}
+
+static struct crowd *gather(struct world *w)
+{
+	struct crowd *x = cox_new(struct crowd);
+
+	x->w = w;
+	for (int i = 0; i < MANY; i++) {
+		_cleanup_free_ char *name = cox_asprintf("m%d", i);
+		_cleanup_free_ char *yaml =
+			cox_asprintf("apiVersion: coxswain.dev/v1alpha1\nkind: Cluster\n"
+				     "metadata: {name: %s, labels: {many: 'yes'}}\n"
+				     "spec: {server: 'https://%s'}\n",
+				     name, name);
+		_cleanup_free_ char *token = NULL;
+
+		site_apply(&w->site, yaml);
+		token = site_token(&w->site, name);
+		agent_init(&x->agents[i], &w->site, name);
+		agent_join(&x->agents[i], token);
+		agent_connect(&x->agents[i]);
+	}
+	return x;
+}
+
+static void disperse(struct crowd *x)
+{
+	for (int i = 0; i < MANY; i++)
+		agent_fini(&x->agents[i]);
+	free(x);
+}
+
+static char *two_each(void)
+{
+	struct cox_buf yaml = COX_BUF_INIT;
+
+	cox_buf_puts(&yaml, "apiVersion: argoproj.io/v1alpha1\nkind: ApplicationSet\n"
+			    "metadata: {name: two}\nspec:\n  generators:\n  - list:\n"
+			    "      elements:\n");
+	for (int i = 0; i < 2 * MANY; i++)
+		cox_buf_printf(&yaml, "      - {name: %c-m%d, cluster: m%d}\n", 'a' + i / MANY,
+			       i % MANY, i % MANY);
+	cox_buf_puts(&yaml, "  template:\n    metadata: {name: '{{name}}'}\n"
+			    "    spec:\n      project: default\n"
+			    "      source: {repoURL: '" REPO "', path: book}\n"
+			    "      destination: {name: '{{cluster}}', namespace: '{{name}}'}\n"
+			    "      syncPolicy: {automated: {}}\n");
+	return cox_buf_take(&yaml);
+}
+
+static void test_so_many_agents_at_one_time(void **state)
+{
+	struct crowd *x = gather(*state);
+	_cleanup_free_ char *yaml = two_each();
+
+	for (int i = 0; i < MANY; i++)
+		x->agents[i].hold_diffs = true;
+	begin(x->w, (struct hub_plan_request){0}, yaml, NULL);
+	x->wanted = 16; /* of 18 */
+	site_wait(&x->w->site, so_many_are_asked, x);
+	site_settle(&x->w->site);
+	assert_int_equal(n_asked(x), 16);
+	agent_answer(&x->agents[0]);
+	site_wait(&x->w->site, so_many_are_asked, x);
+	for (int i = 0; i < MANY; i++) {
+		x->agents[i].hold_diffs = false;
+		agent_answer(&x->agents[i]);
+	}
+	site_wait(&x->w->site, is_made, x->w);
+	assert_int_equal(
+		cox_node_int(COX_GET(cox_doc_root(x->w->answer), "summary", "computed"), 0), 18);
+	disperse(x);
+}
+
+/* 16 MiB in all are told field by field: of 18 with a mebibyte and more each, 15; what is left out says so,
+ * and is counted all the same. */
+static void test_so_much_is_told(void **state)
+{
+	struct crowd *x = gather(*state);
+	_cleanup_free_ char *yaml = two_each();
+	const struct cox_node *p, *targets;
+	size_t truncated = 0;
+
+	for (int i = 0; i < MANY; i++)
+		x->agents[i].bulk = 1 << 20;
+	p = plan(x->w, (struct hub_plan_request){.objects = true}, yaml, NULL);
+	targets = cox_node_get(cox_node_at(cox_node_get(p, "waves"), 0), "targets");
+	assert_int_equal(cox_node_len(targets), 18);
+	for (size_t i = 0; i < 18; i++) {
+		const struct cox_node *t = cox_node_at(targets, i);
+
+		truncated += cox_node_bool(cox_node_get(t, "truncated"), false);
+		assert_int_equal(cox_node_int(COX_GET(t, "objects", "create"), 0), 1);
+	}
+	assert_int_equal(truncated, 3);
+	/* and none of it where nobody asks */
+	p = plan(x->w, (struct hub_plan_request){0}, yaml, NULL);
+	targets = cox_node_get(cox_node_at(cox_node_get(p, "waves"), 0), "targets");
+	assert_int_equal(cox_node_len(cox_node_get(cox_node_at(targets, 0), "differences")), 0);
+	assert_false(cox_node_bool(cox_node_get(cox_node_at(targets, 17), "truncated"), false));
+	disperse(x);
+}
+
 static void ignore(void *arg, const struct cox_doc *answer, const struct cox_error *err)
 {
 	(void)answer;
@@ -776,6 +949,9 @@ int main(void)
 		TEST(test_paused),
 		TEST(test_one_cluster_holds_up_no_other),
 		TEST(test_limits),
+		TEST(test_so_many_changes),
+		TEST(test_so_many_agents_at_one_time),
+		TEST(test_so_much_is_told),
 		TEST(test_so_many_plans_at_one_time),
 		TEST(test_given_up),
 		TEST(test_refused),
