@@ -19,7 +19,7 @@ struct config {
 	cox_strings allow_net, agents_names;
 	bool allow_file_repos, restored;
 	int64_t poll_ms, agent_cert_ms, pending_per_address, join_interval_ms, join_burst;
-	int64_t starts_per_minute;
+	int64_t starts_per_minute, agents_grace_ms;
 };
 
 #define AT(field) offsetof(struct config, field)
@@ -49,6 +49,8 @@ static const struct cox_option rows[] = {
 	 "between two looks at a repository, plus up to a minute", "2m"},
 	{"starts-per-minute", 0, COX_OPT_INT, AT(starts_per_minute), "N",
 	 "so many targets of all rollouts may start in a minute; 0: no limit", "0"},
+	{"agents-grace", 0, COX_OPT_DURATION, AT(agents_grace_ms), "DURATION",
+	 "after a start nobody is away for so long: agents come back one after the other", "1m"},
 	{"agent-certificate", 0, COX_OPT_DURATION, AT(agent_cert_ms), "DURATION",
 	 "how long an agent's certificate is valid", "8760h"},
 	{"agents-per-address", 0, COX_OPT_INT, AT(pending_per_address), "N",
@@ -198,6 +200,7 @@ static int open_parts(struct hub *h, struct cox_error *err)
 				.allow_net = &c->allow_net,
 				.poll_ms = c->poll_ms,
 				.starts_per_minute = c->starts_per_minute,
+				.agents_grace_ms = c->agents_grace_ms,
 				.fleet = {.listen = c->agents,
 					  .restored = c->restored,
 					  .names = &c->agents_names,

@@ -168,6 +168,8 @@ struct agent_app {
 	struct agent_asked *asked; /* for orphaned resources; NULL: the project does not */
 	cox_strings removed;	   /* key texts, with "version " before */
 	uint64_t summary;	   /* hash of what was last noted */
+	int64_t well_since_ms;	   /* steady clock; 0: it is not well (ApplicationReport.well_ms) */
+	uint8_t well_digest[COX_SHA256_BYTES]; /* what was in force then */
 };
 
 struct agent_engine {

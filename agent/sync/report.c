@@ -1,6 +1,7 @@
 /* What the hub is told. */
 #include "agent/sync/app.h"
 
+#include "common/base/clock.h"
 #include "common/base/limits.h"
 #include "common/ctl/stamp.h"
 #include "common/doc/json.h"
@@ -102,7 +103,23 @@ static uint64_t mix(uint64_t h, const void *bytes, size_t n)
 	return cox_hash(parts, sizeof(parts));
 }
 
-static uint64_t summarize(const struct agent_app *app)
+/* Whether it is what a wave waits for, by what can be seen now. */
+static void note_well(struct agent_app *app, enum agent_sync_status status,
+		      const struct cox_health *health)
+{
+	bool well = app->assignment && status == AGENT_SYNCED &&
+		    health->status == COX_HEALTH_HEALTHY && !app->operation &&
+		    !app->engine->api_error;
+	bool same = memcmp(app->well_digest, app->digest, sizeof(app->well_digest)) == 0;
+
+	if (!well)
+		app->well_since_ms = 0;
+	else if (app->well_since_ms == 0 || !same)
+		app->well_since_ms = cox_clock_ms();
+	memcpy(app->well_digest, app->digest, sizeof(app->well_digest));
+}
+
+static uint64_t summarize(struct agent_app *app)
 {
 	struct cox_arena arena = COX_ARENA_INIT(0);
 	struct conditions c = {.arena = &arena};
@@ -111,6 +128,7 @@ static uint64_t summarize(const struct agent_app *app)
 	uint64_t h = mix(0, &status, sizeof(status));
 
 	agent_app_health(app, &health);
+	note_well(app, status, &health);
 	h = mix(h, &health.status, sizeof(health.status));
 	h = mix(h, health.message, strlen(health.message));
 	h = mix(h, &app->generation, sizeof(app->generation));
@@ -228,6 +246,9 @@ static void add_statuses(struct agent_app *app, struct cox_arena *arena, report_
 	struct cox_health health;
 
 	agent_app_health(app, &health);
+	note_well(app, status, &health);
+	if (app->well_since_ms)
+		r->well_ms = cox_clock_ms() - app->well_since_ms + 1;
 	r->health = (Coxswain__Report__V1__Health)health.status;
 	r->health_message = copy(arena, cox_str(health.message));
 	if (!a)

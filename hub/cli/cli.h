@@ -33,7 +33,7 @@ struct cli_flags {
 	int64_t timeout_ms;
 	char *app, *config;
 	cox_strings labels;
-	char *server, *ttl, *token_out;
+	char *server, *ttl, *token_out, *output_file;
 	/* operations */
 	char *strategy, *local, *backoff_duration, *backoff_max;
 	cox_strings sync_options;
@@ -41,7 +41,7 @@ struct cli_flags {
 	bool replace, server_side, out_of_sync_only, retry_refresh, skip_gates, hooks, wait;
 	/* rollouts */
 	char *as, *digest;
-	bool back;
+	bool back, once, lines;
 	/* deletion */
 	char *propagation;
 	bool forget, yes;
@@ -103,6 +103,7 @@ CLI_RUN(cli_appset_list);
 CLI_RUN(cli_appset_get);
 CLI_RUN(cli_appset_refresh);
 CLI_RUN(cli_appset_confirm);
+/* rollout.c, watch.c */
 CLI_RUN(cli_rollout_list);
 CLI_RUN(cli_rollout_status);
 CLI_RUN(cli_rollout_watch);
@@ -117,6 +118,12 @@ CLI_RUN(cli_rollout_promote);
 CLI_RUN(cli_rollout_abort);
 CLI_RUN(cli_rollout_retry);
 CLI_RUN(cli_rollout_why);
+/* token.c */
+CLI_RUN(cli_token_create);
+CLI_RUN(cli_token_list);
+CLI_RUN(cli_token_revoke);
+CLI_RUN(cli_whoami);
+/* fleet.c */
 CLI_RUN(cli_cluster_list);
 CLI_RUN(cli_cluster_get);
 CLI_RUN(cli_cluster_add);

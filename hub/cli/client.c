@@ -20,6 +20,7 @@ struct cli_hub {
 	struct cox_http_target target;
 	struct cox_loop *loop;
 	struct cox_http_client *client;
+	struct call *following; /* NULL: none */
 };
 
 /* ---- opening ---- */
@@ -116,6 +117,7 @@ static const struct cox_json_options limits = {
 
 struct call {
 	struct cli_hub *hub;
+	struct cox_http_call *http; /* NULL once it is done */
 	bool done;
 	int status;
 	struct cox_buf body;
@@ -140,6 +142,7 @@ static void on_done(void *arg, const struct cox_http_answer *answer, const struc
 	struct call *c = arg;
 
 	c->done = true;
+	c->http = NULL;
 	c->error = *error;
 	c->status = answer ? answer->status : 0;
 	if (answer)
@@ -202,7 +205,7 @@ static int run_call(struct call *c, struct cox_http_send *send, const char *path
 	send->connect_timeout_ms = CONNECT_TIMEOUT_MS;
 	send->done = on_done;
 	send->arg = c;
-	r = cox_http_send(c->hub->client, send, NULL, err);
+	r = cox_http_send(c->hub->client, send, &c->http, err);
 	if (r < 0)
 		return r;
 	return cox_loop_wait(c->hub->loop, is_done, c, FOREVER_MS, err);
@@ -312,7 +315,9 @@ int cli_hub_stream(struct cli_hub *hub, const char *method, const char *path,
 	if (body)
 		cox_json_write(&json, body);
 	send.body = cox_buf_str(&json);
+	hub->following = &c;
 	r = run_call(&c, &send, path, err);
+	hub->following = NULL;
 	if (r < 0)
 		return r;
 	if (c.result < 0)
@@ -322,6 +327,23 @@ int cli_hub_stream(struct cli_hub *hub, const char *method, const char *path,
 	if (c.error.code != COX_OK)
 		return no_answer(&c, err);
 	return c.status < 200 || c.status > 299 ? refused(&c, err) : 0;
+}
+
+void cli_hub_leave(struct cli_hub *hub, int result)
+{
+	struct call *c = hub->following;
+
+	if (!c || c->done)
+		return;
+	cox_http_cancel(c->http);
+	c->http = NULL;
+	c->result = result;
+	c->done = true;
+}
+
+struct cox_loop *cli_hub_loop(struct cli_hub *hub)
+{
+	return hub->loop;
 }
 
 /* ---- paths ---- */

@@ -3,6 +3,7 @@
 #ifndef COX_HUB_CLI_CLIENT_H
 #define COX_HUB_CLI_CLIENT_H
 
+#include "common/run/loop.h"
 #include "hub/cli/cli.h"
 
 struct cli_hub;
@@ -34,6 +35,10 @@ int cli_hub_stream(struct cli_hub *hub, const char *method, const char *path,
 		   const struct cox_node *body,
 		   int (*on_event)(void *ctx, struct cox_doc *doc, struct cox_error *err),
 		   void *ctx, struct cox_error *err);
+/* From a callback on the hub's loop: ends the cli_hub_follow that runs, with that result. */
+void cli_hub_leave(struct cli_hub *hub, int result);
+/* Where calls run; for timers and signals beside them. */
+struct cox_loop *cli_hub_loop(struct cli_hub *hub);
 
 /* "/api/v1/applications/-/web/sync": the path of an object, each part encoded. name may be
  * "NAMESPACE/NAME"; namespace NULL: "-". kind_plural is as in the table of kinds. tail: "" or

@@ -1,6 +1,7 @@
 #include "hub/cli/columns.h"
 
 #include "common/base/clock.h"
+#include "hub/model/gate_secret.h"
 
 #include <stdio.h>
 
@@ -350,7 +351,8 @@ static const struct column policy_columns[] = {
 
 static void secret_type_cell(const struct cox_node *o, struct cox_buf *out)
 {
-	const char *type = hub_object_label(o, HUB_SECRET_TYPE_LABEL);
+	const char *type = hub_object_label(o, hub_is_gate_secret(o) ? HUB_OUR_SECRET_TYPE_LABEL
+								     : HUB_SECRET_TYPE_LABEL);
 
 	cox_buf_puts(out, type ? type : "");
 }

@@ -5,6 +5,7 @@
 #include "hub/cli/cli.h"
 #include "hub/cli/columns.h"
 #include "hub/model/check.h"
+#include "hub/model/gate_secret.h"
 
 #include <stdio.h>
 
@@ -17,13 +18,18 @@ static int check_documents(const cox_docs *docs, struct cox_error *err)
 
 	for (size_t i = 0; i < docs->n; i++) {
 		const struct cox_node *root = cox_doc_root(docs->items[i]);
+		const char *kind = cox_node_cstr(COX_GET(root, "kind"), "");
 
 		hub_check(docs->items[i], &problems);
 		if (hub_kind_of(root) == HUB_KIND_NONE)
-			hub_problem_add(&problems, HUB_ERROR, docs->items[i], root,
-					"the hub keeps no '%s' of '%s'; it deploys those from Git",
-					cox_node_cstr(COX_GET(root, "kind"), ""),
-					cox_node_cstr(COX_GET(root, "apiVersion"), ""));
+			hub_problem_add(
+				&problems, HUB_ERROR, docs->items[i], root,
+				"the hub keeps no '%s' of '%s'%s; it deploys those from Git", kind,
+				cox_node_cstr(COX_GET(root, "apiVersion"), ""),
+				strcmp(kind, "Secret") == 0
+					? " but those labelled " HUB_SECRET_TYPE_LABEL
+					  " or " HUB_OUR_SECRET_TYPE_LABEL
+					: "");
 	}
 	COX_VEC_EACH (&problems.list, p) {
 		_cleanup_buf_ struct cox_buf text = COX_BUF_INIT;

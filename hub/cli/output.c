@@ -37,6 +37,7 @@ static const struct {
 	{"Running", YELLOW}, {"Moving", YELLOW},    {"Open", YELLOW},	     {"Waiting", GREY},
 	{"Missing", RED},    {"Degraded", RED},	    {"Failed", RED},	     {"Blocked", RED},
 	{"Error", RED},	     {"no", RED},	    {"Unknown", GREY},	     {"Superseded", GREY},
+	{"Passed", GREEN},   {"Pending", GREY},	    {"Skipped", GREY},	     {"Aborted", RED},
 };
 
 bool cli_has_colour(void)
@@ -46,7 +47,7 @@ bool cli_has_colour(void)
 	return isatty(STDOUT_FILENO) && !(none && *none) && term && strcmp(term, "dumb") != 0;
 }
 
-static int colour_of(const char *text)
+int cli_word_colour(const char *text)
 {
 	for (size_t i = 0; i < COX_ARRAY_LEN(colours); i++)
 		if (strcmp(colours[i].word, text) == 0)
@@ -56,7 +57,7 @@ static int colour_of(const char *text)
 
 char *cli_coloured(const char *text)
 {
-	int colour = cli_has_colour() ? colour_of(text) : 0;
+	int colour = cli_has_colour() ? cli_word_colour(text) : 0;
 
 	return colour ? cox_asprintf("\033[%dm%s\033[0m", colour, text) : cox_strdup(text);
 }
@@ -119,7 +120,7 @@ static size_t width_of(const char *text)
 
 static void write_cell(struct cox_buf *out, const char *text, size_t pad, bool colour)
 {
-	int code = colour ? colour_of(text) : 0;
+	int code = colour ? cli_word_colour(text) : 0;
 
 	if (code)
 		cox_buf_printf(out, "\033[%dm%s\033[0m", code, text);

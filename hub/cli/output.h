@@ -31,6 +31,8 @@ void cli_table_print(const struct cli_table *t);
 
 /* Standard output is a terminal that takes colour. */
 bool cli_has_colour(void);
+/* The colour (SGR) of a word of state: "Synced", "Failed"; 0: it has none. */
+int cli_word_colour(const char *word);
 /* The text in the colour of what it means ("Synced", "Degraded", …), the caller's. */
 char *cli_coloured(const char *text);
 

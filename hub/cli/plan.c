@@ -310,11 +310,12 @@ static void print_applications(const struct cox_node *plan)
 	for (size_t i = 0; i < cox_node_len(apps); i++)
 		print_application(cox_node_at(apps, i));
 	if (cox_node_bool(cox_node_get(d, "held"), false))
-		printf("  %lld of %lld would be deleted, the budget is %lld: none is, until `cox "
+		printf("  %lld of %lld would be deleted, the budget is %lld in an hour, "
+		       "%lld used up: none is, until `cox "
 		       "appset confirm %s --digest %s`\n",
 		       (long long)number(d, "count"), (long long)number(d, "of"),
-		       (long long)number(d, "budget"), text(cox_node_get(plan, "owner"), "name"),
-		       text(d, "digest"));
+		       (long long)number(d, "budget"), (long long)number(d, "gone"),
+		       text(cox_node_get(plan, "owner"), "name"), text(d, "digest"));
 }
 
 static void print_gates(const struct cox_node *wave, const char *key)

@@ -198,7 +198,9 @@ static const struct cox_option wait_rows[] = {
 	HUB_ROWS,
 	{0}};
 static const struct cox_option watch_rows[] = {
-	FLAG_ROW("follow", follow, "stay when it has succeeded, and show the next"),
+	FLAG_ROW("follow", follow, "stay when it is over, and show the next"),
+	FLAG_ROW("once", once, "one picture of what is now; status 1 if it has failed"),
+	FLAG_ROW("lines", lines, "a line for each change, on a terminal too"),
 	OUTPUT_ROW,
 	NAMESPACE_ROW,
 	HUB_ROWS,
@@ -227,11 +229,14 @@ static const struct cox_option watch_rows[] = {
 		OUTPUT_ROW, NAMESPACE_ROW, HUB_ROWS
 static const struct cox_option appset_plan_rows[] = {FILES_ROW, PLAN_ROWS, {0}};
 static const struct cox_option rollout_plan_rows[] = {PLAN_ROWS, {0}};
-#define AS_ROW TEXT_ROW("as", as, "NAME", "who does it, for the rollout's audit; you without it")
-static const struct cox_option act_rows[] = {AS_ROW, NAMESPACE_ROW, HUB_ROWS, {0}};
+#define AS_ROW                                                                                     \
+	TEXT_ROW("as", as, "NAME",                                                                 \
+		 "who does it, with the admin's token; with a named one it must be its name")
+static const struct cox_option act_rows[] = {AS_ROW, OUTPUT_ROW, NAMESPACE_ROW, HUB_ROWS, {0}};
 static const struct cox_option abort_rows[] = {
 	FLAG_ROW("back", back, "and return what it has moved, the last wave first"),
 	AS_ROW,
+	OUTPUT_ROW,
 	NAMESPACE_ROW,
 	HUB_ROWS,
 	{0}};
@@ -239,6 +244,7 @@ static const struct cox_option approve_rows[] = {
 	TEXT_ROW("digest", digest, "SHA256",
 		 "only what this names (approvalDigest of `cox rollout status -o yaml`)"),
 	AS_ROW,
+	OUTPUT_ROW,
 	NAMESPACE_ROW,
 	HUB_ROWS,
 	{0}};
@@ -269,12 +275,21 @@ static const struct cox_option token_rows[] = {
 	HUB_ROWS,
 	{0}};
 
+static const struct cox_option token_create_rows[] = {
+	TEXT_ROW("ttl", ttl, "DURATION", "how long it may be used, as 12h or 90d; 90d without it"),
+	TEXT_ROW("output-file", output_file, "FILE",
+		 "write the token there, mode 0600, instead of to standard output"),
+	OUTPUT_ROW,
+	HUB_ROWS,
+	{0}};
+static const struct cox_option token_list_rows[] = {OUTPUT_ROW, HUB_ROWS, {0}};
+
 #define MANY SIZE_MAX
 
 const struct cox_verb cli_verbs[] = {
 	{"apply", "-f FILE|DIR|-",
 	 "create or update Applications, ApplicationSets, AppProjects, Clusters, "
-	 "repository Secrets, settings (argocd-cm)",
+	 "RolloutPolicies, Secrets of repositories and gates, settings (argocd-cm)",
 	 apply_rows, 0, 0, cli_apply},
 	{"get", "KIND [NAME]", "show objects that the hub keeps", output_rows, 1, 2, cli_get},
 	{"delete", "KIND NAME...", "delete objects", delete_rows, 2, MANY, cli_delete},
@@ -324,10 +339,11 @@ const struct cox_verb cli_verbs[] = {
 	 cli_rollout_list},
 	{"rollout status", "NAME", "how far the newest rollout is, and what it waits for",
 	 output_rows, 1, 1, cli_rollout_status},
-	{"rollout watch", "NAME", "the same as it happens, until it is over", watch_rows, 1, 1,
-	 cli_rollout_watch},
-	{"rollout why", "NAME", "what it waits for: wave, gate, cluster, since when, until when",
-	 output_rows, 1, 1, cli_rollout_why},
+	{"rollout watch", "NAME", "its waves, live, until it is over; status 1 if it fails",
+	 watch_rows, 1, 1, cli_rollout_watch},
+	{"rollout why", "NAME",
+	 "what it waits for: wave, gate, cluster, resource, since when, until when", output_rows, 1,
+	 1, cli_rollout_why},
 	{"rollout plan", "NAME",
 	 "what its next rollout would do: objects in each cluster, waves, what is in the way; "
 	 "writes nothing",
@@ -336,7 +352,7 @@ const struct cox_verb cli_verbs[] = {
 	 cli_rollout_pause},
 	{"rollout resume", "NAME", "go on; without those that failed, if a failure paused it",
 	 act_rows, 1, 1, cli_rollout_resume},
-	{"rollout approve", "NAME [WAVE]", "what the wave would change now, for its approval gate",
+	{"rollout approve", "NAME [WAVE]", "say yes to what the wave would change now",
 	 approve_rows, 1, 2, cli_rollout_approve},
 	{"rollout promote", "NAME", "end the soak, or skip the gate, that it waits at", act_rows, 1,
 	 1, cli_rollout_promote},
@@ -351,6 +367,11 @@ const struct cox_verb cli_verbs[] = {
 	 1, 1, cli_cluster_add},
 	{"cluster token", "NAME", "a new one-time token for its agent", token_rows, 1, 1,
 	 cli_cluster_token},
+	{"token create", "NAME", "a token that acts as NAME; for the admin's token alone",
+	 token_create_rows, 1, 1, cli_token_create},
+	{"token list", "", "the named tokens", token_list_rows, 0, 0, cli_token_list},
+	{"token revoke", "NAME...", "refuse them from now on", hub_rows, 1, MANY, cli_token_revoke},
+	{"whoami", "", "as whom the hub knows your token", token_list_rows, 0, 0, cli_whoami},
 	{"login", "", "keep a token, read from --token-file or standard input, for this hub",
 	 hub_rows, 0, 0, cli_login},
 	{"version", "", "the versions of this program and of the hub", hub_rows, 0, 0, cli_version},

@@ -17,6 +17,7 @@ static void on_report(void *ctx, const char *cluster, const char *app_uid)
 		return;
 	control_history_note(c, a);
 	control_retry_refresh(c, a);
+	control_rollout_heard(a, cluster);
 	control_rollout_news(a);
 }
 
@@ -77,6 +78,7 @@ static int make_parts(struct hub_control *c, struct cox_error *err)
 		c->loop, &(struct cox_queue_options){
 				 .name = "rollouts", .look = control_look_at_rollout, .ctx = c});
 	cox_timer_init(&c->collect, c->loop, control_collect, c);
+	cox_timer_init(&c->grace, c->loop, control_agents_had_time, c);
 	/* A server that does not answer holds a thread for a while: fetches have threads of their own. */
 	r = cox_pool_new(
 		c->loop,
@@ -102,6 +104,8 @@ static int load(struct hub_control *c, struct cox_error *err)
 	int r = control_objects_load(c, err);
 
 	if (r == 0)
+		r = control_guard_load(c, err);
+	if (r == 0)
 		r = control_history_load(c, err);
 	if (r == 0)
 		r = control_rollouts_load(c, err);
@@ -109,6 +113,8 @@ static int load(struct hub_control *c, struct cox_error *err)
 		r = control_bundles_load(c, err);
 	if (r == 0)
 		control_gates_load(c);
+	if (r == 0)
+		control_await_agents(c);
 	return r;
 }
 
@@ -146,6 +152,7 @@ void hub_control_stop(struct hub_control *c, void (*on_stopped)(void *arg), void
 	control_asks_end(c);
 	control_repos_cancel(c);
 	cox_timer_stop(&c->collect);
+	cox_timer_stop(&c->grace);
 	hub_fleet_stop(c->fleet, on_stopped, arg);
 }
 
@@ -155,6 +162,7 @@ void hub_control_free(struct hub_control *c)
 		return;
 	c->stopping = true;
 	cox_timer_stop(&c->collect);
+	cox_timer_stop(&c->grace);
 	control_repos_cancel(c);
 	cox_pool_free(c->fetch_pool);
 	cox_pool_free(c->render_pool);

@@ -32,9 +32,11 @@ struct hub_control_options {
 	const char *namespace;	/* the home namespace */
 	const char *in_cluster; /* cluster that in-cluster destinations mean; NULL: none */
 	bool allow_file_repos;
-	const cox_strings *allow_net;	/* CIDRs; may be NULL */
-	int64_t poll_ms;		/* between looks at a repository; 0: 120 s */
-	int64_t starts_per_minute;	/* of targets, over all rollouts; 0: no limit */
+	const cox_strings *allow_net; /* CIDRs; may be NULL */
+	int64_t poll_ms;	      /* between looks at a repository; 0: 120 s */
+	int64_t starts_per_minute;    /* of targets, over all rollouts; 0: no limit */
+	/* How long after a start one whose agent has not come back yet is not away: 0: a minute. */
+	int64_t agents_grace_ms;
 	int64_t clock_skew_ms;		/* added to the wall clock of sync windows, for tests */
 	struct hub_fleet_options fleet; /* loop and store are filled in */
 };
@@ -60,8 +62,10 @@ int hub_control_check(struct hub_control *c, struct cox_doc *object, struct cox_
 /* Creates or replaces; the batch is the caller's to commit. status in the object is ignored. */
 int hub_control_apply(struct hub_control *c, struct hub_batch *batch, struct cox_doc *object,
 		      enum hub_applied *ret_applied, struct cox_error *err);
-/* What an object that was just applied asks for besides what it says: its operation, a refresh. */
-void hub_control_act(struct hub_control *c, struct hub_batch *batch, struct cox_doc *object);
+/* What an object that was just applied asks for besides what it says: its operation, a refresh. by: who
+ * it is that applied it. */
+void hub_control_act(struct hub_control *c, struct hub_batch *batch, struct cox_doc *object,
+		     const char *by);
 /* With status. */
 int hub_control_get(struct hub_control *c, enum hub_kind kind, const char *namespace,
 		    const char *name, struct cox_doc **ret_doc, struct cox_error *err);
@@ -127,7 +131,7 @@ int hub_control_sync(struct hub_control *c, struct hub_batch *batch, const char 
 int hub_control_check_by_hand(struct hub_control *c, const char *namespace, const char *name,
 			      const char *what, struct cox_error *err);
 int hub_control_terminate(struct hub_control *c, struct hub_batch *batch, const char *namespace,
-			  const char *name, char ret_operation[COX_UUID_TEXT],
+			  const char *name, const char *by, char ret_operation[COX_UUID_TEXT],
 			  struct cox_error *err);
 
 struct hub_rollback_request {

@@ -442,6 +442,70 @@ static void gates_answered(void *ctx, const char *rollout, const struct cox_roll
 		answer(g->control, l, hub_batch_new(), at, what, message);
 }
 
+static bool names_secret(struct hub_control *c, const struct cox_rollout_gate *gate,
+			 const char *key)
+{
+	const char *name = hub_question_secret(gate);
+	_cleanup_free_ char *own = name ? control_key(c, HUB_SECRET, NULL, name) : NULL;
+
+	return own && (gate->kind == COX_GATE_HTTP || gate->kind == COX_GATE_METRICS) &&
+	       strcmp(own, key) == 0;
+}
+
+/* The wave's gates that wait for their next try, and carry that Secret. */
+static bool hurry_wave(struct hub_control *c, struct cox_rollout *r, size_t wave, const char *key)
+{
+	bool any = false;
+
+	for (int after = 0; after < 2; after++) {
+		struct cox_rollout_probe at = {.wave = wave, .after = after};
+		const struct cox_rollout_gate *gate;
+
+		for (; (gate = cox_rollout_gate(r, &at)); at.gate++)
+			if (names_secret(c, gate, key))
+				any |= cox_rollout_hurry(r, &at, control_now_ms(c)) > 0;
+	}
+	return any;
+}
+
+/* Of the home namespace alone: a policy has none of its own. */
+static int gates_secret(void *ctx, const char *name, struct hub_gate_secret *ret_secret,
+			struct cox_error *err)
+{
+	struct hub_control *c = ((const struct control_gates *)ctx)->control;
+	_cleanup_free_ char *key = control_key(c, HUB_SECRET, NULL, name);
+	const struct control_object *o = control_object(c, HUB_SECRET, key);
+
+	if (!o)
+		return cox_error(err, COX_NOT_FOUND, "there is no secret '%s'", key);
+	if (!hub_is_gate_secret(cox_doc_root(o->doc)))
+		return cox_error(err, COX_PERMISSION_DENIED,
+				 "secret '%s' has not the label " HUB_OUR_SECRET_TYPE_LABEL
+				 ": " HUB_GATE_CREDENTIALS,
+				 key);
+	return hub_gate_secret_read(ret_secret, cox_doc_root(o->doc), err);
+}
+
+void control_gates_secret_changed(struct hub_control *c, const char *key)
+{
+	COX_MAP_EACH (&c->lines, slot) {
+		struct control_line *l = slot->value;
+		struct hub_batch *batch;
+		bool any = false;
+
+		if (!l->current || l->current->phase != COX_ROLLOUT_PROGRESSING)
+			continue;
+		for (size_t w = 0; w < l->current->waves.n; w++)
+			any |= hurry_wave(c, l->current, w, key);
+		if (!any)
+			continue;
+		batch = hub_batch_new();
+		control_rollout_keep(batch, l->current);
+		hub_store_commit(c->store, batch);
+		cox_queue_add(c->rollouts, l->owner);
+	}
+}
+
 int control_gates_init(struct hub_control *c, struct cox_error *err)
 {
 	struct control_gates *g = cox_new(struct control_gates);
@@ -453,6 +517,7 @@ int control_gates_init(struct hub_control *c, struct cox_error *err)
 	return hub_probes_new(&(struct hub_probes_options){.loop = c->loop,
 							   .may_connect = gates_may_connect,
 							   .answered = gates_answered,
+							   .secret = gates_secret,
 							   .ctx = g},
 			      &c->probes, err);
 }

@@ -267,12 +267,8 @@ static void mark_assigned(void *ctx, const char *cluster, const hub_assignment *
 
 static void mark_rollout(void *ctx, const struct cox_rollout *r)
 {
-	if (r->phase != COX_ROLLOUT_PROGRESSING && r->phase != COX_ROLLOUT_SUCCEEDED &&
-	    !r->rollback_due)
-		return;
 	COX_VEC_EACH (&r->targets, t) {
-		/* When it is over only who is late still moves. */
-		if (r->phase == COX_ROLLOUT_SUCCEEDED && !t->late)
+		if (!cox_rollout_may_move(r, t))
 			continue;
 		if (t->has_digest)
 			mark(ctx, t->digest, sizeof(t->digest));

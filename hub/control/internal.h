@@ -66,12 +66,14 @@ struct control_app {
 	char *uid;
 	char *owner; /* KIND/NAMESPACE/NAME of its rollout */
 	struct hub_application view;
-	bool has_view;	       /* the object is valid */
-	int64_t generation;    /* of the view */
-	char *cluster;	       /* resolved; NULL: unknown */
-	char *problem;	       /* why it cannot be assigned; NULL: it can */
-	bool looked;	       /* at this generation, by its controller */
-	bool stale;	       /* its assignment may have to say something else */
+	bool has_view;	    /* the object is valid */
+	int64_t generation; /* of the view */
+	char *cluster;	    /* resolved; NULL: unknown */
+	char *problem;	    /* why it cannot be assigned; NULL: it can */
+	bool looked;	    /* at this generation, by its controller */
+	bool stale;	    /* its assignment may have to say something else */
+	uint64_t heard; /* number of its cluster's connection that reported on it last; 0: none */
+	int64_t well_since_ms; /* as its agent said then, by control_now_ms; 0: it did not */
 	control_repos repos;   /* one a source */
 	control_repos remotes; /* that the last rendering needed beside them */
 	struct control_waits {
@@ -101,6 +103,13 @@ struct control_held {
 	size_t n_owned;	  /* of how many */
 };
 
+/* What an ApplicationSet has deleted by itself lately: its budget is one over time. */
+struct control_gone {
+	int64_t at_ms;
+	char *uid; /* of the Application */
+};
+typedef COX_VEC(struct control_gone) control_gones;
+
 struct control_object {
 	enum hub_kind kind;
 	char *key; /* NAMESPACE/NAME, or NAME */
@@ -108,6 +117,7 @@ struct control_object {
 	struct control_app *app;       /* of an Application */
 	control_conditions conditions; /* of an ApplicationSet */
 	struct control_held held;      /* of an ApplicationSet */
+	control_gones gone;	       /* of an ApplicationSet; oldest first */
 	int64_t looked;		       /* generation that its controller is done with */
 };
 
@@ -146,7 +156,10 @@ struct hub_control {
 	struct cox_queue *sets, *apps, *repo_queue, *rollouts;
 	struct cox_list watchers;
 	struct cox_timer collect;
-	int64_t clock_ms; /* the wall clock at the start, less the monotonic clock */
+	struct cox_timer grace;
+	bool agents_had_time;	/* to come back since the hub started */
+	int64_t grace_until_ms; /* until then they have */
+	int64_t clock_ms;	/* the wall clock at the start, less the monotonic clock */
 	struct cox_rollout_bucket starts;
 	struct cox_map zones; /* name -> struct cox_zone that a window was in */
 	struct repo_sources *sources;
@@ -334,30 +347,40 @@ void control_set_owned(struct hub_control *c, const char *set_uid, cox_strings *
 
 /* ---- guard.c ---- */
 
-/* Whether the Applications that the set does not produce any more (keys; n_owned: of how many that were
- * its own) may be deleted: no more than its budget, those that are on their way among them, or exactly
- * what a person confirmed. false: none may; the set's conditions say so, and held is what waits. */
-bool control_guard_deletions(struct hub_control *c, struct control_object *set,
-			     const cox_strings *dropped, size_t n_owned);
-/* The same, looked at only. held: what waits already, or NULL. */
+/* Whether the Applications that the set does not produce any more (keys; n_owned: of how many that are
+ * its own) may be deleted: no more than its budget, those that are on their way and those that went
+ * within the last hour among them, or exactly what a person confirmed. true: what goes by the budget is
+ * in the batch, which must be committed with the deletions. false: none may; the set's conditions say
+ * so, and held is what waits. */
+bool control_guard_deletions(struct hub_control *c, struct hub_batch *batch,
+			     struct control_object *set, const cox_strings *dropped,
+			     size_t n_owned);
+/* What went lately, of sets that were loaded before. */
+int control_guard_load(struct hub_control *c, struct cox_error *err);
+/* The set goes. */
+void control_guard_forget(struct hub_batch *batch, const struct control_object *set);
+/* The same, looked at only, of the set as it is, or would be. set: what is known of it, or NULL. */
 struct control_verdict {
 	cox_strings fresh; /* that would be deleted now, sorted */
 	size_t n_going;	   /* that are on their way already */
+	size_t n_gone;	   /* that went by the budget within the hour */
 	size_t n_owned;
+	int64_t room_ms; /* when time alone makes room; 0: never */
 	int64_t budget;
 	char digest[65]; /* of fresh */
 	bool held;	 /* none of them is deleted before somebody confirms that */
 	char *problem;	 /* what is wrong with the budget; NULL */
 };
 void control_verdict_fini(struct control_verdict *v);
-void control_guard_judge(struct hub_control *c, const struct cox_doc *set,
-			 const struct control_held *held, const cox_strings *dropped,
+void control_guard_judge(struct hub_control *c, const struct cox_doc *doc,
+			 const struct control_object *set, const cox_strings *dropped,
 			 size_t n_owned, struct control_verdict *ret);
 /* The set would delete nothing. */
 void control_guard_clear(struct control_object *set);
 /* {"digest", "count", "applications"}; NULL: nothing waits. */
 struct cox_node *control_held_status(const struct control_held *h, struct cox_doc *doc);
 void control_held_fini(struct control_held *h);
+void control_gones_fini(control_gones *v);
 
 /* ---- rollouts.c, rollout_shell.c ---- */
 
@@ -376,6 +399,11 @@ int control_plan_parse(struct hub_control *c, const struct cox_node *set,
 		       struct cox_error *err);
 /* What the owner's waves are. 0: *ret_plan is the caller's; 1: nobody can say yet. */
 int control_plan_of(struct hub_control *c, const char *owner, struct cox_rollout_plan *ret_plan);
+/* A report about a has come. */
+void control_rollout_heard(struct control_app *a, const char *cluster);
+/* The same, and what is wrong when it cannot be known. ret_plan is to be ended in any case. */
+int control_plan_check(struct hub_control *c, const char *owner, struct cox_rollout_plan *ret_plan,
+		       struct cox_error *err);
 /* What the agent says of a, and whether it can, goes into r. true: something changed. */
 bool control_rollout_feed(struct hub_control *c, struct cox_rollout *r, const struct control_app *a,
 			  int64_t now_ms);
@@ -395,13 +423,19 @@ void control_line_leave(struct control_app *a);
 /* The application's target of the rollout that is under way; NULL: none. */
 const struct cox_rollout_target *control_target(struct hub_control *c, const struct control_app *a,
 						struct cox_rollout **ret_rollout);
-void control_rollout_keep(struct hub_batch *batch, const struct cox_rollout *r);
+/* Puts what has changed of it since it was kept last into the batch, which must be committed. */
+void control_rollout_keep(struct hub_batch *batch, struct cox_rollout *r);
 /* What the worst object of a report says; the caller's, NULL when none says anything. */
 char *control_worst(const hub_report *r);
 /* Which object that is ("Kind namespace/name"); the caller's, NULL when none is worst. */
 char *control_worst_resource(const hub_report *r);
 /* Why nothing can be heard of the cluster ("…offline since…"); the caller's; NULL: it is there. */
 char *control_away(struct hub_control *c, const char *cluster);
+/* The same for rollouts; false: nobody can say yet, because the hub has only just started. */
+bool control_is_away(struct hub_control *c, const char *cluster, char **ret_away);
+/* The hub starts: agents get some time to come back. */
+void control_await_agents(struct hub_control *c);
+void control_agents_had_time(void *arg);
 /* Tells the watchers when the batch is durable. */
 void control_notify(struct hub_control *c, struct hub_batch *batch, const char *owner);
 /* How often an operation is tried again: as the Application says, limit times when it does not. The
@@ -442,6 +476,8 @@ void control_gate_ask(struct hub_control *c, struct hub_batch *batch, const stru
 /* Nobody waits for the answer any more. */
 void control_gate_cancel(struct hub_control *c, struct hub_batch *batch,
 			 const struct cox_rollout *r, const struct cox_rollout_probe *at);
+/* A Secret was applied or deleted: gates that carry it are asked again at once. */
+void control_gates_secret_changed(struct hub_control *c, const char *key);
 /* Whether the assignment is of a gate's job. */
 bool control_gate_is_job(const hub_assignment *a);
 /* Something was heard of it; nothing when it is none. */

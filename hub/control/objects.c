@@ -4,6 +4,7 @@
 #include "common/doc/json.h"
 #include "hub/control/internal.h"
 #include "hub/model/check.h"
+#include "hub/model/gate_secret.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -36,6 +37,7 @@ static void object_free(void *p)
 	control_app_free(o->app);
 	control_conditions_fini(&o->conditions);
 	control_held_fini(&o->held);
+	control_gones_fini(&o->gone);
 	cox_doc_unref(o->doc);
 	free(o->key);
 	free(o);
@@ -178,6 +180,7 @@ static void changed(struct hub_control *c, enum hub_kind kind, const char *key,
 		break;
 	case HUB_SECRET:
 		control_repos_reload(c);
+		control_gates_secret_changed(c, key);
 		break;
 	default:
 		break;
@@ -248,6 +251,12 @@ void control_object_remove(struct hub_control *c, struct hub_batch *batch, enum 
 	}
 	if (kind == HUB_CLUSTER)
 		hub_fleet_remove(c->fleet, batch, copy);
+	if (kind == HUB_APPLICATION_SET) {
+		_cleanup_free_ char *owner = cox_asprintf("ApplicationSet/%s", copy);
+
+		control_guard_forget(batch, o);
+		control_rollout_dirty(c, owner); /* its rollouts go as well */
+	}
 	doc = cox_doc_ref(o->doc);
 	object_free(o);
 	changed(c, kind, copy, cox_doc_root(doc));
@@ -404,7 +413,7 @@ int hub_control_check(struct hub_control *c, struct cox_doc *object, struct cox_
 				 "the hub does not keep objects of kind '%s' of '%s': it takes "
 				 "Application, ApplicationSet, AppProject, Cluster, the "
 				 "ConfigMap " HUB_SETTINGS_NAME ", and Secrets with the "
-				 "label " HUB_SECRET_TYPE_LABEL,
+				 "label " HUB_SECRET_TYPE_LABEL " or " HUB_OUR_SECRET_TYPE_LABEL,
 				 cox_node_cstr(cox_node_get(root, "kind"), "?"),
 				 cox_node_cstr(cox_node_get(root, "apiVersion"), "?"));
 	}

@@ -82,37 +82,72 @@ static void target_set(struct target *t, const uint8_t *digest, const char *revi
 	snprintf(t->revision, sizeof(t->revision), "%s", revision ? revision : "");
 }
 
-/* The rollout that covers it has not come that far. Its own wave may be held back by a budget of 0,
- * which means: by hand. by: who is recorded to have skipped it; NULL: nobody. */
-static int check_gate(struct hub_control *c, struct control_app *a, bool skip, const char *by,
-		      struct target *ret, struct cox_error *err)
+static bool has_already(struct hub_control *c, const struct control_app *a, const struct target *to)
 {
+	const hub_assignment *have = hub_fleet_assignment(c->fleet, a->cluster, a->uid);
+
+	return have && have->sync_digest.len == HUB_DIGEST_BYTES &&
+	       memcmp(have->sync_digest.data, to->digest, HUB_DIGEST_BYTES) == 0;
+}
+
+/* No rollout that is under way says when it may have that: one has to begin first, or what it is
+ * about is barred. Who is in no wave is synced by hand. */
+static int check_waves(struct hub_control *c, const struct control_app *a, struct cox_error *err)
+{
+	COX_CLEANUP(cox_rollout_plan_fini) struct cox_rollout_plan plan = COX_ROLLOUT_PLAN_INIT;
+	const struct control_line *l = cox_map_get(&c->lines, a->owner);
+	struct cox_rollout_member m;
+	_cleanup_free_ char *waits = NULL;
+
+	if (control_plan_check(c, a->owner, &plan, err) < 0)
+		return cox_error_wrap(err, "application '%s'", a->key);
+	m = control_rollout_member(c, a, plan.ordered);
+	if (!plan.ordered || cox_rollout_plan_wave(&plan, &m, NULL) < 0)
+		return 0;
+	waits = l && l->current ? cox_rollout_waits(l->current, a->uid) : NULL;
+	return cox_error(err, COX_FAILED_PRECONDITION, "application '%s' is %s", a->key,
+			 waits ? waits : "waiting for the rollout of this revision to begin");
+}
+
+/* Whether it may have that now: the rollout that covers it has to have come that far. Its own wave may
+ * be held back by a budget of 0, which means: by hand. by: who is recorded to have skipped it; NULL:
+ * nobody. */
+static int check_gate(struct hub_control *c, struct hub_batch *batch, struct control_app *a,
+		      bool skip, const char *by, struct target *to, struct cox_error *err)
+{
+	struct control_line *l = cox_map_get(&c->lines, a->owner);
 	struct cox_rollout *r = NULL;
 	const struct cox_rollout_target *t = control_target(c, a, &r);
 	int64_t now_ms = control_now_ms(c);
-	bool past = t && cox_rollout_may_sync(r, a->uid, false, NULL, now_ms, err) < 0;
+	int e;
 
-	if (!past)
+	if (t)
+		e = cox_rollout_may_sync(r, a->uid, false, NULL, now_ms, err);
+	else
+		e = has_already(c, a, to) ? 0 : check_waves(c, a, err);
+	if (e >= 0)
 		return 0;
-	ret->past_gate = skip;
+	to->past_gate = skip;
 	if (!skip)
-		return -COX_FAILED_PRECONDITION;
-	return by ? cox_rollout_may_sync(r, a->uid, true, by, now_ms, err) : 0;
+		return e;
+	if (t)
+		return by ? cox_rollout_may_sync(r, a->uid, true, by, now_ms, err) : 0;
+	if (by && l && l->current) {
+		cox_rollout_record_sync(l->current, a->key, by, err->message, now_ms);
+		control_rollout_keep(batch, l->current);
+	}
+	return 0;
 }
 
 /* What a sync would deploy: what Git wants, as far as the rollout that covers it pins it. */
-static int sync_target(struct hub_control *c, struct control_app *a,
+static int sync_target(struct hub_control *c, struct hub_batch *batch, struct control_app *a,
 		       const struct hub_sync_request *request, struct target *ret,
 		       struct cox_error *err)
 {
 	struct cox_rollout *rollout = NULL;
 	const struct cox_rollout_target *t = control_target(c, a, &rollout);
 	const hub_assignment *have = hub_fleet_assignment(c->fleet, a->cluster, a->uid);
-	int r = check_gate(c, a, request->skip_gates || request->dry_run,
-			   request->dry_run ? NULL : request->initiated_by, ret, err);
 
-	if (r < 0)
-		return r;
 	if (request->at)
 		target_set(ret, request->at->digest, request->at->revision);
 	else if (t && t->has_digest)
@@ -125,7 +160,8 @@ static int sync_target(struct hub_control *c, struct control_app *a,
 		return cox_error(err, COX_FAILED_PRECONDITION,
 				 "application '%s' has no manifests yet: %s", a->key,
 				 a->problem ? a->problem : "its repository is being looked at");
-	return 0;
+	return check_gate(c, batch, a, request->skip_gates || request->dry_run,
+			  request->dry_run ? NULL : request->initiated_by, ret, err);
 }
 
 const Coxswain__Report__V1__OperationState *control_asked_state(const hub_assignment *have,
@@ -419,7 +455,7 @@ int hub_control_sync(struct hub_control *c, struct hub_batch *batch, const char 
 	if (r == 0 && !request->dry_run)
 		r = control_check_window(a, err);
 	if (r == 0)
-		r = sync_target(c, a, request, &to, err);
+		r = sync_target(c, batch, a, request, &to, err);
 	if (r == 0)
 		r = check_none_runs(c, a, &to, err);
 	if (r == 0)
@@ -543,8 +579,24 @@ int hub_control_rollback(struct hub_control *c, struct hub_batch *batch, const c
 
 /* ---- terminate ---- */
 
+/* The rollout that it was on its way for hears of its end. */
+static void follow_termination(struct hub_control *c, struct hub_batch *batch,
+			       const struct control_app *a)
+{
+	const hub_assignment *now = hub_fleet_assignment(c->fleet, a->cluster, a->uid);
+	struct cox_rollout *rollout = NULL;
+	const struct cox_rollout_target *t = control_target(c, a, &rollout);
+
+	if (!t || t->generation == 0 || !t->has_digest ||
+	    now->sync_digest.len != HUB_DIGEST_BYTES ||
+	    memcmp(t->digest, now->sync_digest.data, HUB_DIGEST_BYTES) != 0)
+		return;
+	cox_rollout_assigned(rollout, a->uid, now->epoch, now->generation, NULL, control_now_ms(c));
+	control_rollout_keep(batch, rollout);
+}
+
 int hub_control_terminate(struct hub_control *c, struct hub_batch *batch, const char *namespace,
-			  const char *name, char ret_operation[COX_UUID_TEXT],
+			  const char *name, const char *by, char ret_operation[COX_UUID_TEXT],
 			  struct cox_error *err)
 {
 	operation op = COXSWAIN__ASSIGNMENT__V1__OPERATION__INIT;
@@ -570,12 +622,13 @@ int hub_control_terminate(struct hub_control *c, struct hub_batch *batch, const 
 	snprintf(ret_operation, COX_UUID_TEXT, "%.36s", report->operation->id);
 	op.id = ret_operation;
 	op.terminate = true;
-	op.initiated_by = (char *)"admin";
+	op.initiated_by = (char *)by;
 	memcpy(sync, have->sync_digest.data,
 	       have->sync_digest.len < sizeof(sync) ? have->sync_digest.len : sizeof(sync));
 	_cleanup_free_ char *revision = cox_strdup(have->sync_revision);
 	control_assign(c, batch, a, have->sync_digest.len == HUB_DIGEST_BYTES ? sync : NULL,
 		       revision, &op);
+	follow_termination(c, batch, a);
 	control_rollout_dirty(c, a->owner);
 	return 0;
 }

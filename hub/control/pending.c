@@ -10,7 +10,20 @@ static bool flag(const struct cox_node *map, const char *key)
 	return cox_node_bool(cox_node_get(map, key), false);
 }
 
-void hub_control_act(struct hub_control *c, struct hub_batch *batch, struct cox_doc *object)
+/* The operation, by who it really is that asked for it. */
+static struct cox_doc *asked_by(const struct cox_node *asked, const char *by)
+{
+	_cleanup_doc_ struct cox_doc *as_given = cox_doc_copy("operation", asked);
+	struct cox_doc *doc = cox_doc_edit(as_given);
+	struct cox_node *who = cox_doc_map(doc);
+
+	cox_map_put_cstr(doc, who, "username", by);
+	cox_map_put(doc, cox_doc_root_edit(doc), "initiatedBy", who);
+	return cox_doc_seal(doc);
+}
+
+void hub_control_act(struct hub_control *c, struct hub_batch *batch, struct cox_doc *object,
+		     const char *by)
 {
 	const struct cox_node *root = cox_doc_root(object),
 			      *asked = cox_node_get(root, "operation");
@@ -28,7 +41,7 @@ void hub_control_act(struct hub_control *c, struct hub_batch *batch, struct cox_
 		hub_control_refresh(c, namespace, name, strcmp(refresh, "hard") == 0, NULL);
 	if (!cox_node_is(cox_node_get(asked, "sync"), COX_MAP))
 		return;
-	control_pending_set(c, batch, a, cox_doc_copy("operation", asked));
+	control_pending_set(c, batch, a, asked_by(asked, by));
 	cox_queue_add(c->apps, a->key);
 }
 

@@ -137,11 +137,13 @@ static struct cox_node *deletions_node(struct cox_doc *doc, const struct control
 
 	put_count(doc, map, "count", v->fresh.n);
 	put_count(doc, map, "going", v->n_going);
+	put_count(doc, map, "gone", v->n_gone);
 	put_count(doc, map, "of", v->n_owned);
 	cox_map_put_int(doc, map, "budget", v->budget);
 	cox_map_put_bool(doc, map, "held", v->held);
 	if (v->held)
 		cox_map_put_cstr(doc, map, "digest", v->digest);
+	put_time(doc, map, "until", v->room_ms);
 	return map;
 }
 

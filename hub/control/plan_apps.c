@@ -133,7 +133,7 @@ static void add_dropped(struct pass *s, const cox_strings *owned, const char *ke
 	COX_VEC_EACH (owned, key)
 		if (!cox_map_has(&s->wanted, *key))
 			cox_vec_push(&dropped, cox_strdup(*key));
-	control_guard_judge(c, p->set, set ? &set->held : NULL, &dropped, owned->n, &p->deletions);
+	control_guard_judge(c, p->set, set, &dropped, owned->n, &p->deletions);
 	p->deletions_known = true;
 	if (p->deletions.problem)
 		problem(p, cox_strdup(p->deletions.problem));

@@ -36,19 +36,6 @@ static void read_plan(struct control_plan *p)
 
 /* ---- the rollout under way ---- */
 
-/* A copy, to be thrown away. NULL: there is none. */
-static struct cox_rollout *copy_of(const struct cox_rollout *r)
-{
-	_cleanup_doc_ struct cox_doc *doc = cox_doc_new("rollout");
-	struct cox_rollout *copy = NULL;
-
-	if (!r)
-		return NULL;
-	cox_doc_set_root(doc, cox_rollout_to_node(r, doc));
-	cox_doc_seal(doc);
-	return cox_rollout_from_node(cox_doc_root(doc), &copy, NULL) == 0 ? copy : NULL;
-}
-
 /* Those whose Application would be gone. */
 static void drop_gone(struct cox_rollout *r, const members *v, int64_t now_ms)
 {
@@ -218,7 +205,8 @@ void plan_waves(struct control_plan *p)
 {
 	struct hub_control *c = p->control;
 	const struct control_line *line = cox_map_get(&c->lines, p->owner);
-	struct cox_rollout *now = copy_of(line ? line->current : NULL), *r;
+	struct cox_rollout *now = line && line->current ? cox_rollout_copy(line->current) : NULL,
+			   *r;
 	members v = {0};
 
 	p->now_ms = control_now_ms(c);

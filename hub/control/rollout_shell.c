@@ -5,6 +5,8 @@
 
 #include <strings.h>
 
+#define AGENTS_GRACE_MS 60000
+
 /* ---- time ---- */
 
 int64_t control_now_ms(const struct hub_control *c)
@@ -101,21 +103,30 @@ int control_plan_parse(struct hub_control *c, const struct cox_node *set,
 	return cox_rollout_plan_parse(COX_GET(set, "spec", "strategy"), ret_plan, problems, err);
 }
 
-int control_plan_of(struct hub_control *c, const char *owner, struct cox_rollout_plan *ret_plan)
+int control_plan_check(struct hub_control *c, const char *owner, struct cox_rollout_plan *ret_plan,
+		       struct cox_error *err)
 {
 	const struct control_object *set = NULL;
 	const struct cox_node *root = NULL;
+	int r;
 
 	if (strncmp(owner, "ApplicationSet/", 15) == 0)
 		set = control_object(c, HUB_APPLICATION_SET, owner + 15);
 	if (set)
 		root = cox_doc_root(set->doc);
 	/* A strategy that cannot be read moves nobody; one whose set was not expanded yet neither. */
-	if (control_plan_parse(c, root, ret_plan, NULL, NULL) < 0)
-		return 1;
+	r = control_plan_parse(c, root, ret_plan, NULL, err);
+	if (r < 0)
+		return r;
 	if (set && set->looked != cox_node_int(COX_GET(root, "metadata", "generation"), 0))
-		return 1;
+		return cox_error(err, COX_UNAVAILABLE,
+				 "its ApplicationSet was changed just now, and is being looked at");
 	return 0;
+}
+
+int control_plan_of(struct hub_control *c, const char *owner, struct cox_rollout_plan *ret_plan)
+{
+	return control_plan_check(c, owner, ret_plan, NULL) < 0;
 }
 
 /* ---- reports ---- */
@@ -123,6 +134,23 @@ int control_plan_of(struct hub_control *c, const char *owner, struct cox_rollout
 /* By coxswain.report.v1.Phase. */
 static const int phases[] = {COX_OP_NONE,      COX_OP_RUNNING, COX_OP_RUNNING,
 			     COX_OP_SUCCEEDED, COX_OP_FAILED,  COX_OP_FAILED};
+
+void control_rollout_heard(struct control_app *a, const char *cluster)
+{
+	const struct hub_cluster_state *s = hub_fleet_cluster(a->control->fleet, cluster);
+	const hub_report *r = hub_fleet_report(a->control->fleet, cluster, a->uid);
+
+	a->heard = s ? s->n_connections : 0;
+	a->well_since_ms = r && r->well_ms > 0 ? control_now_ms(a->control) - r->well_ms : 0;
+}
+
+/* By the connection that is up now. */
+static bool is_heard(const struct control_app *a)
+{
+	const struct hub_cluster_state *s = hub_fleet_cluster(a->control->fleet, a->cluster);
+
+	return s && s->connected && a->heard == s->n_connections;
+}
 
 static bool observe(struct cox_rollout *rollout, const struct control_app *a, const hub_report *r,
 		    int64_t now_ms)
@@ -136,6 +164,8 @@ static bool observe(struct cox_rollout *rollout, const struct control_app *a, co
 		.synced = r->assigned_sync == COXSWAIN__REPORT__V1__SYNC_STATUS__SYNCED,
 		.healthy = r->health == COXSWAIN__REPORT__V1__HEALTH__HEALTHY,
 		.degraded = r->health == COXSWAIN__REPORT__V1__HEALTH__DEGRADED,
+		.kept = !is_heard(a),
+		.well_since_ms = a->well_since_ms,
 		.health = control_health_name(r->health),
 		.resource = resource,
 		.message = worst	     ? worst
@@ -152,16 +182,70 @@ static bool observe(struct cox_rollout *rollout, const struct control_app *a, co
 	return cox_rollout_observe(rollout, a->uid, &p, now_ms);
 }
 
+/* false: nobody can say yet. Agents do not all come back in the moment in which the hub starts, and a
+ * wave must not pass without those who are about to. */
+bool control_is_away(struct hub_control *c, const char *cluster, char **ret_away)
+{
+	const struct hub_cluster_state *s = hub_fleet_cluster(c->fleet, cluster);
+
+	if (s && s->enrolled && !s->connected && s->since_ms == 0 && !c->agents_had_time)
+		return false;
+	*ret_away = control_away(c, cluster);
+	return true;
+}
+
+void control_agents_had_time(void *arg)
+{
+	struct hub_control *c = arg;
+
+	c->agents_had_time = true;
+	COX_MAP_EACH (&c->lines, slot)
+		control_rollout_dirty(c, slot->key);
+}
+
+/* Whoever was there has to be heard again, and his deadline stood still while nobody could. */
+static void count_anew(struct hub_control *c, struct cox_rollout *r)
+{
+	int64_t now_ms = control_now_ms(c);
+
+	COX_VEC_EACH (&r->targets, t) {
+		if (t->offline)
+			continue;
+		cox_rollout_reach(r, t->uid, false, NULL, now_ms);
+		cox_rollout_reach(r, t->uid, true, NULL, now_ms);
+	}
+}
+
+void control_await_agents(struct hub_control *c)
+{
+	int64_t grace_ms = c->options.agents_grace_ms;
+
+	COX_MAP_EACH (&c->lines, slot) {
+		struct control_line *l = slot->value;
+
+		if (l->current)
+			count_anew(c, l->current);
+	}
+	grace_ms = grace_ms ? grace_ms : AGENTS_GRACE_MS;
+	c->grace_until_ms = control_now_ms(c) + grace_ms;
+	cox_timer_start(&c->grace, grace_ms);
+}
+
 /* A wave's target does not start while its project's windows are closed for syncs that nobody asked
- * for. Where there are no waves the agent keeps to the windows, by the policy that it was given. */
+ * for, nor before its agent had time to come back to a hub that has just started. Where there are no
+ * waves the agent keeps to the windows, by the policy that it was given. */
 static bool hold(struct hub_control *c, struct cox_rollout *r, const struct control_app *a,
-		 int64_t now_ms)
+		 bool unknown, int64_t now_ms)
 {
 	struct cox_window_verdict v;
 	int64_t until_ms = COX_ROLLOUT_FOREVER;
 
 	if (!r->plan.ordered || !a->has_view)
 		return false;
+	if (unknown)
+		return cox_rollout_hold(r, a->uid,
+					"its agent has not come back since the hub started",
+					c->grace_until_ms, now_ms);
 	control_window_judge(a, &v);
 	if (v.until_ms != INT64_MAX)
 		until_ms = now_ms + v.until_ms - control_wall_ms(c);
@@ -173,17 +257,17 @@ bool control_rollout_feed(struct hub_control *c, struct cox_rollout *r, const st
 {
 	const hub_report *report;
 	_cleanup_free_ char *away = NULL;
-	bool news = false;
+	bool news = false, unknown;
 
 	if (!a->cluster)
 		return false;
 	report = hub_fleet_report(c->fleet, a->cluster, a->uid);
 	if (report)
 		news = observe(r, a, report, now_ms);
-	away = control_away(c, a->cluster);
-	if (cox_rollout_reach(r, a->uid, away == NULL, away, now_ms))
+	unknown = !control_is_away(c, a->cluster, &away);
+	if (!unknown && cox_rollout_reach(r, a->uid, away == NULL, away, now_ms))
 		news = true;
-	return hold(c, r, a, now_ms) || news;
+	return hold(c, r, a, unknown, now_ms) || news;
 }
 
 /* ---- members ---- */
@@ -200,7 +284,8 @@ struct cox_rollout_member control_rollout_member(struct hub_control *c, const st
 {
 	const hub_assignment *have =
 		a->cluster ? hub_fleet_assignment(c->fleet, a->cluster, a->uid) : NULL;
-	_cleanup_free_ char *away = a->cluster ? control_away(c, a->cluster) : NULL;
+	_cleanup_free_ char *away = NULL;
+	bool offline = a->cluster && control_is_away(c, a->cluster, &away) && away;
 	struct cox_rollout_member m = {
 		.uid = a->uid,
 		.name = a->key,
@@ -211,7 +296,7 @@ struct cox_rollout_member control_rollout_member(struct hub_control *c, const st
 		.digest = a->rendered.valid && !a->rendered.error ? a->rendered.digest : NULL,
 		.error = a->problem,
 		.by_hand = control_is_by_hand(a, ordered),
-		.offline = away != NULL,
+		.offline = offline,
 	};
 
 	if (control_app_frozen(a)) {

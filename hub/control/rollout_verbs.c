@@ -71,6 +71,26 @@ static verb_fn *find(const char *name)
 	return NULL;
 }
 
+/* It has begun again, and what was assigned in the meantime counts. */
+static void follow_assignments(struct hub_control *c, struct control_line *l)
+{
+	struct cox_rollout *r = l->current;
+
+	COX_MAP_EACH (&l->members, slot) {
+		const struct control_app *a = slot->value;
+		const hub_assignment *have =
+			a->cluster ? hub_fleet_assignment(c->fleet, a->cluster, a->uid) : NULL;
+		const struct cox_rollout_target *t = cox_rollout_find(r, a->uid);
+
+		if (have && t && t->state == COX_TARGET_MOVING && t->has_digest &&
+		    have->sync_digest.len == sizeof(t->digest) &&
+		    memcmp(have->sync_digest.data, t->digest, sizeof(t->digest)) == 0 &&
+		    (t->epoch != have->epoch || t->generation != have->generation))
+			cox_rollout_assigned(r, a->uid, have->epoch, have->generation, NULL,
+					     control_now_ms(c));
+	}
+}
+
 int hub_control_rollout_act(struct hub_control *c, struct hub_batch *batch, const char *namespace,
 			    const char *name, const struct hub_rollout_order *o,
 			    const struct cox_rollout **ret_rollout, struct cox_error *err)
@@ -78,6 +98,7 @@ int hub_control_rollout_act(struct hub_control *c, struct hub_batch *batch, cons
 	const struct cox_rollout *seen = hub_control_rollout(c, namespace, name);
 	struct control_line *l = seen ? cox_map_get(&c->lines, seen->owner) : NULL;
 	verb_fn *fn = find(o->verb);
+	bool over;
 
 	if (!fn)
 		return cox_error(err, COX_INVALID_ARGUMENT, "'%s' is nothing to do to a rollout",
@@ -88,8 +109,11 @@ int hub_control_rollout_act(struct hub_control *c, struct hub_batch *batch, cons
 		return cox_error(err, COX_FAILED_PRECONDITION,
 				 "rollout %s has been succeeded by %s: look again", o->id,
 				 l->current->id);
+	over = l->current->phase != COX_ROLLOUT_PROGRESSING;
 	if (fn(l->current, o, control_now_ms(c), err) < 0)
 		return -err->code;
+	if (over && l->current->phase == COX_ROLLOUT_PROGRESSING)
+		follow_assignments(c, l);
 	cox_log_info("a person steers a rollout", COX_KV("owner", l->owner),
 		     COX_KV("id", l->current->id), COX_KV("verb", o->verb), COX_KV("by", o->by));
 	control_rollout_keep(batch, l->current);

@@ -75,29 +75,80 @@ void control_line_leave(struct control_app *a)
 
 /* ---- keeping and loading ---- */
 
-void control_rollout_keep(struct hub_batch *batch, const struct cox_rollout *r)
+struct keeping {
+	struct hub_batch *batch;
+	const char *id;
+};
+
+/* "ID" is the head, "ID/NAME" the other rows. */
+static void keep_row(void *ctx, const char *name, const struct cox_node *node)
 {
-	_cleanup_doc_ struct cox_doc *doc = cox_doc_new("rollout");
+	const struct keeping *k = ctx;
+	_cleanup_free_ char *key = cox_asprintf("%s%s%s", k->id, *name ? "/" : "", name);
 	_cleanup_buf_ struct cox_buf text = COX_BUF_INIT;
 
-	cox_json_write(&text, cox_rollout_to_node(r, doc));
-	hub_batch_put(batch, HUB_TABLE_ROLLOUT, r->id, cox_buf_str(&text));
+	if (!node) {
+		hub_batch_delete(k->batch, HUB_TABLE_ROLLOUT, key);
+		return;
+	}
+	cox_json_write(&text, node);
+	hub_batch_put(k->batch, HUB_TABLE_ROLLOUT, key, cox_buf_str(&text));
 }
 
-static int load(void *ctx, const char *key, struct cox_str body, struct cox_error *err)
+void control_rollout_keep(struct hub_batch *batch, struct cox_rollout *r)
 {
-	struct hub_control *c = ctx;
-	_cleanup_doc_ struct cox_doc *doc = NULL;
-	struct cox_rollout *r = NULL;
-	struct control_line *l;
-	int e = cox_json_read(body, key, &doc, err);
+	struct keeping k = {batch, r->id};
 
-	if (e == 0)
-		e = cox_rollout_from_node(cox_doc_root(doc), &r, err);
-	if (e < 0)
-		return e;
-	l = control_line(c, r->owner);
-	cox_vec_push(&l->past, r);
+	cox_rollout_keep(r, false, keep_row, &k);
+}
+
+static void forget(struct hub_batch *batch, const struct cox_rollout *r)
+{
+	struct keeping k = {batch, r->id};
+
+	cox_rollout_forget(r, keep_row, &k);
+}
+
+static void reader_free(void *reader)
+{
+	cox_rollout_reader_free(reader);
+}
+
+static int load_row(void *ctx, const char *key, struct cox_str body, struct cox_error *err)
+{
+	struct cox_map *readers = ctx;
+	struct cox_str name = cox_str(key), id;
+	struct cox_rollout_reader *reader;
+	_cleanup_doc_ struct cox_doc *doc = NULL;
+	int r = cox_json_read(body, key, &doc, err);
+
+	if (r < 0)
+		return r;
+	cox_str_split(&name, '/', &id);
+	reader = cox_map_get_str(readers, id);
+	if (!reader) {
+		reader = cox_rollout_reader_new();
+		cox_map_set_str(readers, id, reader);
+	}
+	return cox_rollout_read(reader, name.len ? name.ptr : "", cox_doc_root(doc), err);
+}
+
+static int load(struct hub_control *c, struct cox_map *readers, struct cox_error *err)
+{
+	int r = hub_store_each(c->store, HUB_TABLE_ROLLOUT, load_row, readers, err);
+
+	if (r < 0)
+		return r;
+	COX_MAP_EACH (readers, slot) {
+		struct cox_rollout *one = NULL;
+		struct control_line *l;
+
+		r = cox_rollout_read_end(slot->value, &one, err);
+		if (r < 0)
+			return cox_error_wrap(err, "rollout '%s'", slot->key);
+		l = control_line(c, one->owner);
+		cox_vec_push(&l->past, one);
+	}
 	return 0;
 }
 
@@ -114,10 +165,29 @@ static int by_start(const void *a, const void *b)
 	return (x->started_ms > y->started_ms) - (x->started_ms < y->started_ms);
 }
 
+/* An older copy of the state was put in place, and everything was said again with new stamps: what was
+ * healthy at the old ones has to be seen again. */
+static void follow_stamps(struct hub_control *c, struct cox_rollout *r)
+{
+	COX_VEC_EACH (&r->targets, t) {
+		const hub_assignment *have =
+			t->cluster ? hub_fleet_assignment(c->fleet, t->cluster, t->uid) : NULL;
+
+		if (have && t->generation && t->has_digest &&
+		    have->sync_digest.len == sizeof(t->digest) &&
+		    memcmp(have->sync_digest.data, t->digest, sizeof(t->digest)) == 0 &&
+		    (have->epoch != t->epoch || have->generation != t->generation))
+			cox_rollout_assigned(r, t->uid, have->epoch, have->generation, NULL,
+					     control_now_ms(c));
+	}
+}
+
 int control_rollouts_load(struct hub_control *c, struct cox_error *err)
 {
-	int r = hub_store_each(c->store, HUB_TABLE_ROLLOUT, load, c, err);
+	struct cox_map readers = COX_MAP_INIT;
+	int r = load(c, &readers, err);
 
+	cox_map_fini_values(&readers, reader_free);
 	if (r < 0)
 		return r;
 	COX_MAP_EACH (&c->lines, slot) {
@@ -126,6 +196,8 @@ int control_rollouts_load(struct hub_control *c, struct cox_error *err)
 		cox_vec_sort(&l->past, by_start);
 		if (l->past.n > 0)
 			l->current = l->past.items[--l->past.n];
+		if (l->current)
+			follow_stamps(c, l->current);
 		l->dirty = true;
 		cox_queue_add(c->rollouts, l->owner);
 	}
@@ -197,16 +269,26 @@ static void feed_all(struct look *l, const struct cox_map *apps)
 			l->changed = true;
 }
 
+/* Nobody moves who was paused before his turn came: he joins again, in no wave. */
+static bool stays_in(const struct look *l, const struct cox_rollout_target *t)
+{
+	const struct control_app *a = control_app_by_uid(l->c, t->uid);
+
+	if (!a || control_app_is_deleting(a) || strcmp(a->owner, l->line->owner) != 0)
+		return false;
+	return t->wave < 0 || t->state != COX_TARGET_WAITING || !a->has_view ||
+	       !control_app_is_paused(a);
+}
+
 /* Targets whose Application is gone do not hold up the others. */
 static void drop_gone(struct look *l)
 {
 	struct cox_rollout *r = l->line->current;
 
 	for (size_t i = r->targets.n; i-- > 0;) {
-		const struct control_app *a = control_app_by_uid(l->c, r->targets.items[i].uid);
 		_cleanup_free_ char *uid = NULL;
 
-		if (a && !control_app_is_deleting(a) && strcmp(a->owner, l->line->owner) == 0)
+		if (stays_in(l, &r->targets.items[i]))
 			continue;
 		uid = cox_strdup(r->targets.items[i].uid);
 		if (cox_rollout_remove(r, uid, l->now_ms))
@@ -271,7 +353,7 @@ static void retire(struct look *l)
 	cox_vec_push(&line->past, line->current);
 	line->current = NULL;
 	while (line->past.n > KEEP_PAST) {
-		hub_batch_delete(l->batch, HUB_TABLE_ROLLOUT, line->past.items[0]->id);
+		forget(l->batch, line->past.items[0]);
 		cox_rollout_free(line->past.items[0]);
 		cox_vec_remove(&line->past, 0);
 	}
@@ -313,6 +395,19 @@ static bool all_settled(const struct look *l)
 	COX_MAP_EACH (&l->line->members, slot)
 		if (!control_app_is_deleting(slot->value) && !control_app_is_settled(slot->value))
 			return false;
+	return true;
+}
+
+/* Everybody was looked at since the hub began, or since he came: before that nobody knows where he goes,
+ * what was heard of him is not told to the rollout, and a move would be lost on him. */
+static bool all_placed(const struct look *l)
+{
+	COX_MAP_EACH (&l->line->members, slot) {
+		const struct control_app *a = slot->value;
+
+		if (!a->looked && !a->cluster && !control_app_is_deleting(a))
+			return false;
+	}
 	return true;
 }
 
@@ -385,6 +480,8 @@ static void move(struct look *l, const struct cox_rollout_target *t)
 	struct control_app *a = control_app_by_uid(l->c, t->uid);
 	Coxswain__Assignment__V1__Operation op = COXSWAIN__ASSIGNMENT__V1__OPERATION__INIT;
 	_cleanup_free_ char *away = NULL;
+	/* The rollout's own, not what its owner has by now: a way back is ordered, whatever that is. */
+	bool ordered = l->line->current->plan.ordered;
 	const hub_assignment *now;
 	struct control_retry retry;
 	char id[COX_UUID_TEXT];
@@ -401,13 +498,13 @@ static void move(struct look *l, const struct cox_rollout_target *t)
 	op.initiated_by = (char *)"rollout";
 	op.retry = control_retry_of(&a->view, ROLLOUT_RETRIES, &retry);
 	op.revision = t->revision;
-	control_assign(l->c, l->batch, a, t->digest, t->revision, l->plan.ordered ? &op : NULL);
+	control_assign(l->c, l->batch, a, t->digest, t->revision, ordered ? &op : NULL);
 	now = hub_fleet_assignment(l->c->fleet, a->cluster, a->uid);
 	cox_rollout_assigned(l->line->current, a->uid, now->epoch, now->generation,
-			     l->plan.ordered ? id : "", l->now_ms);
+			     ordered ? id : "", l->now_ms);
 	/* Who is away says nothing about it: this does. */
-	away = control_away(l->c, a->cluster);
-	cox_rollout_reach(l->line->current, a->uid, away == NULL, away, l->now_ms);
+	if (control_is_away(l->c, a->cluster, &away))
+		cox_rollout_reach(l->line->current, a->uid, away == NULL, away, l->now_ms);
 	if (away)
 		cox_rollout_note(l->line->current, a->uid, away, l->now_ms);
 }
@@ -471,9 +568,11 @@ static void step(struct look *l)
 		l->keep = l->changed = true;
 	if (under_way)
 		log_end(r);
+	/* A hold that has run out is lifted by the look at its Application, a moment after this one: not at
+	 * once again, or nothing else gets its turn before the clock moves on. */
 	if (wake_ms != COX_ROLLOUT_FOREVER)
 		cox_queue_add_after(l->c->rollouts, l->line->owner,
-				    wake_ms > l->now_ms ? wake_ms - l->now_ms : 0);
+				    wake_ms > l->now_ms ? wake_ms - l->now_ms : 1);
 	carry_out(l, &effects);
 	cox_vec_fini(&effects);
 }
@@ -533,12 +632,20 @@ static void drop_line(struct hub_control *c, struct control_line *line)
 	struct hub_batch *batch = hub_batch_new();
 
 	if (line->current)
-		hub_batch_delete(batch, HUB_TABLE_ROLLOUT, line->current->id);
+		forget(batch, line->current);
 	COX_VEC_EACH (&line->past, r)
-		hub_batch_delete(batch, HUB_TABLE_ROLLOUT, (*r)->id);
+		forget(batch, *r);
 	hub_store_commit(c->store, batch);
 	cox_map_remove(&c->lines, line->owner);
 	line_free(line);
+}
+
+/* What an earlier version kept is kept anew. */
+static void renew_past(struct look *l)
+{
+	COX_VEC_EACH (&l->line->past, r)
+		if (!cox_rollout_is_kept(*r))
+			control_rollout_keep(l->batch, *r);
 }
 
 enum cox_queue_result control_look_at_rollout(void *ctx, const char *owner)
@@ -548,8 +655,8 @@ enum cox_queue_result control_look_at_rollout(void *ctx, const char *owner)
 			 .line = control_line(c, owner),
 			 .batch = hub_batch_new(),
 			 .now_ms = control_now_ms(c)};
-	const struct cox_rollout *before;
-	bool known;
+	const struct cox_rollout *before = l.line->current;
+	bool under_way = before && before->phase == COX_ROLLOUT_PROGRESSING, known, placed;
 
 	if (is_over(c, l.line)) {
 		hub_batch_free(l.batch);
@@ -557,6 +664,7 @@ enum cox_queue_result control_look_at_rollout(void *ctx, const char *owner)
 		return COX_QUEUE_OK;
 	}
 	known = control_plan_of(c, owner, &l.plan) == 0;
+	placed = all_placed(&l);
 	if (l.line->current && l.line->dirty)
 		drop_gone(&l);
 	feed_all(&l, l.line->dirty ? &l.line->members : &l.line->news);
@@ -566,18 +674,25 @@ enum cox_queue_result control_look_at_rollout(void *ctx, const char *owner)
 		consider(&l);
 	if (l.line->current != before)
 		feed_all(&l, &l.line->members);
-	step(&l);
+	if (placed)
+		step(&l);
 	if (l.line->dirty)
 		refresh_assignments(&l);
 	if (l.line->dirty)
+		renew_past(&l);
+	if (l.line->dirty)
 		COX_MAP_EACH (&l.line->members, slot)
 			control_own_apply(c, l.batch, slot->value, false);
-	l.line->dirty = !known && l.line->dirty;
+	/* The look at an Application that is not placed yet leads here again. */
+	l.line->dirty = (!known && l.line->dirty) || !placed;
 	if (l.keep && l.line->current)
 		control_rollout_keep(l.batch, l.line->current);
 	if (l.changed)
 		control_notify(c, l.batch, owner);
-	if (l.line->next && l.line->current && l.line->current->phase != COX_ROLLOUT_PROGRESSING)
+	/* It has just ended, and something waits for that. (As long as somebody is not settled, the look at
+	 * him leads here again.) */
+	if (l.line->next && under_way && l.line->current &&
+	    l.line->current->phase != COX_ROLLOUT_PROGRESSING)
 		control_rollout_dirty(c, owner);
 	hub_store_commit(c->store, l.batch);
 	cox_rollout_plan_fini(&l.plan);

@@ -134,7 +134,7 @@ static void drop_others(struct pass *p, size_t n_before)
 	COX_VEC_EACH (&keys, key)
 		if (!cox_map_has(&p->wanted, *key))
 			cox_vec_push(&dropped, cox_strdup(*key));
-	if (!control_guard_deletions(c, p->object, &dropped, n_before))
+	if (!control_guard_deletions(c, p->batch, p->object, &dropped, n_before))
 		return;
 	COX_VEC_EACH (&dropped, key) {
 		const struct control_object *o = control_object(c, HUB_APPLICATION, *key);

@@ -426,6 +426,7 @@ static void on_up(void *ctx, struct cox_rpc_conn *conn)
 	m->conn = conn;
 	cox_rpc_conn_set_user(conn, m);
 	m->state.connected = true;
+	m->state.n_connections++;
 	m->state.since_ms = m->state.last_seen_ms = cox_clock_wall_ms();
 	m->state.higher_epoch =
 		peer->highest_epoch > hub_store_epoch(f->store) ? peer->highest_epoch : 0;
@@ -691,7 +692,8 @@ static int load(struct hub_fleet *f, struct cox_error *err)
 }
 
 /* An older copy of the state: agents may have seen later generations of this epoch. Everything is
- * said again in the new one, which wins over whatever they saw. */
+ * said again in the new one, which wins over whatever they saw. A hub that died before that was durable
+ * finds what it has still to say by the epoch. */
 static void restamp(struct hub_fleet *f)
 {
 	struct hub_batch *batch = hub_batch_new();
@@ -701,8 +703,13 @@ static void restamp(struct hub_fleet *f)
 
 		COX_MAP_EACH (&m->entries, slot_of) {
 			struct fleet_entry *e = slot_of->value;
-			fleet_change *change = fleet_copy(&e->change->base);
+			fleet_change *change;
+			uint64_t epoch, generation;
 
+			fleet_entry_order(e, &epoch, &generation);
+			if (epoch == hub_store_epoch(f->store))
+				continue;
+			change = fleet_copy(&e->change->base);
 			if (fleet_entry_assignment(e)) {
 				change->assignment->epoch = hub_store_epoch(f->store);
 				change->assignment->generation++;
@@ -774,7 +781,7 @@ int hub_fleet_new(const struct hub_fleet_options *options, const struct hub_flee
 	cox_task_init(&f->flush, fleet_flush_reports, f);
 	cox_sha256(COX_STR(""), f->configuration_digest);
 	r = load(f, err);
-	if (r == 0 && options->restored)
+	if (r == 0)
 		restamp(f);
 	if (r == 0)
 		r = fleet_pki_load(f, err);

@@ -67,8 +67,9 @@ const char *hub_fleet_ca(const struct hub_fleet *f);
 
 struct hub_cluster_state {
 	bool enrolled, connected;
-	int64_t since_ms;     /* connected or away since then, wall clock; 0: never seen */
-	int64_t last_seen_ms; /* 0: never */
+	uint64_t n_connections; /* since this process began, the one that is up among them */
+	int64_t since_ms;	/* connected or away since then, wall clock; 0: never seen */
+	int64_t last_seen_ms;	/* 0: never */
 	char *kubernetes_version, *agent_version, *platform, *api_error; /* NULL: not said */
 	uint64_t memory_bytes;
 	bool configured;	   /* it said that the configuration is in force there */

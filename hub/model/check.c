@@ -2,6 +2,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/suggest.h"
+#include "hub/model/gate_secret.h"
 #include "hub/model/rules.h"
 #include "hub/model/schema.h"
 
@@ -339,6 +340,19 @@ static void check_api_version(struct hub_check *c, const struct cox_node *root)
 	}
 }
 
+/* A Secret that its author meant for the hub. */
+static void check_secret_type(struct hub_check *c, const struct cox_node *root)
+{
+	const struct cox_node *label =
+		COX_GET(root, "metadata", "labels", HUB_OUR_SECRET_TYPE_LABEL);
+
+	if (label && cox_streq(cox_node_cstr(COX_GET(root, "kind"), ""), "Secret"))
+		hub_check_warning(c, label,
+				  "metadata.labels: " HUB_OUR_SECRET_TYPE_LABEL
+				  ": '%s' is not " HUB_GATE_CREDENTIALS,
+				  cox_node_cstr(label, ""));
+}
+
 static void check_object(struct hub_check *c, const struct cox_node *object)
 {
 	enum hub_kind kind = hub_kind_of(object);
@@ -349,6 +363,7 @@ static void check_object(struct hub_check *c, const struct cox_node *object)
 	} else {
 		check_any_object(c, object);
 		check_api_version(c, object);
+		check_secret_type(c, object);
 	}
 }
 

@@ -1,5 +1,7 @@
 #include "hub/model/kind.h"
 
+#include "hub/model/gate_secret.h"
+
 #include <strings.h>
 
 static const struct hub_kind_info kinds[HUB_N_KINDS] = {
@@ -37,7 +39,7 @@ static bool is_kept_secret(const struct cox_node *object)
 	for (size_t i = 0; i < COX_ARRAY_LEN(secret_types); i++)
 		if (cox_streq(type, secret_types[i]))
 			return true;
-	return false;
+	return hub_is_gate_secret(object);
 }
 
 enum hub_kind hub_kind_of(const struct cox_node *object)

@@ -19,7 +19,8 @@ enum hub_kind {
 	HUB_APP_PROJECT,
 	HUB_CLUSTER,
 	HUB_ROLLOUT_POLICY,
-	HUB_SECRET, /* only with the label argocd.argoproj.io/secret-type, of a type that we keep */
+	HUB_SECRET, /* only with the label argocd.argoproj.io/secret-type, of a type that we keep, or
+		       with coxswain.dev/secret-type: gate_secret.h */
 	HUB_CONFIG_MAP, /* only argocd-cm: settings.h */
 	HUB_N_KINDS,
 };

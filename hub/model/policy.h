@@ -9,6 +9,8 @@
 
 #include <stdint.h>
 
+#define HUB_MAX_APPROVERS 50 /* of one gate */
+
 enum hub_gate_kind {
 	HUB_GATE_SOAK,
 	HUB_GATE_APPROVAL,

@@ -1,7 +1,7 @@
 #include "hub/model/repository.h"
 
-#include "common/base/encode.h"
 #include "common/project/repo_url.h"
+#include "hub/model/gate_secret.h"
 #include "hub/model/view.h"
 
 /* The keys of a repository Secret, by the reference's A8. */
@@ -28,22 +28,9 @@ static char **slot(struct hub_repository *repo, size_t i)
 	return (char **)((char *)repo + text_keys[i].offset);
 }
 
-/* The value of a key, the caller's, never NULL. A key in stringData wins over one in data. */
-static char *value_of(const struct cox_node *root, const char *key)
-{
-	const struct cox_node *plain = COX_GET(root, "stringData", key);
-	struct cox_buf bytes = COX_BUF_INIT;
-
-	if (plain)
-		cox_buf_puts_str(&bytes, cox_node_str(plain));
-	else
-		(void)cox_base64_decode(&bytes, cox_node_str(COX_GET(root, "data", key)), NULL);
-	return cox_buf_take(&bytes);
-}
-
 static bool flag_of(const struct cox_node *root, const char *key)
 {
-	_cleanup_free_ char *text = value_of(root, key);
+	_cleanup_free_ char *text = hub_view_secret(root, key);
 
 	return strcmp(text, "true") == 0;
 }
@@ -54,6 +41,9 @@ int hub_repository_init(struct hub_repository *repo, const struct cox_doc *doc,
 	const struct cox_node *root = cox_doc_root(doc);
 	int r = hub_view_check(doc, HUB_SECRET, err);
 
+	if (r == 0 && hub_is_gate_secret(root))
+		r = cox_error(err, COX_FAILED_PRECONDITION, "secret '%s' is no repository's",
+			      hub_object_name(root));
 	if (r < 0)
 		return r;
 	*repo = (struct hub_repository){
@@ -66,7 +56,7 @@ int hub_repository_init(struct hub_repository *repo, const struct cox_doc *doc,
 		.enable_oci = flag_of(root, "enableOCI"),
 	};
 	for (size_t i = 0; i < COX_ARRAY_LEN(text_keys); i++)
-		*slot(repo, i) = value_of(root, text_keys[i].key);
+		*slot(repo, i) = hub_view_secret(root, text_keys[i].key);
 	if (!*repo->type) {
 		free(repo->type);
 		repo->type = cox_strdup("git");

@@ -6,6 +6,8 @@
 #include "common/project/windows.h"
 #include "common/text/cron.h"
 #include "hub/model/appset.h"
+#include "hub/model/gate_secret.h"
+#include "hub/model/policy.h"
 
 #include <stdarg.h>
 #include <strings.h>
@@ -295,6 +297,73 @@ static void check_window(struct hub_check *c, const struct cox_node *window)
 	cox_zone_free(opened);
 }
 
+static void check_approval(struct hub_check *c, const struct cox_node *approval)
+{
+	const struct cox_node *list = COX_GET(approval, "approvers");
+	int64_t count = cox_node_int(COX_GET(approval, "count"), 1);
+
+	if (count < 1)
+		bad_field(c, approval, "count", "at least 1");
+	if (!cox_node_is(list, COX_LIST))
+		return;
+	if (cox_node_len(list) == 0)
+		bad_field(c, approval, "approvers", "names nobody; without it everybody counts");
+	if (cox_node_len(list) > HUB_MAX_APPROVERS)
+		bad_field(c, approval, "approvers", "at most %d", HUB_MAX_APPROVERS);
+	else if (cox_node_len(list) > 0 && count > (int64_t)cox_node_len(list))
+		bad_field(c, approval, "count", "%lld of %zu approvers can never be",
+			  (long long)count, cox_node_len(list));
+	for (size_t i = 0; i < cox_node_len(list); i++) {
+		const char *name = cox_node_cstr(cox_node_at(list, i), "");
+		bool twice = false;
+
+		for (size_t k = 0; k < i && !twice; k++)
+			twice = strcmp(cox_node_cstr(cox_node_at(list, k), ""), name) == 0;
+		if (twice || !*name)
+			hub_check_error(c, cox_node_at(list, i), "approvers: '%s' %s", name,
+					twice ? "is named twice" : "is no name");
+	}
+}
+
+static void check_headers(struct hub_check *c, const struct cox_node *headers, bool auth)
+{
+	for (size_t i = 0; i < cox_node_len(headers); i++) {
+		struct cox_str name = cox_node_key(headers, i);
+		const struct cox_node *value = cox_node_at(headers, i);
+		size_t mark = hub_path_push(c, COX_STR("headers"));
+
+		if (!hub_is_header_name(name))
+			hub_check_error(c, value, "'%.*s' is no header's name", COX_STR_ARG(name));
+		else if (auth && name.len == 4 && strncasecmp(name.ptr, "Host", 4) == 0)
+			hub_check_error(c, value,
+					"'Host' would have the secret sent to another host");
+		else if (name.len == 13 && strncasecmp(name.ptr, "Authorization", 13) == 0)
+			hub_check_warning(
+				c, value,
+				"whoever reads the policy reads it: a Secret may hold it, "
+				"see `auth`");
+		hub_path_pop(c, mark);
+	}
+}
+
+/* http and metrics. */
+static void check_question(struct hub_check *c, const struct cox_node *gate, const char *kind,
+			   const char *url)
+{
+	const struct cox_node *spec = cox_node_get(gate, kind);
+	bool auth = COX_GET(spec, "auth") != NULL;
+	const char *name = cox_node_cstr(COX_GET(spec, "auth", "secretRef", "name"), NULL);
+	size_t mark = hub_path_push(c, cox_str(kind));
+
+	if (name && !hub_is_dns_subdomain(name))
+		hub_check_error(c, COX_GET(spec, "auth", "secretRef", "name"),
+				"auth.secretRef.name: '%s' is no Secret's name", name);
+	if (auth && *text_of(spec, url) && strncmp(text_of(spec, url), "https://", 8) != 0)
+		bad_field(c, spec, url, "a secret is sent with https alone");
+	check_headers(c, COX_GET(spec, "headers"), auth);
+	hub_path_pop(c, mark);
+}
+
 static void check_gate(struct hub_check *c, const struct cox_node *g, bool before)
 {
 	size_t n = 0, mark;
@@ -309,6 +378,11 @@ static void check_gate(struct hub_check *c, const struct cox_node *g, bool befor
 				"soak belongs to 'after': there is nothing to watch before a wave");
 	mark = hub_path_push(c, COX_STR("window"));
 	check_window(c, COX_GET(g, "window"));
+	hub_path_pop(c, mark);
+	check_question(c, g, "http", "url");
+	check_question(c, g, "metrics", "address");
+	mark = hub_path_push(c, COX_STR("approval"));
+	check_approval(c, COX_GET(g, "approval"));
 	hub_path_pop(c, mark);
 }
 
@@ -392,6 +466,45 @@ static void check_no_masks(struct hub_check *c, const struct cox_node *root, con
 	hub_path_pop(c, mark);
 }
 
+static void check_gate_keys(struct hub_check *c, const struct cox_node *root, const char *field)
+{
+	static const char *const keys[] = {"hosts",    "bearerToken", "username",
+					   "password", "headers",     "ca.crt"};
+	const struct cox_node *values = cox_node_get(root, field);
+	size_t mark = hub_path_push(c, cox_str(field));
+
+	for (size_t i = 0; i < cox_node_len(values); i++) {
+		struct cox_str key = cox_node_key(values, i);
+		struct cox_suggestion near = {0};
+		bool known = false;
+
+		for (size_t k = 0; k < COX_ARRAY_LEN(keys); k++) {
+			known |= cox_str_is(key, keys[k]);
+			cox_suggest(&near, key, keys[k]);
+		}
+		if (!known)
+			hub_check_warning(c, cox_node_at(values, i), "unknown key '%.*s'%s%s%s",
+					  COX_STR_ARG(key), near.best ? ", did you mean '" : "",
+					  near.best ? near.best : "", near.best ? "'?" : "");
+	}
+	hub_path_pop(c, mark);
+}
+
+static void check_gate_secret(struct hub_check *c, const struct cox_node *root)
+{
+	_cleanup_gate_secret_ struct hub_gate_secret secret = {0};
+	struct cox_error err;
+
+	if (hub_object_label(root, HUB_SECRET_TYPE_LABEL))
+		hub_check_error(c, root,
+				"is of two types, by " HUB_SECRET_TYPE_LABEL
+				" and " HUB_OUR_SECRET_TYPE_LABEL "; keep one");
+	if (hub_gate_secret_read(&secret, root, &err) < 0)
+		hub_check_error(c, root, "%s", err.message);
+	check_gate_keys(c, root, "data");
+	check_gate_keys(c, root, "stringData");
+}
+
 static void check_secret(struct hub_check *c, const struct cox_node *root)
 {
 	const struct cox_node *data = COX_GET(root, "data");
@@ -411,7 +524,9 @@ static void check_secret(struct hub_check *c, const struct cox_node *root)
 		hub_path_pop(c, at);
 	}
 	hub_path_pop(c, mark);
-	if (!COX_GET(data, "url") && !COX_GET(root, "stringData", "url"))
+	if (hub_is_gate_secret(root))
+		check_gate_secret(c, root);
+	else if (!COX_GET(data, "url") && !COX_GET(root, "stringData", "url"))
 		hub_check_error(c, root, "needs a url in data or stringData");
 	check_no_masks(c, root, "data");
 	check_no_masks(c, root, "stringData");

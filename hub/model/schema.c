@@ -539,6 +539,7 @@ static const struct hub_field cluster_fields[] = {
 
 static const struct hub_field gate_approval_fields[] = {
 	FIELD("count", HUB_INT),
+	FIELD("approvers", HUB_STRINGS),
 	{0},
 };
 
@@ -556,9 +557,20 @@ static const struct hub_field gate_json_fields[] = {
 	{0},
 };
 
+static const struct hub_field secret_ref_fields[] = {MUST("name", HUB_STRING), {0}};
+
+static const struct hub_field gate_auth_fields[] = {
+	{.name = "secretRef",
+	 .type = HUB_OBJECT,
+	 .flags = HUB_REQUIRED,
+	 .fields = secret_ref_fields},
+	{0},
+};
+
 #define PROBE_FIELDS                                                                               \
 	FIELD("timeout", HUB_DURATION), FIELD("interval", HUB_DURATION),                           \
-		FIELD("successes", HUB_INT), FIELD("failureLimit", HUB_INT)
+		FIELD("successes", HUB_INT), FIELD("failureLimit", HUB_INT),                       \
+		OBJECT("auth", gate_auth_fields)
 
 static const struct hub_field gate_http_fields[] = {
 	MUST("url", HUB_STRING),

@@ -1,5 +1,7 @@
 #include "hub/model/view.h"
 
+#include "common/base/encode.h"
+
 #include "common/base/clock.h"
 #include "hub/model/check.h"
 
@@ -41,4 +43,16 @@ int64_t hub_view_duration(const struct cox_node *map, const char *key, int64_t o
 bool hub_view_is_deleting(const struct cox_node *root)
 {
 	return *cox_node_cstr(COX_GET(root, "metadata", "deletionTimestamp"), "");
+}
+
+char *hub_view_secret(const struct cox_node *root, const char *key)
+{
+	const struct cox_node *plain = COX_GET(root, "stringData", key);
+	struct cox_buf bytes = COX_BUF_INIT;
+
+	if (plain)
+		cox_buf_puts_str(&bytes, cox_node_str(plain));
+	else
+		(void)cox_base64_decode(&bytes, cox_node_str(COX_GET(root, "data", key)), NULL);
+	return cox_buf_take(&bytes);
 }

@@ -15,6 +15,8 @@ const struct cox_node *hub_view_map(const struct cox_node *node);
 const struct cox_node *hub_view_list(const struct cox_node *node);
 /* Milliseconds; otherwise_ms when absent, empty or no duration. */
 int64_t hub_view_duration(const struct cox_node *map, const char *key, int64_t otherwise_ms);
+/* The value of a Secret's key, the caller's, never NULL. A key in stringData wins over one in data. */
+char *hub_view_secret(const struct cox_node *root, const char *key);
 bool hub_view_is_deleting(const struct cox_node *root);
 
 #endif

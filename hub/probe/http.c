@@ -37,6 +37,10 @@ static int set_headers(const struct cox_node *headers, const struct hub_probe_na
 		struct cox_str name = cox_node_key(headers, i);
 		_cleanup_buf_ struct cox_buf line = COX_BUF_INIT;
 
+		/* a name with a ':' in it would be another header */
+		if (!hub_is_header_name(name))
+			return cox_error(err, COX_INVALID_ARGUMENT,
+					 "headers: '%.*s' is no header's name", COX_STR_ARG(name));
 		cox_buf_printf(&line, "%.*s: ", COX_STR_ARG(name));
 		if (probe_fill(cox_node_text(cox_node_at(headers, i)), names, HUB_AS_IT_IS, &line,
 			       err) < 0)

@@ -14,6 +14,8 @@ struct asked {
 	struct cox_rollout_probe at;
 	struct cox_rollout_gate gate; /* kind and spec alone; spec in doc */
 	struct cox_doc *doc;
+	struct hub_question question;
+	struct cox_http_target target;
 	struct cox_http_call *call; /* NULL: it could not be sent */
 	char *failure;		    /* why */
 	struct cox_task tell;
@@ -22,7 +24,6 @@ struct asked {
 struct hub_probes {
 	struct hub_probes_options o;
 	struct cox_http_client *secure, *open;
-	struct cox_http_target target;
 	struct cox_map asked; /* key -> struct asked */
 };
 
@@ -49,7 +50,6 @@ int hub_probes_new(const struct hub_probes_options *options, struct hub_probes *
 	int r;
 
 	p->o = *options;
-	p->target.ca_path = options->ca_path;
 	r = cox_http_client_new(options->loop,
 				&(struct cox_http_client_options){.may_connect = may_connect_secure,
 								  .may_connect_arg = p},
@@ -74,6 +74,7 @@ static void asked_free(void *arg)
 
 	cox_loop_unsend(a->probes->o.loop, &a->tell);
 	cox_http_cancel(a->call);
+	hub_question_fini(&a->question);
 	cox_doc_unref(a->doc);
 	free(a->failure);
 	free(a->rollout);
@@ -118,19 +119,45 @@ static void done(void *arg, const struct cox_http_answer *http, const struct cox
 {
 	struct asked *a = arg;
 	_cleanup_buf_ struct cox_buf message = COX_BUF_INIT;
+	_cleanup_buf_ struct cox_buf body = COX_BUF_INIT;
 	enum cox_rollout_answer what = COX_ANSWER_NONE;
 
 	a->call = NULL;
-	if (error->code != COX_OK)
+	if (error->code != COX_OK) {
 		cox_buf_printf(&message, "cannot be asked: %s", error->message);
-	else
-		what = hub_question_judge(&a->gate, http->status, http->body, &message);
+	} else {
+		hub_question_mask(&a->question, http->body, &body);
+		what = hub_question_judge(&a->gate, http->status, cox_buf_str(&body), &message);
+	}
 	answer(a, what, cox_buf_cstr(&message));
 }
 
-static int send_question(struct asked *a, const struct hub_question *q, struct cox_error *err)
+static int add_secret(struct asked *a, struct cox_error *err)
+{
+	_cleanup_gate_secret_ struct hub_gate_secret secret = {0};
+	const struct hub_probes_options *o = &a->probes->o;
+	const char *name = hub_question_secret(&a->gate);
+
+	a->target.ca_path = o->ca_path;
+	/* `auth` without a name, which no check lets through, is not asked without it */
+	if (!cox_node_get(a->gate.spec, "auth"))
+		return 0;
+	if (!name || !o->secret)
+		return cox_error(err, COX_FAILED_PRECONDITION, "auth: no secret '%s'",
+				 name ? name : "");
+	if (o->secret(o->ctx, name, &secret, err) < 0 || probe_auth(&secret, &a->question, err) < 0)
+		return cox_error_wrap(err, "auth");
+	if (a->question.ca) {
+		a->target.ca_data = cox_str(a->question.ca);
+		a->target.ca_path = NULL;
+	}
+	return 0;
+}
+
+static int send_question(struct asked *a, struct cox_error *err)
 {
 	struct hub_probes *p = a->probes;
+	const struct hub_question *q = &a->question;
 	COX_VEC(const char *) headers = {0};
 	bool open = strncmp(q->url, "http://", 7) == 0;
 	int r = 0;
@@ -140,6 +167,8 @@ static int send_question(struct asked *a, const struct hub_question *q, struct c
 				 "the URL begins neither with https:// nor with http://");
 	COX_VEC_EACH (&q->headers, h)
 		cox_vec_push(&headers, *h);
+	COX_VEC_EACH (&q->secret_headers, h)
+		cox_vec_push(&headers, *h);
 	cox_vec_push(&headers, NULL);
 	r = cox_http_send(open ? p->open : p->secure,
 			  &(struct cox_http_send){
@@ -147,7 +176,7 @@ static int send_question(struct asked *a, const struct hub_question *q, struct c
 				  .url = q->url,
 				  .headers = headers.items,
 				  .body = q->body ? cox_str(q->body) : COX_STR(""),
-				  .target = &p->target,
+				  .target = &a->target,
 				  .connect_timeout_ms = q->timeout_ms,
 				  .total_timeout_ms = q->timeout_ms,
 				  .max_body = HUB_PROBE_MAX_BODY,
@@ -163,7 +192,6 @@ void hub_probe_ask(struct hub_probes *p, const struct cox_rollout_gate *gate,
 		   const struct hub_probe_names *names, const struct cox_rollout_probe *at)
 {
 	_cleanup_free_ char *key = key_of(names->rollout, at);
-	COX_CLEANUP(hub_question_fini) struct hub_question q = {0};
 	struct cox_error err;
 	struct asked *a;
 
@@ -180,7 +208,8 @@ void hub_probe_ask(struct hub_probes *p, const struct cox_rollout_gate *gate,
 	a->gate = (struct cox_rollout_gate){.kind = gate->kind, .spec = cox_doc_root(a->doc)};
 	cox_task_init(&a->tell, tell_failure, a);
 	cox_map_set(&p->asked, a->key, a);
-	if (hub_question_make(&a->gate, names, &q, &err) == 0 && send_question(a, &q, &err) == 0)
+	if (hub_question_make(&a->gate, names, &a->question, &err) == 0 &&
+	    add_secret(a, &err) == 0 && send_question(a, &err) == 0)
 		return;
 	a->failure = cox_asprintf("cannot be asked: %s", err.message);
 	cox_loop_send(p->o.loop, &a->tell);

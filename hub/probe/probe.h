@@ -8,6 +8,9 @@
  * Every address is checked when it is connected to, also after names were resolved. Redirects are
  * not followed, and an answer is at most a megabyte.
  *
+ * A gate's Secret is read for each question anew, and lives until that is answered. What may not be sent,
+ * or is not there, is no answer.
+ *
  * Loop-owned. */
 #ifndef HUB_PROBE_PROBE_H
 #define HUB_PROBE_PROBE_H
@@ -25,6 +28,9 @@ struct hub_probes_options {
 	 * is COX_ANSWER_NONE. */
 	void (*answered)(void *ctx, const char *rollout, const struct cox_rollout_probe *at,
 			 enum cox_rollout_answer answer, const char *message);
+	/* The Secret that a gate's auth names, filled in. NULL: there are none. */
+	int (*secret)(void *ctx, const char *name, struct hub_gate_secret *ret_secret,
+		      struct cox_error *err);
 	void *ctx;
 	/* For tests: authorities to trust beside the system's; NULL. */
 	const char *ca_path;

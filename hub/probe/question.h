@@ -19,12 +19,18 @@
  *	                sample of the answer has to satisfy. No sample at all is no answer.
  *	timeout         as above
  *
+ * both:
+ *
+ *	auth            {secretRef: {name}}: what that Secret gives goes with the question
+ *	                (hub/model/gate_secret.h), if it may be sent there, and with https alone
+ *
  * {{rollout}}, {{revision}}, {{applicationSet}} and {{wave}} are filled in, percent-encoded in a
  * URL. */
 #ifndef HUB_PROBE_QUESTION_H
 #define HUB_PROBE_QUESTION_H
 
 #include "common/base/options.h"
+#include "hub/model/gate_secret.h"
 #include "hub/rollout/rollout.h"
 
 #define HUB_PROBE_TIMEOUT_MS	 10000
@@ -41,12 +47,22 @@ struct hub_question {
 	cox_strings headers; /* "Name: value" */
 	char *body;	     /* NULL: none */
 	int64_t timeout_ms;
+	/* from the Secret; wiped with the question, and never part of a message */
+	cox_strings secret_headers;
+	char *password; /* that is in one of them; NULL */
+	char *ca;	/* PEM; NULL: the system's */
 };
 void hub_question_fini(struct hub_question *q);
 
 /* Fails when the gate's spec is not as above; kinds other than HTTP and METRICS are an error. */
 int hub_question_make(const struct cox_rollout_gate *gate, const struct hub_probe_names *names,
 		      struct hub_question *ret_question, struct cox_error *err);
+/* The Secret that the gate names; NULL: none. */
+const char *hub_question_secret(const struct cox_rollout_gate *gate);
+/* Adds what the Secret gives; fails when it may not be sent to where the question goes. */
+int probe_auth(const struct hub_gate_secret *secret, struct hub_question *q, struct cox_error *err);
+/* The answer as it may be shown: a server that says back what it was sent tells nobody. Appends. */
+void hub_question_mask(const struct hub_question *q, struct cox_str answer, struct cox_buf *out);
 /* The answer and a sentence about it (appended). */
 enum cox_rollout_answer hub_question_judge(const struct cox_rollout_gate *gate, int status,
 					   struct cox_str body, struct cox_buf *message);

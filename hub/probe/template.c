@@ -10,6 +10,13 @@ void hub_question_fini(struct hub_question *q)
 	free(q->url);
 	free(q->body);
 	cox_strings_fini(&q->headers);
+	COX_VEC_EACH (&q->secret_headers, h)
+		explicit_bzero(*h, strlen(*h));
+	cox_strings_fini(&q->secret_headers);
+	if (q->password)
+		explicit_bzero(q->password, strlen(q->password));
+	free(q->password);
+	free(q->ca);
 	*q = (struct hub_question){0};
 }
 
@@ -97,6 +104,11 @@ int hub_question_make(const struct cox_rollout_gate *gate, const struct hub_prob
 	}
 	*ret_question = q;
 	return 0;
+}
+
+const char *hub_question_secret(const struct cox_rollout_gate *gate)
+{
+	return cox_node_cstr(COX_GET(gate->spec, "auth", "secretRef", "name"), NULL);
 }
 
 enum cox_rollout_answer hub_question_judge(const struct cox_rollout_gate *gate, int status,

@@ -3,6 +3,8 @@
 #include "common/crypto/digest.h"
 #include "hub/rollout/internal.h"
 
+#define NAMES_SHOWN 5 /* of the approvers, in a gate's message */
+
 bool rollout_needs_approval(const struct cox_rollout *r, size_t wave)
 {
 	const struct cox_rollout_wave *w = &r->plan.waves.items[wave];
@@ -66,14 +68,40 @@ bool cox_rollout_approval_digest(const struct cox_rollout *r, size_t wave,
 	return false;
 }
 
-static size_t n_people(const struct cox_rollout_wave_run *run,
-		       const uint8_t digest[COX_ROLLOUT_DIGEST])
+/* The person: "admin (says ann)" and "admin (says bob)" are one. */
+static struct cox_str identity(const char *by)
+{
+	const char *hearsay = strstr(by, " (says ");
+
+	return hearsay ? cox_str_n(by, (size_t)(hearsay - by)) : cox_str(by);
+}
+
+static bool may_approve(const struct cox_rollout_gate *gate, const char *by)
+{
+	const struct cox_node *list = cox_node_get(gate->spec, "approvers");
+
+	for (size_t i = 0; i < cox_node_len(list); i++)
+		if (cox_str_eq(cox_node_str(cox_node_at(list, i)), identity(by)))
+			return true;
+	return cox_node_len(list) == 0;
+}
+
+size_t rollout_approvals(const struct cox_rollout_wave_run *run,
+			 const struct cox_rollout_gate *gate,
+			 const uint8_t digest[COX_ROLLOUT_DIGEST], struct cox_buf *names)
 {
 	_cleanup_map_ struct cox_map people = COX_MAP_INIT;
 
-	COX_VEC_EACH (&run->approvals, a)
-		if (memcmp(a->digest, digest, COX_ROLLOUT_DIGEST) == 0)
-			cox_map_set(&people, a->by, a);
+	COX_VEC_EACH (&run->approvals, a) {
+		_cleanup_free_ char *who = cox_str_dup(identity(a->by));
+
+		if (memcmp(a->digest, digest, COX_ROLLOUT_DIGEST) != 0 ||
+		    cox_map_has(&people, who) || !may_approve(gate, a->by))
+			continue;
+		cox_map_set(&people, who, a);
+		if (names)
+			cox_buf_printf(names, "%s%s", names->len ? ", " : "", a->by);
+	}
 	return people.n;
 }
 
@@ -91,11 +119,11 @@ static void approve_stragglers(struct cox_rollout *r, size_t wave)
 
 		if (g->kind != COX_GATE_APPROVAL ||
 		    run->before.items[i].state <= COX_GATE_RUNNING ||
-		    (int64_t)n_people(run, digest) < g->approvals)
+		    (int64_t)rollout_approvals(run, g, digest, NULL) < g->approvals)
 			continue;
 		COX_VEC_EACH (&r->targets, t)
 			if (t->wave == (int)wave && t->state == COX_TARGET_WAITING)
-				t->approved = true;
+				rollout_edit(r, t)->approved = true;
 	}
 }
 
@@ -109,7 +137,8 @@ static void add_approval(struct cox_rollout_wave_run *run, const char *by,
 	for (size_t i = run->approvals.n; i-- > 0;) {
 		const struct cox_rollout_approval *a = &run->approvals.items[i];
 
-		if (memcmp(a->digest, digest, sizeof(a->digest)) == 0 && strcmp(a->by, by) != 0)
+		if (memcmp(a->digest, digest, sizeof(a->digest)) == 0 &&
+		    !cox_str_eq(identity(a->by), identity(by)))
 			continue;
 		free(a->by);
 		cox_vec_remove(&run->approvals, i);
@@ -132,6 +161,75 @@ static void wanted(const struct cox_rollout *r, struct cox_buf *out)
 	}
 }
 
+/* The gate that waits for what the wave's digest names; there is one in a list. */
+static const struct cox_rollout_gate *gate_of(const struct cox_rollout *r, size_t wave,
+					      struct cox_rollout_probe *ret_at)
+{
+	uint8_t digest[COX_ROLLOUT_DIGEST];
+	struct cox_rollout_probe at = {.wave = wave};
+	const struct cox_rollout_gate *gate;
+
+	at.after = !rollout_needs_approval(r, wave) ||
+		   !rollout_approval_digest(r, wave, false, digest);
+	for (; (gate = cox_rollout_gate(r, &at)); at.gate++)
+		if (gate->kind == COX_GATE_APPROVAL)
+			break;
+	*ret_at = at;
+	return gate;
+}
+
+char *rollout_approved_text(const struct cox_rollout_gate *gate, const char *names, size_t n)
+{
+	const struct cox_node *list = cox_node_get(gate->spec, "approvers");
+	_cleanup_buf_ struct cox_buf text = COX_BUF_INIT;
+
+	if (n > 0)
+		cox_buf_printf(&text, "approved by %s", names);
+	else
+		cox_buf_puts(&text, "nobody has approved it yet");
+	if (n > 0 || gate->approvals > 1 || cox_node_len(list) > 0)
+		cox_buf_printf(&text, "; %zu of %lld", n, (long long)gate->approvals);
+	for (size_t i = 0; i < cox_node_len(list); i++)
+		cox_buf_printf(&text, "%s%s",
+			       i ? ", " : ", who may: ", cox_node_cstr(cox_node_at(list, i), ""));
+	return cox_buf_take(&text);
+}
+
+/* What the gate says until it is looked at again: whoever approves sees at once that it counts. */
+static void tell_gate(struct cox_rollout *r, size_t wave, const uint8_t digest[COX_ROLLOUT_DIGEST],
+		      int64_t now_ms)
+{
+	struct cox_rollout_probe at;
+	const struct cox_rollout_gate *gate = gate_of(r, wave, &at);
+	struct cox_rollout_gate_run *run = gate ? rollout_gate_run(r, &at) : NULL;
+	_cleanup_buf_ struct cox_buf names = COX_BUF_INIT;
+	size_t n;
+
+	if (!run || run->state != COX_GATE_RUNNING)
+		return;
+	n = rollout_approvals(&r->waves.items[wave], gate, digest, &names);
+	rollout_gate_set(run, COX_GATE_RUNNING,
+			 rollout_approved_text(gate, cox_buf_cstr(&names), n), now_ms);
+}
+
+static int check_approver(const struct cox_rollout *r, size_t wave, const char *by,
+			  struct cox_error *err)
+{
+	struct cox_rollout_probe at;
+	const struct cox_rollout_gate *gate = gate_of(r, wave, &at);
+	const struct cox_node *list = gate ? cox_node_get(gate->spec, "approvers") : NULL;
+	_cleanup_buf_ struct cox_buf names = COX_BUF_INIT;
+
+	if (!gate || may_approve(gate, by))
+		return 0;
+	for (size_t i = 0; i < cox_node_len(list); i++)
+		cox_buf_printf(&names, "%s'%s'", names.len ? ", " : "",
+			       cox_node_cstr(cox_node_at(list, i), ""));
+	return cox_error(err, COX_PERMISSION_DENIED,
+			 "'%s' is none of the approvers of wave '%s': %s", by,
+			 r->plan.waves.items[wave].name, cox_buf_cstr(&names));
+}
+
 int cox_rollout_approve(struct cox_rollout *r, const char *by,
 			const uint8_t digest[COX_ROLLOUT_DIGEST], int64_t now_ms,
 			struct cox_error *err)
@@ -146,9 +244,12 @@ int cox_rollout_approve(struct cox_rollout *r, const char *by,
 		if (!cox_rollout_approval_digest(r, i, want) ||
 		    memcmp(want, digest, sizeof(want)) != 0)
 			continue;
+		if (check_approver(r, i, by, err) < 0)
+			return -err->code;
 		add_approval(&r->waves.items[i], by, digest, now_ms);
 		rollout_record(r, by, "approve", now_ms, "wave '%s', %s",
 			       r->plan.waves.items[i].name, hex);
+		tell_gate(r, i, digest, now_ms);
 		approve_stragglers(r, i);
 		return 0;
 	}

@@ -14,10 +14,10 @@ void rollout_end(struct cox_rollout *r, enum cox_rollout_phase phase, char *reas
 
 /* ---- deadlines ---- */
 
-static void overdue(struct cox_rollout_target *t, int64_t now_ms)
+static void overdue(struct cox_rollout *r, const struct cox_rollout_target *t, int64_t now_ms)
 {
-	t->overdue = true;
-	rollout_set(t, COX_TARGET_FAILED,
+	rollout_edit(r, t)->overdue = true;
+	rollout_set(r, t, COX_TARGET_FAILED,
 		    cox_asprintf(ROLLOUT_OVERDUE "%s%s", t->message ? ": " : "",
 				 t->message ? t->message : ""),
 		    now_ms);
@@ -38,19 +38,12 @@ void rollout_check_deadlines(struct rollout_step *s)
 			rollout_wake(s, t->clock_ms + deadline);
 			continue;
 		}
-		overdue(t, s->now_ms);
+		overdue(s->r, t, s->now_ms);
 		s->changed = true;
 	}
 }
 
 /* ---- what onFailure says ---- */
-
-void rollout_bars_fini(struct cox_rollout *r)
-{
-	COX_VEC_EACH (&r->bars, b)
-		free(b->uid);
-	cox_vec_fini(&r->bars);
-}
 
 bool rollout_is_bar(const struct cox_rollout *r, const struct cox_rollout_target *t)
 {
@@ -63,7 +56,7 @@ bool rollout_is_bar(const struct cox_rollout *r, const struct cox_rollout_target
 
 void rollout_bar_all(struct cox_rollout *r)
 {
-	rollout_bars_fini(r);
+	rollout_unbar(r);
 	COX_VEC_EACH (&r->targets, t) {
 		struct cox_rollout_bar b = {
 			.failed = t->barred || (t->state == COX_TARGET_FAILED && !t->excused)};
@@ -72,7 +65,7 @@ void rollout_bar_all(struct cox_rollout *r)
 			continue;
 		b.uid = cox_strdup(t->uid);
 		memcpy(b.digest, t->digest, sizeof(b.digest));
-		cox_vec_push(&r->bars, b);
+		rollout_bar_add(r, b);
 	}
 }
 
@@ -163,7 +156,7 @@ bool rollout_check_failures(struct rollout_step *s)
 			return true;
 		COX_VEC_EACH (&r->targets, t)
 			if (t->wave == (int)i && t->state == COX_TARGET_FAILED && t->moved)
-				t->excused = true;
+				rollout_edit(r, t)->excused = true;
 		rollout_count(r, &s->c);
 	}
 	return false;
@@ -246,20 +239,21 @@ struct cox_rollout *cox_rollout_rollback(struct cox_rollout *failed, const char 
 	r->reason = cox_asprintf("back from %s: %s", failed->revision,
 				 failed->reason ? failed->reason : "aborted");
 	r->started_ms = r->last_ms = now_ms;
+	r->plan_touched = true;
 	back_plan(failed, &r->plan);
 	rollout_waves_init(r);
 	COX_VEC_EACH (&failed->targets, t)
 		if (returns(t))
-			cox_vec_push(&r->targets, back_target(failed, t, now_ms));
+			rollout_target_add(r, back_target(failed, t, now_ms));
 	rollout_index(r);
-	r->revision = cox_strdup(r->targets.n > 0 && r->targets.items[0].revision
-					 ? r->targets.items[0].revision
-					 : "");
+	r->revision = cox_asprintf("%.12s", r->targets.n > 0 && r->targets.items[0].revision
+						    ? r->targets.items[0].revision
+						    : "");
 	COX_VEC_EACH (&failed->bars, b) {
 		struct cox_rollout_bar copy = *b;
 
 		copy.uid = cox_strdup(b->uid);
-		cox_vec_push(&r->bars, copy);
+		rollout_bar_add(r, copy);
 	}
 	rollout_record(r, ROLLOUT_ENGINE, "begin", now_ms, "%s", r->reason);
 	failed->rollback_due = false;
@@ -273,8 +267,12 @@ bool cox_rollout_is_barred(const struct cox_rollout *r, const struct cox_rollout
 	_cleanup_map_ struct cox_map digests = COX_MAP_INIT;
 	size_t known = 0;
 
+	/* What a rollout after it still holds back is single targets, which it says itself. */
+	if (r->plan.source != COX_ROLLOUT_BACK && r->phase != COX_ROLLOUT_FAILED &&
+	    r->phase != COX_ROLLOUT_ABORTED)
+		return false;
 	COX_VEC_EACH (&r->bars, b)
-		cox_map_set(&digests, b->uid, b);
+		cox_map_set(&digests, b->uid, (void *)b);
 	for (size_t i = 0; i < n; i++) {
 		const struct cox_rollout_bar *b = cox_map_get(&digests, members[i].uid);
 

@@ -300,23 +300,6 @@ static bool carry_out(struct cox_forecast *f, const cox_rollout_effects *effects
 	return some;
 }
 
-/* Takes out whom nothing can be assumed of; at once, since each time costs as much as there are. */
-static bool leave(struct cox_forecast *f,
-		  bool (*leaves)(const struct cox_rollout_target *t, int wave), int wave)
-{
-	struct cox_rollout *r = f->r;
-	size_t n = 0, before = r->targets.n;
-
-	for (size_t i = 0; i < before; i++)
-		if (leaves(&r->targets.items[i], wave))
-			rollout_target_fini(&r->targets.items[i]);
-		else
-			r->targets.items[n++] = r->targets.items[i];
-	r->targets.n = n;
-	rollout_index(r);
-	return n < before;
-}
-
 static bool is_unmatched(const struct cox_rollout_target *t, int wave)
 {
 	return t->wave < 0 && wave < 0 && !t->by_hand;
@@ -356,7 +339,7 @@ static bool pass_gate(struct cox_forecast *f, int64_t wake_ms)
 static bool help_wave(struct cox_forecast *f, int wave, enum cox_rollout_state state)
 {
 	if (state == COX_TARGET_BLOCKED)
-		return leave(f, is_blocked, wave);
+		return rollout_drop(f->r, is_blocked, wave);
 	for (size_t i = 0; i < f->r->targets.n; i++) {
 		const struct cox_rollout_target *t = &f->r->targets.items[i];
 
@@ -389,14 +372,15 @@ static bool unblock(struct cox_forecast *f, int64_t wake_ms)
 	if (f->r->paused)
 		return cox_rollout_resume(f->r, ROLLOUT_ENGINE, f->now_ms, NULL) == 0;
 	if (rollout_is_unmatched(f->r))
-		return leave(f, is_unmatched, -1);
+		return rollout_drop(f->r, is_unmatched, -1);
 	cox_rollout_why(f->r, &why);
 	if (why.gate && pass_gate(f, wake_ms))
 		return true;
 	if (why.target && help_target(f, why.target))
 		return true;
 	/* nobody can say when the rest of the wave would move */
-	return pass_time(f, wake_ms) || leave(f, is_not_well, (int)cox_rollout_open_wave(f->r));
+	return pass_time(f, wake_ms) ||
+	       rollout_drop(f->r, is_not_well, (int)cox_rollout_open_wave(f->r));
 }
 
 static void step(struct cox_forecast *f)

@@ -1,13 +1,6 @@
 /* Gates: each a small state machine, looked at in the order of its list. */
 #include "hub/rollout/internal.h"
 
-static const char *const state_names[] = {"Pending", "Running", "Passed", "Failed", "Skipped"};
-
-const char *cox_gate_state_name(enum cox_gate_state state)
-{
-	return state_names[state];
-}
-
 void rollout_gate_run_fini(struct cox_rollout_gate_run *g)
 {
 	free(g->message);
@@ -106,43 +99,69 @@ static void say(struct look *l, enum cox_gate_state state, char *message_taken)
 		l->s->changed = true;
 }
 
-/* Since when everybody who counts is well, and somebody was there all the time to say so; false:
- * nobody says so now. With `offline: wait` everybody has to be there. */
-static bool well_since(const struct cox_rollout *r, size_t wave, int64_t *ret_ms)
+enum watch { WATCHED, AWAY, UNHEARD };
+
+/* A healthy target that has yet to say what was in the meantime: it is there and its report on its
+ * way, or its agent had no time yet to dial again. *ret_until_ms is lowered to the end of that. */
+static bool owes_word(const struct cox_rollout *r, const struct cox_rollout_target *t,
+		      int64_t now_ms, int64_t *ret_until_ms)
 {
-	bool skip = r->plan.offline == COX_OFFLINE_SKIP;
-	int64_t well = 0, first = INT64_MAX, last = 0;
+	int64_t until_ms = r->back_ms + ROLLOUT_RETURN_MS;
 
-	COX_VEC_EACH (&r->targets, t) {
-		int64_t seen = t->online_ms > t->since_ms ? t->online_ms : t->since_ms;
-
-		if (t->wave != (int)wave || t->late || t->state != COX_TARGET_HEALTHY ||
-		    (t->offline && skip))
-			continue;
-		if (t->offline)
-			return false;
-		well = t->since_ms > well ? t->since_ms : well;
-		first = seen < first ? seen : first;
-		last = seen > last ? seen : last;
-	}
-	if (first == INT64_MAX)
+	if (!t->unheard || !t->offline)
+		return t->unheard;
+	if (r->back_ms == 0 || now_ms >= until_ms)
 		return false;
-	if (!skip)
-		first = last;
-	*ret_ms = well > first ? well : first;
+	if (until_ms < *ret_until_ms)
+		*ret_until_ms = until_ms;
 	return true;
 }
 
+/* Since when everybody who counts is well, and somebody was there all the time to say so. With
+ * `offline: wait` everybody has to be there. */
+static enum watch well_since(const struct rollout_step *s, size_t wave, int64_t *ret_ms,
+			     int64_t *ret_until_ms)
+{
+	bool skip = s->r->plan.offline == COX_OFFLINE_SKIP;
+	int64_t well = 0, first = INT64_MAX, last = 0;
+	enum watch watch = WATCHED;
+
+	COX_VEC_EACH (&s->r->targets, t) {
+		if (t->wave != (int)wave || t->late || t->state != COX_TARGET_HEALTHY)
+			continue;
+		if (owes_word(s->r, t, s->now_ms, ret_until_ms))
+			watch = UNHEARD;
+		else if (t->offline && !skip && watch == WATCHED)
+			watch = AWAY;
+		if (t->offline || t->unheard)
+			continue;
+		well = t->well_ms > well ? t->well_ms : well;
+		first = t->seen_ms < first ? t->seen_ms : first;
+		last = t->seen_ms > last ? t->seen_ms : last;
+	}
+	if (watch != WATCHED || first == INT64_MAX)
+		return watch == WATCHED ? AWAY : watch;
+	if (!skip)
+		first = last;
+	*ret_ms = well > first ? well : first;
+	return WATCHED;
+}
+
+static const char *const unwatched[] = {
+	[AWAY] = "a healthy cluster of the wave is away: what its agent sees meanwhile counts "
+		 "when it is back",
+	[UNHEARD] = "a healthy cluster of the wave has yet to say how it was in the meantime",
+};
+
 static void look_soak(struct look *l)
 {
-	int64_t since, end;
+	int64_t since, end, until = COX_ROLLOUT_FOREVER;
+	enum watch watch = well_since(l->s, l->at.wave, &since, &until);
 
-	if (!well_since(l->s->r, l->at.wave, &since)) {
+	if (watch != WATCHED) {
+		rollout_wake(l->s, until);
 		l->run->next_ms = 0;
-		say(l, COX_GATE_RUNNING,
-		    cox_strdup(
-			    "a healthy cluster of the wave is away: the soak begins anew when it "
-			    "is back"));
+		say(l, COX_GATE_RUNNING, cox_strdup(unwatched[watch]));
 		return;
 	}
 	end = since + l->gate->soak_ms;
@@ -163,29 +182,21 @@ static void look_approval(struct look *l)
 	struct cox_rollout_wave_run *w = &l->s->r->waves.items[l->at.wave];
 	uint8_t digest[COX_ROLLOUT_DIGEST];
 	_cleanup_buf_ struct cox_buf by = COX_BUF_INIT;
-	_cleanup_map_ struct cox_map people = COX_MAP_INIT;
+	int64_t n;
 
 	if (!rollout_approval_digest(l->s->r, l->at.wave, l->at.after, digest)) {
 		say(l, COX_GATE_PASSED, NULL);
 		return;
 	}
-	COX_VEC_EACH (&w->approvals, a) {
-		if (memcmp(a->digest, digest, sizeof(digest)) != 0 || cox_map_has(&people, a->by))
-			continue;
-		cox_map_set(&people, a->by, a);
-		cox_buf_printf(&by, "%s%s", by.len ? ", " : "", a->by);
-	}
-	if ((int64_t)people.n < l->gate->approvals) {
+	n = (int64_t)rollout_approvals(w, l->gate, digest, &by);
+	if (n < l->gate->approvals) {
 		say(l, COX_GATE_RUNNING,
-		    people.n == 0
-			    ? cox_strdup("nobody has approved it yet")
-			    : cox_asprintf("approved by %s; %lld of %lld", cox_buf_cstr(&by),
-					   (long long)people.n, (long long)l->gate->approvals));
+		    rollout_approved_text(l->gate, cox_buf_cstr(&by), (size_t)n));
 		return;
 	}
 	COX_VEC_EACH (&l->s->r->targets, t)
 		if (!l->at.after && t->wave == (int)l->at.wave && t->state == COX_TARGET_WAITING)
-			t->approved = true;
+			rollout_edit(l->s->r, t)->approved = true;
 	free(l->run->by);
 	l->run->by = cox_buf_take(&by);
 	say(l, COX_GATE_PASSED, NULL);
@@ -318,5 +329,17 @@ int cox_rollout_answer(struct cox_rollout *r, const struct cox_rollout_probe *pr
 	if (state != COX_GATE_RUNNING)
 		g->next_ms = 0;
 	rollout_gate_set(g, state, cox_strdup(message), now_ms);
+	return 1;
+}
+
+int cox_rollout_hurry(struct cox_rollout *r, const struct cox_rollout_probe *probe, int64_t now_ms)
+{
+	struct cox_rollout_gate_run *g = rollout_gate_run(r, probe);
+
+	if (!g || g->asked || g->state != COX_GATE_RUNNING || g->next_ms <= now_ms ||
+	    cox_rollout_gate(r, probe)->kind < COX_GATE_HTTP)
+		return 0;
+	rollout_clock(r, now_ms);
+	g->next_ms = now_ms;
 	return 1;
 }

@@ -21,21 +21,45 @@ void rollout_gate_fini(struct cox_rollout_gate *g);
 
 /* ---- rollout.c: targets ---- */
 
-struct cox_rollout_target *rollout_target(struct cox_rollout *r, const char *uid);
-/* The targets are others, or in other places, from now on. */
+/* NULL: there is none. */
+const struct cox_rollout_target *rollout_target(const struct cox_rollout *r, const char *uid);
+/* The target, to be changed: its row is to be written. The only way to change one. */
+struct cox_rollout_target *rollout_edit(struct cox_rollout *r, const struct cox_rollout_target *t);
+/* The target, to change what is not kept. */
+struct cox_rollout_target *rollout_unkept(const struct cox_rollout_target *t);
+/* In no order, and not to be found: rollout_index comes when all are there. */
+void rollout_target_add(struct cox_rollout *r, struct cox_rollout_target taken);
+/* Takes out all of whom `drops` says so; false: there were none. */
+bool rollout_drop(struct cox_rollout *r,
+		  bool (*drops)(const struct cox_rollout_target *t, int wave), int wave);
+/* Sorts them, and finds them again. */
 void rollout_index(struct cox_rollout *r);
+void rollout_bar_add(struct cox_rollout *r, struct cox_rollout_bar taken);
 /* The one place where a target's state changes; takes message. 1 when it did. */
-int rollout_set(struct cox_rollout_target *t, enum cox_rollout_state state, char *message_taken,
-		int64_t now_ms);
+int rollout_set(struct cox_rollout *r, const struct cox_rollout_target *t,
+		enum cox_rollout_state state, char *message_taken, int64_t now_ms);
 /* Runs of gates for each wave of the plan. */
 void rollout_waves_init(struct cox_rollout *r);
-void rollout_target_fini(struct cox_rollout_target *t);
 /* A jump backwards shifts every clock that runs. Every event begins with it. */
 void rollout_clock(struct cox_rollout *r, int64_t now_ms);
-/* Under way, or succeeded with somebody late. */
+/* It came to its end, and who is late still moves: also where a policy goes on although some failed. */
+static inline bool rollout_ran_out(const struct cox_rollout *r)
+{
+	return r->phase == COX_ROLLOUT_SUCCEEDED ||
+	       (r->phase == COX_ROLLOUT_FAILED && r->plan.source == COX_ROLLOUT_POLICY &&
+		r->plan.on_failure == COX_FAILURE_CONTINUE);
+}
+
+/* Under way, or at its end with somebody late. */
 static inline bool rollout_is_live(const struct cox_rollout *r)
 {
-	return r->phase == COX_ROLLOUT_PROGRESSING || r->phase == COX_ROLLOUT_SUCCEEDED;
+	return r->phase == COX_ROLLOUT_PROGRESSING || rollout_ran_out(r);
+}
+/* It has failed where it is, with nothing to return to or by `continue`: retry goes on from there. */
+static inline bool rollout_may_reopen(const struct cox_rollout *r)
+{
+	return r->phase == COX_ROLLOUT_FAILED && r->plan.source != COX_ROLLOUT_BACK &&
+	       !r->rollback_due && !*r->reversed_by;
 }
 
 /* ---- waves.c ---- */
@@ -120,6 +144,13 @@ bool rollout_needs_approval(const struct cox_rollout *r, size_t wave);
 /* What an approval of the wave, before or after it, is bound to; false: nothing to approve. */
 bool rollout_approval_digest(const struct cox_rollout *r, size_t wave, bool after,
 			     uint8_t ret_digest[COX_ROLLOUT_DIGEST]);
+/* How many people have approved the digest, of those whose approval counts for the gate. names (may be
+ * NULL): who, appended. */
+size_t rollout_approvals(const struct cox_rollout_wave_run *run,
+			 const struct cox_rollout_gate *gate,
+			 const uint8_t digest[COX_ROLLOUT_DIGEST], struct cox_buf *names);
+/* The gate's message about them, the caller's. */
+char *rollout_approved_text(const struct cox_rollout_gate *gate, const char *names, size_t n);
 /* What is in the way of the rollout: nothing is unmatched. */
 bool rollout_is_unmatched(const struct cox_rollout *r);
 
@@ -135,6 +166,11 @@ int64_t rollout_start_ms(const struct cox_rollout *r, const struct cox_rollout_t
 /* ---- failure.c ---- */
 
 #define ROLLOUT_OVERDUE "not well by its progress deadline"
+/* A rollout that was read back waits so long for the agents of healthy targets to be back: their
+ * dialling comes to rest at a minute. Then they are away like others. */
+#define ROLLOUT_RETURN_MS 120000
+/* Of what two clocks say of one moment, the way of a report included. */
+#define ROLLOUT_SLACK_MS 5000
 /* Targets past their deadline fail. */
 void rollout_check_deadlines(struct rollout_step *s);
 /* Does what onFailure says when a wave has more failures than it may; true when the rollout goes no
@@ -145,7 +181,8 @@ bool rollout_gate_failed(struct rollout_step *s, const struct cox_rollout_probe 
 /* Ends the rollout; takes reason. */
 void rollout_end(struct cox_rollout *r, enum cox_rollout_phase phase, char *reason_taken,
 		 int64_t now_ms);
-void rollout_bars_fini(struct cox_rollout *r);
+/* Nothing is barred any more. */
+void rollout_unbar(struct cox_rollout *r);
 bool rollout_is_bar(const struct cox_rollout *r, const struct cox_rollout_target *t);
 /* What is pinned is not deployed again by itself. */
 void rollout_bar_all(struct cox_rollout *r);

@@ -73,7 +73,15 @@ static int soak_parse(const struct cox_node *node, struct cox_rollout_gate *g,
 static int approval_parse(const struct cox_node *node, struct cox_rollout_gate *g,
 			  struct cox_error *err)
 {
-	return number(cox_node_get(node, "approval"), "count", 1, 1, &g->approvals, err);
+	const struct cox_node *approval = cox_node_get(node, "approval");
+	size_t n = cox_node_len(cox_node_get(approval, "approvers"));
+	int r = number(approval, "count", 1, 1, &g->approvals, err);
+
+	if (r == 0 && n > 0 && g->approvals > (int64_t)n)
+		r = cox_error(err, COX_INVALID_ARGUMENT,
+			      "count: %lld of %zu approvers can never be", (long long)g->approvals,
+			      n);
+	return r;
 }
 
 static int window_parse(const struct cox_node *node, struct cox_rollout_gate *g,

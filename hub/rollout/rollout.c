@@ -4,9 +4,7 @@
 #include "common/base/clock.h"
 #include "hub/rollout/internal.h"
 
-/* ---- life ---- */
-
-void rollout_target_fini(struct cox_rollout_target *t)
+static void target_fini(const struct cox_rollout_target *t)
 {
 	free(t->uid);
 	free(t->name);
@@ -31,13 +29,86 @@ static void wave_run_fini(struct cox_rollout_wave_run *w)
 	cox_vec_fini(&w->approvals);
 }
 
+/* ---- the only ways to change targets and bars ---- */
+
+/* The same vector, of what may be changed. */
+typedef COX_VEC(struct cox_rollout_target) target_vec;
+typedef COX_VEC(struct cox_rollout_bar) bar_vec;
+
+static target_vec *targets(struct cox_rollout *r)
+{
+	return (target_vec *)&r->targets;
+}
+
+static void touch(struct cox_rollout *r, struct cox_rollout_target *t)
+{
+	if (t->touched)
+		return;
+	t->touched = true;
+	cox_map_set(&r->touched, t->uid, r);
+}
+
+struct cox_rollout_target *rollout_unkept(const struct cox_rollout_target *t)
+{
+	return (struct cox_rollout_target *)t;
+}
+
+struct cox_rollout_target *rollout_edit(struct cox_rollout *r, const struct cox_rollout_target *t)
+{
+	touch(r, rollout_unkept(t));
+	return rollout_unkept(t);
+}
+
+void rollout_target_add(struct cox_rollout *r, struct cox_rollout_target taken)
+{
+	taken.touched = false;
+	touch(r, &taken);
+	cox_vec_push(targets(r), taken);
+}
+
+bool rollout_drop(struct cox_rollout *r,
+		  bool (*drops)(const struct cox_rollout_target *t, int wave), int wave)
+{
+	target_vec *v = targets(r);
+	size_t n = 0, before = v->n;
+
+	for (size_t i = 0; i < before; i++) {
+		if (!drops(&v->items[i], wave)) {
+			v->items[n++] = v->items[i];
+			continue;
+		}
+		touch(r, &v->items[i]);
+		target_fini(&v->items[i]);
+	}
+	v->n = n;
+	rollout_index(r);
+	return n < before;
+}
+
+void rollout_bar_add(struct cox_rollout *r, struct cox_rollout_bar taken)
+{
+	cox_vec_push((bar_vec *)&r->bars, taken);
+	r->bars_touched = true;
+}
+
+void rollout_unbar(struct cox_rollout *r)
+{
+	r->bars_touched = r->bars_touched || r->bars.n > 0;
+	COX_VEC_EACH (&r->bars, b)
+		free(b->uid);
+	cox_vec_fini((bar_vec *)&r->bars);
+}
+
+/* ---- life ---- */
+
 void cox_rollout_free(struct cox_rollout *r)
 {
 	if (!r)
 		return;
 	COX_VEC_EACH (&r->targets, t)
-		rollout_target_fini(t);
-	cox_vec_fini(&r->targets);
+		target_fini(t);
+	cox_vec_fini(targets(r));
+	cox_map_fini(&r->touched);
 	COX_VEC_EACH (&r->waves, w)
 		wave_run_fini(w);
 	cox_vec_fini(&r->waves);
@@ -47,7 +118,7 @@ void cox_rollout_free(struct cox_rollout *r)
 		free(a->text);
 	}
 	cox_vec_fini(&r->audit);
-	rollout_bars_fini(r);
+	rollout_unbar(r);
 	cox_map_fini(&r->by_uid);
 	cox_rollout_plan_fini(&r->plan);
 	free(r->paused_by);
@@ -105,6 +176,16 @@ static struct cox_rollout_target target_from(const struct cox_rollout_plan *plan
 	return t;
 }
 
+/* It was moved to what it is at still, in a wave that has not passed: it owes the gates behind it. */
+static bool owes_gates(const struct cox_rollout_target *t, const struct cox_rollout *before,
+		       const struct cox_rollout_target *b)
+{
+	return t->state == COX_TARGET_MOVING && b->moved && b->wave >= 0 && b->has_digest &&
+	       memcmp(b->digest, t->digest, sizeof(b->digest)) == 0 &&
+	       before->plan.source == COX_ROLLOUT_POLICY &&
+	       before->waves.items[b->wave].phase != COX_WAVE_PASSED;
+}
+
 /* What the rollout before left half done is no place to return to. */
 static void inherit(struct cox_rollout_target *t, const struct cox_rollout *before)
 {
@@ -117,7 +198,13 @@ static void inherit(struct cox_rollout_target *t, const struct cox_rollout *befo
 		t->previous_revision = cox_strdup(b->revision);
 		return;
 	}
-	if (!b || !b->moved || b->state == COX_TARGET_HEALTHY || !b->has_previous)
+	if (!b || !b->moved)
+		return;
+	if (owes_gates(t, before, b))
+		t->moved = true;
+	else if (b->state == COX_TARGET_HEALTHY)
+		return;
+	if (!b->has_previous)
 		return;
 	if (t->state == COX_TARGET_MOVING) /* at its digest, but nobody has seen it well there */
 		t->moved = true;
@@ -161,37 +248,37 @@ struct cox_rollout *cox_rollout_new(const struct cox_rollout_spec *spec, int64_t
 	r->owner = cox_strdup(spec->owner);
 	r->revision = cox_strdup(spec->revision ? spec->revision : "");
 	r->started_ms = r->last_ms = now_ms;
+	r->plan_touched = true;
 	rollout_plan_copy(spec->plan, &r->plan);
 	rollout_waves_init(r);
 	for (size_t i = 0; spec->before && i < spec->before->bars.n; i++) {
 		struct cox_rollout_bar b = spec->before->bars.items[i];
 
+		if (!b.failed)
+			continue;
 		b.uid = cox_strdup(b.uid);
-		if (b.failed)
-			cox_vec_push(&r->bars, b);
-		else
-			free(b.uid);
+		rollout_bar_add(r, b);
 	}
 	for (size_t i = 0; i < spec->n_members; i++) {
 		struct cox_rollout_target t = target_from(&r->plan, &spec->members[i], now_ms);
 
 		inherit(&t, spec->before);
 		bar(r, &t);
-		cox_vec_push(&r->targets, t);
+		rollout_target_add(r, t);
 	}
-	cox_vec_sort(&r->targets, by_name);
 	rollout_index(r);
 	return r;
 }
 
 void rollout_index(struct cox_rollout *r)
 {
+	cox_vec_sort(targets(r), by_name);
 	cox_map_clear(&r->by_uid);
 	for (size_t i = 0; i < r->targets.n; i++)
 		cox_map_set(&r->by_uid, r->targets.items[i].uid, (void *)(i + 1));
 }
 
-struct cox_rollout_target *rollout_target(struct cox_rollout *r, const char *uid)
+const struct cox_rollout_target *rollout_target(const struct cox_rollout *r, const char *uid)
 {
 	size_t i = (size_t)cox_map_get(&r->by_uid, uid);
 
@@ -200,7 +287,7 @@ struct cox_rollout_target *rollout_target(struct cox_rollout *r, const char *uid
 
 const struct cox_rollout_target *cox_rollout_find(const struct cox_rollout *r, const char *uid)
 {
-	return rollout_target((struct cox_rollout *)r, uid);
+	return rollout_target(r, uid);
 }
 
 /* ---- time ---- */
@@ -223,10 +310,16 @@ void rollout_clock(struct cox_rollout *r, int64_t now_ms)
 	int64_t by = r->last_ms - now_ms;
 
 	r->last_ms = now_ms;
+	if (r->back_ms < 0)
+		r->back_ms = now_ms;
 	if (by <= 0)
 		return;
-	COX_VEC_EACH (&r->targets, t) {
+	COX_VEC_EACH (&r->targets, old) {
+		struct cox_rollout_target *t = rollout_edit(r, old);
+
 		shift(&t->since_ms, by);
+		shift(&t->well_ms, by);
+		shift(&t->seen_ms, by);
 		shift(&t->clock_ms, by);
 		shift(&t->online_ms, by);
 	}
@@ -239,20 +332,23 @@ void rollout_clock(struct cox_rollout *r, int64_t now_ms)
 			shift_gate(g, by);
 	}
 	shift(&r->paused_ms, by);
+	shift(&r->back_ms, by);
 	r->tokens_ms = now_ms;
 }
 
 /* ---- what happens to a target ---- */
 
-int rollout_set(struct cox_rollout_target *t, enum cox_rollout_state state, char *message_taken,
-		int64_t now_ms)
+int rollout_set(struct cox_rollout *r, const struct cox_rollout_target *old,
+		enum cox_rollout_state state, char *message_taken, int64_t now_ms)
 {
-	bool moved = t->state != state;
+	struct cox_rollout_target *t;
+	bool moved = old->state != state;
 
-	if (!moved && cox_streq(t->message, message_taken)) {
+	if (!moved && cox_streq(old->message, message_taken)) {
 		free(message_taken);
 		return 0;
 	}
+	t = rollout_edit(r, old);
 	if (moved && t->state == COX_TARGET_HEALTHY)
 		t->clock_ms = now_ms; /* it fell back: it has as long again to get well */
 	free(t->message);
@@ -262,32 +358,45 @@ int rollout_set(struct cox_rollout_target *t, enum cox_rollout_state state, char
 		t->since_ms = now_ms;
 	if (state == COX_TARGET_HEALTHY)
 		t->overdue = t->excused = t->late = false;
+	else
+		t->well_ms = t->seen_ms = 0;
 	return 1;
 }
 
-static void set_resource(struct cox_rollout_target *t, const char *resource)
+static int set_resource(struct cox_rollout *r, const struct cox_rollout_target *old,
+			const char *resource)
 {
-	if (cox_streq(t->resource, resource))
-		return;
+	struct cox_rollout_target *t;
+
+	if (cox_streq(old->resource, resource))
+		return 0;
+	t = rollout_edit(r, old);
 	free(t->resource);
 	t->resource = cox_strdup(resource);
+	return 1;
 }
 
 /* When all is done only those who are late are still on their way. */
 static bool listens(const struct cox_rollout *r, const struct cox_rollout_target *t)
 {
-	return r->phase == COX_ROLLOUT_PROGRESSING ||
-	       (r->phase == COX_ROLLOUT_SUCCEEDED && t->late);
+	return r->phase == COX_ROLLOUT_PROGRESSING || (rollout_ran_out(r) && t->late);
+}
+
+bool cox_rollout_may_move(const struct cox_rollout *r, const struct cox_rollout_target *t)
+{
+	return listens(r, t) || r->rollback_due || rollout_may_reopen(r);
 }
 
 void cox_rollout_assigned(struct cox_rollout *r, const char *uid, uint64_t epoch,
 			  uint64_t generation, const char *operation, int64_t now_ms)
 {
-	struct cox_rollout_target *t = rollout_target(r, uid);
+	const struct cox_rollout_target *old = rollout_target(r, uid);
+	struct cox_rollout_target *t;
 
-	if (!t || !listens(r, t))
+	if (!old || !listens(r, old))
 		return;
 	rollout_clock(r, now_ms);
+	t = rollout_edit(r, old);
 	t->epoch = epoch;
 	t->generation = generation;
 	t->moved = true;
@@ -297,7 +406,7 @@ void cox_rollout_assigned(struct cox_rollout *r, const char *uid, uint64_t epoch
 	}
 	if (t->state == COX_TARGET_MOVING)
 		return;
-	rollout_set(t, COX_TARGET_MOVING, NULL, now_ms);
+	rollout_set(r, t, COX_TARGET_MOVING, NULL, now_ms);
 	t->clock_ms = now_ms;
 	t->overdue = t->excused = t->barred = false;
 }
@@ -337,67 +446,117 @@ static char *sentence(const char *what, const char *why)
 	return why && *why ? cox_asprintf("%s: %s", what, why) : cox_strdup(what);
 }
 
+/* What a report makes of a target. */
+struct verdict {
+	enum cox_rollout_state state;
+	char *message;	      /* whoever asked for it has it */
+	const char *resource; /* that it is about; NULL */
+};
+
 /* Not well, and not failed by itself: late it may be. */
-static int not_yet(struct cox_rollout_target *t, const char *what, const char *why, int64_t now_ms)
+static struct verdict not_yet(const struct cox_rollout_target *t, const char *what, const char *why,
+			      const char *resource)
 {
 	_cleanup_free_ char *text = sentence(what, why);
 
 	if (t->overdue)
-		return rollout_set(t, COX_TARGET_FAILED, sentence(ROLLOUT_OVERDUE, text), now_ms);
-	return rollout_set(t, COX_TARGET_MOVING, TAKE(text), now_ms);
+		return (struct verdict){COX_TARGET_FAILED, sentence(ROLLOUT_OVERDUE, text),
+					resource};
+	return (struct verdict){COX_TARGET_MOVING, TAKE(text), resource};
 }
 
-static int judge(struct cox_rollout_target *t, const struct cox_rollout_report *p, int64_t now_ms)
+static struct verdict judge(const struct cox_rollout_target *t, const struct cox_rollout_report *p)
 {
 	if (operation_failed(t, p))
-		return rollout_set(t, COX_TARGET_FAILED,
-				   sentence("the sync failed", p->operation_message), now_ms);
+		return (struct verdict){COX_TARGET_FAILED,
+					sentence("the sync failed", p->operation_message), NULL};
 	if (!p->synced && p->operation_phase == COX_OP_RUNNING)
-		return not_yet(t, "syncing", p->operation_message, now_ms);
-	set_resource(t, p->resource);
+		return not_yet(t, "syncing", p->operation_message, NULL);
 	if (!p->synced)
-		return not_yet(t, "not synced yet", p->message, now_ms);
+		return not_yet(t, "not synced yet", p->message, p->resource);
 	if (p->degraded)
-		return rollout_set(t, COX_TARGET_FAILED, sentence("Degraded", p->message), now_ms);
+		return (struct verdict){COX_TARGET_FAILED, sentence("Degraded", p->message),
+					p->resource};
 	if (!operation_done(t, p))
-		return not_yet(t, "its sync is not finished", p->operation_message, now_ms);
+		return not_yet(t, "its sync is not finished", p->operation_message, p->resource);
 	if (!p->healthy)
-		return not_yet(t, p->health ? p->health : "health unknown", p->message, now_ms);
-	set_resource(t, NULL);
-	return rollout_set(t, COX_TARGET_HEALTHY, NULL, now_ms);
+		return not_yet(t, p->health ? p->health : "health unknown", p->message,
+			       p->resource);
+	return (struct verdict){COX_TARGET_HEALTHY, NULL, NULL};
+}
+
+/* A target that is Healthy, and since when it is, as far as somebody watched. floor_ms: what it was
+ * then it was not well. */
+static void watch(struct cox_rollout *r, const struct cox_rollout_target *old,
+		  const struct cox_rollout_report *p, int64_t floor_ms, int64_t now_ms)
+{
+	int64_t well = old->well_ms, seen = old->seen_ms, said = p->kept ? 0 : p->well_since_ms;
+	struct cox_rollout_target *t;
+
+	said = said > now_ms ? now_ms : said;
+	if (well == 0) {
+		well = seen = said == 0 ? now_ms : said > floor_ms ? said : floor_ms;
+	} else if (said > well + ROLLOUT_SLACK_MS) {
+		well = seen = said; /* a break that nobody told of */
+	} else if (said != 0) {
+		seen = well;
+	} else if (old->unheard && !p->kept) {
+		seen = now_ms;
+	}
+	if (!p->kept)
+		rollout_unkept(old)->unheard = false;
+	if (well == old->well_ms && seen == old->seen_ms)
+		return;
+	t = rollout_edit(r, old);
+	t->well_ms = well;
+	t->seen_ms = seen;
 }
 
 int cox_rollout_observe(struct cox_rollout *r, const char *uid, const struct cox_rollout_report *p,
 			int64_t now_ms)
 {
-	struct cox_rollout_target *t = rollout_target(r, uid);
+	const struct cox_rollout_target *t = rollout_target(r, uid);
+	struct verdict v;
+	int64_t before_ms;
+	int news;
 
 	if (!t || !listens(r, t) || !is_current(t, p))
 		return 0;
 	rollout_clock(r, now_ms);
-	set_resource(t, NULL);
-	return judge(t, p, now_ms);
+	before_ms = t->since_ms;
+	v = judge(t, p);
+	news = set_resource(r, t, v.resource);
+	news |= rollout_set(r, t, v.state, v.message, now_ms);
+	if (v.state == COX_TARGET_HEALTHY)
+		watch(r, t, p, before_ms, now_ms);
+	else if (!p->kept)
+		rollout_unkept(t)->unheard = false;
+	return news;
 }
 
 int cox_rollout_reach(struct cox_rollout *r, const char *uid, bool online, const char *message,
 		      int64_t now_ms)
 {
-	struct cox_rollout_target *t = rollout_target(r, uid);
+	const struct cox_rollout_target *t = rollout_target(r, uid);
 	bool news;
 
 	if (!t || !rollout_is_live(r))
 		return 0;
 	rollout_clock(r, now_ms);
 	news = t->offline == online;
-	t->offline = !online;
+	if (news)
+		rollout_edit(r, t)->offline = !online;
+	if (!online)
+		rollout_unkept(t)->unheard = true;
 	if (news && online) {
-		t->online_ms = t->clock_ms = now_ms;
+		rollout_edit(r, t)->online_ms = now_ms;
+		rollout_edit(r, t)->clock_ms = now_ms;
 		if (t->state == COX_TARGET_MOVING || t->state == COX_TARGET_WAITING)
-			rollout_set(t, t->state, NULL, now_ms);
+			rollout_set(r, t, t->state, NULL, now_ms);
 		return 1;
 	}
 	if (!online && (t->state == COX_TARGET_MOVING || t->state == COX_TARGET_WAITING))
-		news |= rollout_set(t, t->state,
+		news |= rollout_set(r, t, t->state,
 				    cox_strdup(message ? message : "its cluster is away"), now_ms);
 	return news;
 }
@@ -405,13 +564,15 @@ int cox_rollout_reach(struct cox_rollout *r, const char *uid, bool online, const
 int cox_rollout_hold(struct cox_rollout *r, const char *uid, const char *message, int64_t until_ms,
 		     int64_t now_ms)
 {
-	struct cox_rollout_target *t = rollout_target(r, uid);
+	const struct cox_rollout_target *old = rollout_target(r, uid);
+	struct cox_rollout_target *t;
 
-	if (!t || !rollout_is_live(r))
+	if (!old || !rollout_is_live(r))
 		return 0;
 	rollout_clock(r, now_ms);
-	if (cox_streq(t->hold, message) && (!message || t->hold_until_ms == until_ms))
+	if (cox_streq(old->hold, message) && (!message || old->hold_until_ms == until_ms))
 		return 0;
+	t = rollout_edit(r, old);
 	free(t->hold);
 	t->hold = cox_strdup(message);
 	t->hold_until_ms = message ? until_ms : 0;
@@ -420,12 +581,12 @@ int cox_rollout_hold(struct cox_rollout *r, const char *uid, const char *message
 
 int cox_rollout_note(struct cox_rollout *r, const char *uid, const char *message, int64_t now_ms)
 {
-	struct cox_rollout_target *t = rollout_target(r, uid);
+	const struct cox_rollout_target *t = rollout_target(r, uid);
 
 	if (!t || !rollout_is_live(r) || t->state != COX_TARGET_MOVING)
 		return 0;
 	rollout_clock(r, now_ms);
-	return rollout_set(t, COX_TARGET_MOVING, cox_strdup(message), now_ms);
+	return rollout_set(r, t, COX_TARGET_MOVING, cox_strdup(message), now_ms);
 }
 
 /* ---- who joins and leaves ---- */
@@ -442,8 +603,7 @@ int cox_rollout_join(struct cox_rollout *r, const struct cox_rollout_member *m, 
 	bar(r, &t);
 	t.late = r->plan.source == COX_ROLLOUT_POLICY && t.wave >= 0 &&
 		 r->waves.items[t.wave].phase == COX_WAVE_PASSED;
-	cox_vec_push(&r->targets, t);
-	cox_vec_sort(&r->targets, by_name);
+	rollout_target_add(r, t);
 	rollout_index(r);
 	rollout_record(r, ROLLOUT_ENGINE, "join", now_ms, "'%s' joined%s%s", m->name,
 		       t.wave < 0 ? ", in no wave" : " wave ",
@@ -453,14 +613,15 @@ int cox_rollout_join(struct cox_rollout *r, const struct cox_rollout_member *m, 
 
 int cox_rollout_remove(struct cox_rollout *r, const char *uid, int64_t now_ms)
 {
-	struct cox_rollout_target *t = rollout_target(r, uid);
+	const struct cox_rollout_target *t = rollout_target(r, uid);
 
 	if (!t || !rollout_is_live(r))
 		return 0;
 	rollout_clock(r, now_ms);
 	rollout_record(r, ROLLOUT_ENGINE, "leave", now_ms, "'%s' left", t->name);
-	rollout_target_fini(t);
-	cox_vec_remove(&r->targets, (size_t)(t - r->targets.items));
+	rollout_edit(r, t);
+	target_fini(t);
+	cox_vec_remove(targets(r), (size_t)(t - r->targets.items));
 	rollout_index(r);
 	return 1;
 }

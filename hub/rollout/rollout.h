@@ -19,7 +19,7 @@
  *
  * Effects, each given once; the shell carries them out in order:
  *	COX_EFFECT_MOVE      assign the target its pinned digest, in the same durable batch as the
- *	                     rollout's state (cox_rollout_to_node), and say so with
+ *	                     rollout's state (cox_rollout_keep), and say so with
  *	                     cox_rollout_assigned before the batch is committed. Reports count for
  *	                     the target only from then on.
  *	COX_EFFECT_PROBE     ask the gate's question, after the state is durable, and give the answer
@@ -32,6 +32,11 @@
  *	                     cox_rollout_rollback, keep both in one batch, and step the new one.
  * A rollout that is over is stepped once more, for the COX_EFFECT_CANCELs that it owes.
  *
+ * What is kept of it is a few rows, one for each target among them, so that what an event costs does
+ * not depend on how many targets there are: cox_rollout_keep gives those that are others than when
+ * it was kept last. Targets and bars are const to everybody; the one way to change one (internal.h)
+ * marks its row, so that none can be forgotten.
+ *
  * The rules:
  * - A wave's gates `before` come when every wave before it has passed; then its targets move; when
  *   they are done its gates `after` come; then it has passed. Gates of a list come one after the
@@ -42,6 +47,9 @@
  * - Healthy means a report at exactly the assigned (epoch, generation), with the sync digest in
  *   force equal to the pinned one, everything Synced against it, health Healthy, and the operation
  *   that moved it (or one that came after it, to the same digest) succeeded.
+ * - A soak counts health without a break as somebody watched it: the agent, when its reports say for
+ *   how long it has been so, also while it could reach nobody; otherwise this process. What has not
+ *   been said again since the connection, or this process, came back does not count.
  * - A wave is done when each of its targets is Healthy, except as many Failed ones as maxFailures
  *   (or a person) excuses and, with `offline: skip`, those that are away; at least one is Healthy.
  * - Whoever was away or joined when the wave passed is `late`: it moves when it is there, in wave
@@ -233,7 +241,9 @@ enum cox_rollout_phase {
 	COX_ROLLOUT_PROGRESSING,
 	COX_ROLLOUT_SUCCEEDED,	/* late targets may still move */
 	COX_ROLLOUT_SUPERSEDED, /* a newer one took over */
-	COX_ROLLOUT_FAILED,  /* onFailure: rollback; or it came to its end with too many failed */
+	/* onFailure: rollback; or it came to its end with too many failed, and late targets may still
+	 * move, as above */
+	COX_ROLLOUT_FAILED,
 	COX_ROLLOUT_ABORTED, /* by a person */
 };
 
@@ -258,6 +268,8 @@ struct cox_rollout_target {
 	char *message;	/* NULL: nothing to say */
 	char *resource; /* that the message is about; NULL */
 	int64_t since_ms;
+	int64_t well_ms; /* healthy without a break since then; 0: it is not */
+	int64_t seen_ms; /* and somebody was there to say so since then, never before well_ms */
 	/* the assignment that is in force, once moved */
 	uint64_t epoch, generation;
 	char operation[COX_UUID_TEXT]; /* "": the agent syncs by itself */
@@ -275,6 +287,10 @@ struct cox_rollout_target {
 	int64_t online_ms; /* when it came back; 0: it was never away */
 	char *hold;	   /* why it may not start (sync windows); NULL: it may */
 	int64_t hold_until_ms;
+
+	/* not kept */
+	bool unheard; /* since its cluster was away, or since it was read back */
+	bool touched; /* its row is to be written */
 };
 
 enum cox_gate_state {
@@ -351,18 +367,22 @@ struct cox_rollout {
 	int64_t paused_ms;
 
 	struct cox_rollout_plan plan;
-	COX_VEC(struct cox_rollout_wave_run) waves; /* as plan.waves */
-	COX_VEC(struct cox_rollout_target) targets; /* by name */
-	struct cox_map by_uid;			    /* uid -> index + 1 */
+	COX_VEC(struct cox_rollout_wave_run) waves;	  /* as plan.waves */
+	COX_VEC(const struct cox_rollout_target) targets; /* by name */
+	struct cox_map by_uid;				  /* uid -> index + 1 */
 	COX_VEC(struct cox_rollout_audit) audit;
 	int64_t n_audit_dropped;
-	COX_VEC(struct cox_rollout_bar) bars;
+	COX_VEC(const struct cox_rollout_bar) bars;
 	int64_t last_ms; /* the latest now_ms */
 
 	/* not kept */
 	double tokens; /* of plan.starts_per_minute */
 	int64_t tokens_ms;
-	bool ask_again; /* read back: probes without an answer are to be given again */
+	bool ask_again;	 /* read back: probes without an answer are to be given again */
+	int64_t back_ms; /* when it was read back; 0: it began here; -1: at the next event */
+	/* rows that are others than those that were kept */
+	struct cox_map touched; /* uids of targets, also of those that left */
+	bool plan_touched, bars_touched;
 };
 
 struct cox_rollout_spec {
@@ -415,6 +435,11 @@ struct cox_rollout_report {
 	const char *health;   /* "Progressing", for people */
 	const char *resource; /* the one that the message is about, or NULL */
 	const char *message;  /* what it says, or NULL */
+	/* told by a connection before the one that is up now, or to a process before this one: it
+	 * counts, but says nothing of the time since */
+	bool kept;
+	/* Synced and Healthy without a break since then, as its agent watched it; 0: it does not say */
+	int64_t well_since_ms;
 	enum { COX_OP_NONE, COX_OP_RUNNING, COX_OP_SUCCEEDED, COX_OP_FAILED } operation_phase;
 	const char *operation;		 /* id, or NULL */
 	const uint8_t *operation_digest; /* NULL: none */
@@ -452,6 +477,8 @@ enum cox_rollout_answer {
 };
 int cox_rollout_answer(struct cox_rollout *r, const struct cox_rollout_probe *probe,
 		       enum cox_rollout_answer answer, const char *message, int64_t now_ms);
+/* The gate's next try is due now: what kept it from being asked may be gone. 1: it waited for it. */
+int cox_rollout_hurry(struct cox_rollout *r, const struct cox_rollout_probe *probe, int64_t now_ms);
 /* The gate of a probe; NULL when there is none. */
 const struct cox_rollout_gate *cox_rollout_gate(const struct cox_rollout *r,
 						const struct cox_rollout_probe *probe);
@@ -464,7 +491,9 @@ int cox_rollout_pause(struct cox_rollout *r, const char *by, int64_t now_ms, str
 int cox_rollout_resume(struct cox_rollout *r, const char *by, int64_t now_ms,
 		       struct cox_error *err);
 /* digest: what a wave's approval gate asks for, see cox_rollout_approval_digest. It may come before
- * the wave's turn. Another digest is refused and said so. */
+ * the wave's turn. Another digest is refused and said so. by: who it is; in "NAME (says WHO)" what
+ * stands in parentheses is hearsay, and makes no other person of NAME. COX_PERMISSION_DENIED for one
+ * that is not among the gate's approvers. */
 int cox_rollout_approve(struct cox_rollout *r, const char *by,
 			const uint8_t digest[COX_ROLLOUT_DIGEST], int64_t now_ms,
 			struct cox_error *err);
@@ -475,12 +504,17 @@ int cox_rollout_promote(struct cox_rollout *r, const char *by, int64_t now_ms,
 int cox_rollout_abort(struct cox_rollout *r, const char *by, bool back, int64_t now_ms,
 		      struct cox_error *err);
 /* While it is under way: failed targets are moved anew, failed gates asked anew, a pause by failure
- * ends. When it is over: lifts what is barred, so that a new rollout may begin. */
+ * ends. One that has failed without a way back goes on from where it is. Any other that is over:
+ * lifts what is barred, so that a new rollout may begin. */
 int cox_rollout_retry(struct cox_rollout *r, const char *by, int64_t now_ms, struct cox_error *err);
 /* Whether a person may sync the target to its pinned digest now. Past its gate only with `force`,
  * which is recorded; otherwise COX_FAILED_PRECONDITION says what it waits for. */
 int cox_rollout_may_sync(struct cox_rollout *r, const char *uid, bool force, const char *by,
 			 int64_t now_ms, struct cox_error *err);
+/* A person synced the application although no rollout that is under way lets it have that; why: what
+ * was in the way. For the audit of the newest one. */
+void cox_rollout_record_sync(struct cox_rollout *r, const char *name, const char *by,
+			     const char *why, int64_t now_ms);
 
 /* ---- decisions ---- */
 
@@ -527,6 +561,9 @@ void cox_rollout_supersede(struct cox_rollout *r, int64_t now_ms);
 /* ---- asking ---- */
 
 const struct cox_rollout_target *cox_rollout_find(const struct cox_rollout *r, const char *uid);
+/* Whether what the target is to get, or would return to, may still be assigned by this rollout: its
+ * bundles are to be kept. */
+bool cox_rollout_may_move(const struct cox_rollout *r, const struct cox_rollout_target *t);
 /* The first wave that is not done; the number of waves when all are. */
 size_t cox_rollout_open_wave(const struct cox_rollout *r);
 /* SHA-256 over what will change in the wave: each target that is to move and was not approved yet.
@@ -558,10 +595,37 @@ const char *cox_wave_phase_name(enum cox_wave_phase phase);
 const char *cox_gate_state_name(enum cox_gate_state state);
 const char *cox_gate_kind_name(enum cox_gate_kind kind);
 
-/* The whole state, to keep; and back. What earlier versions kept is read too. */
-struct cox_node *cox_rollout_to_node(const struct cox_rollout *r, struct cox_doc *doc);
-int cox_rollout_from_node(const struct cox_node *node, struct cox_rollout **ret_rollout,
-			  struct cox_error *err);
+/* ---- keeping ---- */
+
+/* A row by its name within the rollout: "" is the head, which is always given, "plan", "bars", and
+ * "t/UID" for each target. node NULL: the row goes. */
+typedef void cox_rollout_row(void *ctx, const char *name, const struct cox_node *node);
+/* Gives each row that is another than when this was called last; all: every row there is. The rows
+ * go into one batch, or what is kept is half of it. */
+void cox_rollout_keep(struct cox_rollout *r, bool all, cox_rollout_row *fn, void *ctx);
+/* Nothing but the head is to be written. */
+bool cox_rollout_is_kept(const struct cox_rollout *r);
+/* Every row that may have been kept, to be deleted: node is NULL. */
+void cox_rollout_forget(const struct cox_rollout *r, cox_rollout_row *fn, void *ctx);
+
+/* Reads rows in any order. What earlier versions kept, one row with everything, is read too, and
+ * the first cox_rollout_keep gives all of it anew. */
+struct cox_rollout_reader;
+struct cox_rollout_reader *cox_rollout_reader_new(void);
+void cox_rollout_reader_free(struct cox_rollout_reader *reader);
+DEFINE_CLEANUP(struct cox_rollout_reader *, cox_rollout_reader_free);
+int cox_rollout_read(struct cox_rollout_reader *reader, const char *name,
+		     const struct cox_node *node, struct cox_error *err);
+/* All rows were read: COX_DATA_LOSS when one is missing. The reader is of no use afterwards. */
+int cox_rollout_read_end(struct cox_rollout_reader *reader, struct cox_rollout **ret_rollout,
+			 struct cox_error *err);
+/* What is not kept, but for what waits to be: for tests that read a rollout back and go on as the
+ * same process. */
+void cox_rollout_go_on(struct cox_rollout *to, const struct cox_rollout *from);
+
+/* The same in memory, to be thrown away: what is done to it is done to nobody. */
+struct cox_rollout *cox_rollout_copy(const struct cox_rollout *r);
+
 /* As people and the REST API see it (hub/web/README.md). */
 struct cox_node *cox_rollout_status(const struct cox_rollout *r, struct cox_doc *doc);
 

@@ -1,14 +1,17 @@
-/* A rollout as a document to keep, and back. Version 2; what was kept before there was a version
- * (RollingSync only, no gates) is read too. What has its usual value is not written. */
+/* A rollout as rows to keep, and back. Version 3: a head, the plan, the bars, and a row for each
+ * target. What was kept before is read too: version 2, all of that in one row, and what there was
+ * before versions (RollingSync only, no gates). What has its usual value is not written. */
 #include "common/base/encode.h"
 #include "hub/rollout/internal.h"
 
-#define VERSION 2
+#define VERSION	   3
+#define TARGET_ROW "t/"
 
 static const char *const phase_names[] = {"Progressing", "Succeeded", "Superseded", "Failed",
 					  "Aborted"};
 static const char *const state_names[] = {"Waiting", "Moving", "Healthy", "Failed", "Blocked"};
 static const char *const wave_names[] = {"Waiting", "Before", "Open", "After", "Passed"};
+static const char *const gate_names[] = {"Pending", "Running", "Passed", "Failed", "Skipped"};
 static const char *const source_names[] = {"atOnce", "rollingSync", "policy", "rollback"};
 
 const char *cox_rollout_phase_name(enum cox_rollout_phase phase)
@@ -26,6 +29,11 @@ const char *cox_wave_phase_name(enum cox_wave_phase phase)
 	return wave_names[phase];
 }
 
+const char *cox_gate_state_name(enum cox_gate_state state)
+{
+	return gate_names[state];
+}
+
 /* Index of the text in a table of names, or -1. */
 static int name_index(const char *const *names, size_t n, const struct cox_node *node)
 {
@@ -34,51 +42,150 @@ static int name_index(const char *const *names, size_t n, const struct cox_node 
 			return (int)i;
 	return -1;
 }
-#define NAME_INDEX(names, node) name_index((names), COX_ARRAY_LEN(names), (node))
 
-static int gate_state_index(const struct cox_node *node)
+static int bad(struct cox_error *err, const char *what)
 {
-	for (int i = COX_GATE_PENDING; i <= COX_GATE_SKIPPED; i++)
-		if (cox_str_is(cox_node_str(node), cox_gate_state_name(i)))
-			return i;
-	return -1;
+	return cox_error(err, COX_DATA_LOSS, "a kept rollout is damaged: %s", what);
 }
 
-/* ---- a target's flags, by name ---- */
+/* ---- fields, by name: what is written is what is read ---- */
 
-#define FLAG(field)                                                                                \
-	{                                                                                          \
-#field, offsetof(struct cox_rollout_target, field)                                 \
-	}
-static const struct {
-	const char *name;
-	size_t offset;
-} flags[] = {
-	FLAG(by_hand), FLAG(moved),    FLAG(forced), FLAG(late),    FLAG(excused),
-	FLAG(overdue), FLAG(approved), FLAG(barred), FLAG(offline),
+enum field_kind {
+	F_TEXT,	  /* char *; NULL is not written */
+	F_STRING, /* char *, never NULL */
+	F_NAME,	  /* the same, and it has to be there */
+	F_ID,	  /* char[COX_UUID_TEXT]; "" is not written */
+	F_INT,	  /* int64_t or uint64_t; 0 is not written */
+	F_INDEX,  /* int, -1 when there is none */
+	F_BOOL,	  /* false is not written */
+	F_WORD,	  /* an enum, by the names of its values */
+	F_DIGEST, /* uint8_t[COX_ROLLOUT_DIGEST]; with `has`, where that says that there is one */
 };
 
-static bool *flag(struct cox_rollout_target *t, size_t i)
-{
-	return (bool *)((char *)t + flags[i].offset);
-}
+struct field {
+	const char *name;
+	enum field_kind kind;
+	size_t at;
+	const char *const *words;
+	size_t n_words;
+	size_t has; /* offset of a bool; 0: none */
+};
+
+#define FIELD(kind, name, type, member)                                                            \
+	{                                                                                          \
+		name, kind, offsetof(struct type, member)                                          \
+	}
+#define WORD(name, type, member, words)                                                            \
+	{                                                                                          \
+		name, F_WORD, offsetof(struct type, member), words, COX_ARRAY_LEN(words)           \
+	}
+#define DIGEST_IF(name, type, member, has)                                                         \
+	{                                                                                          \
+		name, F_DIGEST, offsetof(struct type, member), NULL, 0, offsetof(struct type, has) \
+	}
+
+#define TARGET(kind, name, member) FIELD(kind, name, cox_rollout_target, member)
+static const struct field target_fields[] = {
+	TARGET(F_NAME, "uid", uid),
+	TARGET(F_NAME, "name", name),
+	TARGET(F_TEXT, "cluster", cluster),
+	TARGET(F_INDEX, "wave", wave),
+	DIGEST_IF("digest", cox_rollout_target, digest, has_digest),
+	TARGET(F_TEXT, "revision", revision),
+	DIGEST_IF("previous", cox_rollout_target, previous, has_previous),
+	TARGET(F_TEXT, "previousRevision", previous_revision),
+	WORD("state", cox_rollout_target, state, state_names),
+	TARGET(F_TEXT, "message", message),
+	TARGET(F_TEXT, "resource", resource),
+	TARGET(F_INT, "since", since_ms),
+	TARGET(F_INT, "well", well_ms),
+	TARGET(F_INT, "seen", seen_ms),
+	TARGET(F_INT, "epoch", epoch),
+	TARGET(F_INT, "generation", generation),
+	TARGET(F_ID, "operation", operation),
+	TARGET(F_INT, "clock", clock_ms),
+	TARGET(F_INT, "online", online_ms),
+	TARGET(F_TEXT, "hold", hold),
+	TARGET(F_INT, "holdUntil", hold_until_ms),
+	TARGET(F_BOOL, "by_hand", by_hand),
+	TARGET(F_BOOL, "moved", moved),
+	TARGET(F_BOOL, "forced", forced),
+	TARGET(F_BOOL, "late", late),
+	TARGET(F_BOOL, "excused", excused),
+	TARGET(F_BOOL, "overdue", overdue),
+	TARGET(F_BOOL, "approved", approved),
+	TARGET(F_BOOL, "barred", barred),
+	TARGET(F_BOOL, "offline", offline),
+};
+
+#define GATE(kind, name, member) FIELD(kind, name, cox_rollout_gate_run, member)
+static const struct field gate_fields[] = {
+	WORD("state", cox_rollout_gate_run, state, gate_names),
+	GATE(F_INT, "since", since_ms),
+	GATE(F_TEXT, "message", message),
+	GATE(F_INT, "answered", answered_ms),
+	GATE(F_INT, "next", next_ms),
+	GATE(F_TEXT, "by", by),
+	GATE(F_INT, "attempt", attempt),
+	GATE(F_BOOL, "asked", asked),
+	GATE(F_INT, "good", good),
+	GATE(F_INT, "bad", bad),
+};
+
+#define WAVE(kind, name, member) FIELD(kind, name, cox_rollout_wave_run, member)
+static const struct field wave_fields[] = {
+	WORD("phase", cox_rollout_wave_run, phase, wave_names),
+	WAVE(F_INT, "since", since_ms),
+	WAVE(F_INT, "progress", progress_ms),
+	WAVE(F_INT, "best", best),
+};
+
+static const struct field approval_fields[] = {
+	FIELD(F_STRING, "by", cox_rollout_approval, by),
+	FIELD(F_INT, "at", cox_rollout_approval, at_ms),
+	FIELD(F_DIGEST, "digest", cox_rollout_approval, digest),
+};
+
+static const struct field audit_fields[] = {
+	FIELD(F_INT, "at", cox_rollout_audit, at_ms),
+	FIELD(F_STRING, "by", cox_rollout_audit, by),
+	FIELD(F_STRING, "what", cox_rollout_audit, what),
+	FIELD(F_STRING, "text", cox_rollout_audit, text),
+};
+
+static const struct field bar_fields[] = {
+	FIELD(F_STRING, "uid", cox_rollout_bar, uid),
+	FIELD(F_DIGEST, "digest", cox_rollout_bar, digest),
+	FIELD(F_BOOL, "failed", cox_rollout_bar, failed),
+};
+
+#define HEAD(kind, name, member) FIELD(kind, name, cox_rollout, member)
+static const struct field head_fields[] = {
+	HEAD(F_ID, "id", id),
+	HEAD(F_STRING, "owner", owner),
+	HEAD(F_STRING, "revision", revision),
+	WORD("phase", cox_rollout, phase, phase_names),
+	HEAD(F_TEXT, "reason", reason),
+	HEAD(F_INT, "started", started_ms),
+	HEAD(F_INT, "finished", finished_ms),
+	HEAD(F_INT, "last", last_ms),
+	HEAD(F_ID, "reverses", reverses),
+	HEAD(F_ID, "reversedBy", reversed_by),
+	HEAD(F_BOOL, "rollbackDue", rollback_due),
+	HEAD(F_INT, "auditDropped", n_audit_dropped),
+};
+
+static const struct field paused_fields[] = {
+	HEAD(F_STRING, "by", paused_by),
+	HEAD(F_TEXT, "message", paused_message),
+	HEAD(F_INT, "at", paused_ms),
+	HEAD(F_BOOL, "byFailure", paused_by_failure),
+};
 
 /* ---- out ---- */
 
-static void put_int(struct cox_doc *doc, struct cox_node *map, const char *key, int64_t value)
-{
-	if (value != 0)
-		cox_map_put_int(doc, map, key, value);
-}
-
-static void put_text(struct cox_doc *doc, struct cox_node *map, const char *key, const char *text)
-{
-	if (text && *text)
-		cox_map_put_cstr(doc, map, key, text);
-}
-
 static void put_digest(struct cox_doc *doc, struct cox_node *map, const char *key,
-		       const uint8_t digest[COX_ROLLOUT_DIGEST])
+		       const uint8_t *digest)
 {
 	char hex[2 * COX_ROLLOUT_DIGEST + 1];
 
@@ -86,211 +193,240 @@ static void put_digest(struct cox_doc *doc, struct cox_node *map, const char *ke
 	cox_map_put_cstr(doc, map, key, hex);
 }
 
+static void put_field(const struct field *f, const char *base, struct cox_doc *doc,
+		      struct cox_node *map)
+{
+	const void *at = base + f->at;
+
+	switch (f->kind) {
+	case F_TEXT:
+	case F_STRING:
+	case F_NAME:
+		cox_map_put_cstr(doc, map, f->name, *(char *const *)at);
+		break;
+	case F_ID:
+		if (*(const char *)at)
+			cox_map_put_cstr(doc, map, f->name, at);
+		break;
+	case F_INT:
+		if (*(const int64_t *)at != 0)
+			cox_map_put_int(doc, map, f->name, *(const int64_t *)at);
+		break;
+	case F_INDEX:
+		cox_map_put_int(doc, map, f->name, *(const int *)at);
+		break;
+	case F_BOOL:
+		if (*(const bool *)at)
+			cox_map_put_bool(doc, map, f->name, true);
+		break;
+	case F_WORD:
+		cox_map_put_cstr(doc, map, f->name, f->words[*(const unsigned *)at]);
+		break;
+	case F_DIGEST:
+		if (!f->has || *(const bool *)(base + f->has))
+			put_digest(doc, map, f->name, at);
+	}
+}
+
+static void put(const struct field *fields, size_t n, const void *base, struct cox_doc *doc,
+		struct cox_node *map)
+{
+	for (size_t i = 0; i < n; i++)
+		put_field(&fields[i], base, doc, map);
+}
+#define PUT(fields, base, doc, map) put((fields), COX_ARRAY_LEN(fields), (base), (doc), (map))
+
+static struct cox_node *map_of(const struct field *fields, size_t n, const void *base,
+			       struct cox_doc *doc)
+{
+	struct cox_node *map = cox_doc_map(doc);
+
+	put(fields, n, base, doc, map);
+	return map;
+}
+#define MAP_OF(fields, base, doc) map_of((fields), COX_ARRAY_LEN(fields), (base), (doc))
+
+/* A list of what is in a vector. */
+#define LIST_OF(fields, v, doc)                                                                    \
+	__extension__({                                                                            \
+		struct cox_node *_list = cox_doc_list(doc);                                        \
+		COX_VEC_EACH ((v), _one)                                                           \
+			cox_list_push((doc), _list, MAP_OF(fields, _one, doc));                    \
+		_list;                                                                             \
+	})
+
 static struct cox_node *plan_to(const struct cox_rollout_plan *plan, struct cox_doc *doc)
 {
 	struct cox_node *map = cox_doc_map(doc);
 
 	cox_map_put_cstr(doc, map, "source", source_names[plan->source]);
-	put_text(doc, map, "name", plan->name);
+	cox_map_put_cstr(doc, map, "name", plan->name);
 	if (plan->doc)
 		cox_map_put(doc, map, "spec", cox_doc_clone(doc, cox_doc_root(plan->doc)));
 	return map;
 }
 
-static struct cox_node *gate_to(const struct cox_rollout_gate_run *g, struct cox_doc *doc)
-{
-	struct cox_node *map = cox_doc_map(doc);
-
-	cox_map_put_cstr(doc, map, "state", cox_gate_state_name(g->state));
-	put_int(doc, map, "since", g->since_ms);
-	put_text(doc, map, "message", g->message);
-	put_int(doc, map, "answered", g->answered_ms);
-	put_int(doc, map, "next", g->next_ms);
-	put_text(doc, map, "by", g->by);
-	put_int(doc, map, "attempt", g->attempt);
-	if (g->asked)
-		cox_map_put_bool(doc, map, "asked", true);
-	put_int(doc, map, "good", g->good);
-	put_int(doc, map, "bad", g->bad);
-	return map;
-}
-
 static struct cox_node *wave_to(const struct cox_rollout_wave_run *w, struct cox_doc *doc)
 {
-	struct cox_node *map = cox_doc_map(doc), *before = cox_doc_list(doc);
-	struct cox_node *after = cox_doc_list(doc), *approvals = cox_doc_list(doc);
+	struct cox_node *map = MAP_OF(wave_fields, w, doc);
 
-	COX_VEC_EACH (&w->before, g)
-		cox_list_push(doc, before, gate_to(g, doc));
-	COX_VEC_EACH (&w->after, g)
-		cox_list_push(doc, after, gate_to(g, doc));
-	COX_VEC_EACH (&w->approvals, a) {
-		struct cox_node *one = cox_doc_map(doc);
-
-		cox_map_put_cstr(doc, one, "by", a->by);
-		cox_map_put_int(doc, one, "at", a->at_ms);
-		put_digest(doc, one, "digest", a->digest);
-		cox_list_push(doc, approvals, one);
-	}
-	cox_map_put_cstr(doc, map, "phase", wave_names[w->phase]);
-	put_int(doc, map, "since", w->since_ms);
-	put_int(doc, map, "progress", w->progress_ms);
-	put_int(doc, map, "best", w->best);
-	cox_map_put(doc, map, "before", before);
-	cox_map_put(doc, map, "after", after);
-	cox_map_put(doc, map, "approvals", approvals);
+	cox_map_put(doc, map, "before", LIST_OF(gate_fields, &w->before, doc));
+	cox_map_put(doc, map, "after", LIST_OF(gate_fields, &w->after, doc));
+	cox_map_put(doc, map, "approvals", LIST_OF(approval_fields, &w->approvals, doc));
 	return map;
 }
 
-static struct cox_node *target_to(const struct cox_rollout_target *t, struct cox_doc *doc)
+/* All that does not grow with the targets. */
+static struct cox_node *head_to(const struct cox_rollout *r, struct cox_doc *doc)
 {
-	struct cox_node *map = cox_doc_map(doc), *set = cox_doc_list(doc);
+	struct cox_node *map = cox_doc_map(doc), *waves = cox_doc_list(doc);
 
-	cox_map_put_cstr(doc, map, "uid", t->uid);
-	cox_map_put_cstr(doc, map, "name", t->name);
-	cox_map_put_cstr(doc, map, "cluster", t->cluster);
-	cox_map_put_int(doc, map, "wave", t->wave);
-	if (t->has_digest)
-		put_digest(doc, map, "digest", t->digest);
-	cox_map_put_cstr(doc, map, "revision", t->revision);
-	if (t->has_previous)
-		put_digest(doc, map, "previous", t->previous);
-	cox_map_put_cstr(doc, map, "previousRevision", t->previous_revision);
-	cox_map_put_cstr(doc, map, "state", state_names[t->state]);
-	cox_map_put_cstr(doc, map, "message", t->message);
-	cox_map_put_cstr(doc, map, "resource", t->resource);
-	cox_map_put_int(doc, map, "since", t->since_ms);
-	put_int(doc, map, "epoch", (int64_t)t->epoch);
-	put_int(doc, map, "generation", (int64_t)t->generation);
-	put_text(doc, map, "operation", t->operation);
-	put_int(doc, map, "clock", t->clock_ms);
-	put_int(doc, map, "online", t->online_ms);
-	cox_map_put_cstr(doc, map, "hold", t->hold);
-	put_int(doc, map, "holdUntil", t->hold_until_ms);
-	for (size_t i = 0; i < COX_ARRAY_LEN(flags); i++)
-		if (*flag((struct cox_rollout_target *)t, i))
-			cox_list_push(doc, set, cox_doc_cstring(doc, flags[i].name));
-	if (cox_node_len(set) > 0)
-		cox_map_put(doc, map, "flags", set);
-	return map;
-}
-
-static struct cox_node *audit_to(const struct cox_rollout *r, struct cox_doc *doc)
-{
-	struct cox_node *list = cox_doc_list(doc);
-
-	COX_VEC_EACH (&r->audit, a) {
-		struct cox_node *one = cox_doc_map(doc);
-
-		cox_map_put_int(doc, one, "at", a->at_ms);
-		cox_map_put_cstr(doc, one, "by", a->by);
-		cox_map_put_cstr(doc, one, "what", a->what);
-		cox_map_put_cstr(doc, one, "text", a->text);
-		cox_list_push(doc, list, one);
-	}
-	return list;
-}
-
-static struct cox_node *bars_to(const struct cox_rollout *r, struct cox_doc *doc)
-{
-	struct cox_node *list = cox_doc_list(doc);
-
-	COX_VEC_EACH (&r->bars, b) {
-		struct cox_node *one = cox_doc_map(doc);
-
-		cox_map_put_cstr(doc, one, "uid", b->uid);
-		put_digest(doc, one, "digest", b->digest);
-		cox_map_put_bool(doc, one, "failed", b->failed);
-		cox_list_push(doc, list, one);
-	}
-	return list;
-}
-
-static struct cox_node *paused_to(const struct cox_rollout *r, struct cox_doc *doc)
-{
-	struct cox_node *map = cox_doc_map(doc);
-
-	cox_map_put_cstr(doc, map, "by", r->paused_by);
-	cox_map_put_cstr(doc, map, "message", r->paused_message);
-	cox_map_put_int(doc, map, "at", r->paused_ms);
-	cox_map_put_bool(doc, map, "byFailure", r->paused_by_failure);
-	return map;
-}
-
-struct cox_node *cox_rollout_to_node(const struct cox_rollout *r, struct cox_doc *doc)
-{
-	struct cox_node *map = cox_doc_map(doc), *targets = cox_doc_list(doc);
-	struct cox_node *waves = cox_doc_list(doc);
-
-	COX_VEC_EACH (&r->targets, t)
-		cox_list_push(doc, targets, target_to(t, doc));
 	COX_VEC_EACH (&r->waves, w)
 		cox_list_push(doc, waves, wave_to(w, doc));
 	cox_map_put_int(doc, map, "version", VERSION);
-	cox_map_put_cstr(doc, map, "id", r->id);
-	cox_map_put_cstr(doc, map, "owner", r->owner);
-	cox_map_put_cstr(doc, map, "revision", r->revision);
-	cox_map_put_cstr(doc, map, "phase", phase_names[r->phase]);
-	cox_map_put_cstr(doc, map, "reason", r->reason);
-	cox_map_put_int(doc, map, "started", r->started_ms);
-	put_int(doc, map, "finished", r->finished_ms);
-	put_int(doc, map, "last", r->last_ms);
-	put_text(doc, map, "reverses", r->reverses);
-	put_text(doc, map, "reversedBy", r->reversed_by);
-	if (r->rollback_due)
-		cox_map_put_bool(doc, map, "rollbackDue", true);
+	PUT(head_fields, r, doc, map);
 	if (r->paused)
-		cox_map_put(doc, map, "paused", paused_to(r, doc));
-	cox_map_put(doc, map, "plan", plan_to(&r->plan, doc));
+		cox_map_put(doc, map, "paused", MAP_OF(paused_fields, r, doc));
 	cox_map_put(doc, map, "waves", waves);
-	cox_map_put(doc, map, "targets", targets);
-	cox_map_put(doc, map, "audit", audit_to(r, doc));
-	put_int(doc, map, "auditDropped", r->n_audit_dropped);
-	cox_map_put(doc, map, "bars", bars_to(r, doc));
+	cox_map_put(doc, map, "audit", LIST_OF(audit_fields, &r->audit, doc));
+	cox_map_put_int(doc, map, "targets", (int64_t)r->targets.n);
+	cox_map_put_int(doc, map, "bars", (int64_t)r->bars.n);
 	return map;
+}
+
+/* ---- rows ---- */
+
+/* doc NULL: it goes, whatever it is. */
+static void give_target(const struct cox_rollout *r, const char *uid, struct cox_doc *doc,
+			cox_rollout_row *fn, void *ctx)
+{
+	const struct cox_rollout_target *t = doc ? rollout_target(r, uid) : NULL;
+	_cleanup_free_ char *name = cox_asprintf(TARGET_ROW "%s", uid);
+
+	fn(ctx, name, t ? MAP_OF(target_fields, t, doc) : NULL);
+	if (t)
+		rollout_unkept(t)->touched = false;
+}
+
+void cox_rollout_keep(struct cox_rollout *r, bool all, cox_rollout_row *fn, void *ctx)
+{
+	_cleanup_doc_ struct cox_doc *doc = cox_doc_new("rollout");
+
+	if (all || r->plan_touched)
+		fn(ctx, "plan", plan_to(&r->plan, doc));
+	if (all || r->bars_touched)
+		fn(ctx, "bars", LIST_OF(bar_fields, &r->bars, doc));
+	COX_MAP_EACH (&r->touched, slot)
+		if (!all || !rollout_target(r, slot->key))
+			give_target(r, slot->key, doc, fn, ctx);
+	for (size_t i = 0; all && i < r->targets.n; i++)
+		give_target(r, r->targets.items[i].uid, doc, fn, ctx);
+	fn(ctx, "", head_to(r, doc));
+	cox_map_fini(&r->touched);
+	r->touched = COX_MAP_INIT;
+	r->plan_touched = r->bars_touched = false;
+}
+
+bool cox_rollout_is_kept(const struct cox_rollout *r)
+{
+	return r->touched.n == 0 && !r->plan_touched && !r->bars_touched;
+}
+
+void cox_rollout_forget(const struct cox_rollout *r, cox_rollout_row *fn, void *ctx)
+{
+	static const char *const others[] = {"", "plan", "bars"};
+
+	for (size_t i = 0; i < COX_ARRAY_LEN(others); i++)
+		fn(ctx, others[i], NULL);
+	COX_MAP_EACH (&r->touched, slot)
+		if (!rollout_target(r, slot->key))
+			give_target(r, slot->key, NULL, fn, ctx);
+	COX_VEC_EACH (&r->targets, t)
+		give_target(r, t->uid, NULL, fn, ctx);
 }
 
 /* ---- back ---- */
 
-static char *text_dup(const struct cox_node *map, const char *key)
+static int get_word(const struct field *f, const struct cox_node *node, unsigned *ret)
 {
-	return cox_strdup(cox_node_cstr(cox_node_get(map, key), NULL));
+	int i = name_index(f->words, f->n_words, node);
+
+	if (i < 0)
+		return -1;
+	*ret = (unsigned)i;
+	return 0;
 }
 
-/* Never NULL. */
-static char *must_dup(const struct cox_node *map, const char *key)
+static int get_digest(const struct field *f, const struct cox_node *node, char *base)
 {
-	return cox_str_dup(cox_node_str(cox_node_get(map, key)));
-}
-
-static int64_t get_int(const struct cox_node *map, const char *key)
-{
-	return cox_node_int(cox_node_get(map, key), 0);
-}
-
-static void get_id(const struct cox_node *map, const char *key, char ret[COX_UUID_TEXT])
-{
-	ret[0] = '\0';
-	strncat(ret, cox_node_cstr(cox_node_get(map, key), ""), COX_UUID_TEXT - 1);
-}
-
-static int bad(struct cox_error *err, const char *what)
-{
-	return cox_error(err, COX_DATA_LOSS, "a kept rollout is damaged: %s", what);
-}
-
-/* 1: there is one. */
-static int get_digest(const struct cox_node *map, const char *key,
-		      uint8_t ret_digest[COX_ROLLOUT_DIGEST], struct cox_error *err)
-{
-	const struct cox_node *node = cox_node_get(map, key);
-
 	if (!node)
-		return 0;
-	if (cox_hex_decode(cox_node_str(node), ret_digest, COX_ROLLOUT_DIGEST, NULL) < 0)
-		return bad(err, "a digest");
-	return 1;
+		return f->has ? 0 : -1;
+	if (f->has)
+		*(bool *)(base + f->has) = true;
+	return cox_hex_decode(cox_node_str(node), (uint8_t *)base + f->at, COX_ROLLOUT_DIGEST,
+			      NULL);
 }
+
+/* Negative: it is not what it should be. */
+static int get_field(const struct field *f, const struct cox_node *map, char *base)
+{
+	const struct cox_node *node = cox_node_get(map, f->name);
+	void *at = base + f->at;
+
+	if (f->kind == F_NAME && !cox_node_is(node, COX_STRING))
+		return -1;
+	switch (f->kind) {
+	case F_NAME:
+	case F_STRING:
+		*(char **)at = cox_str_dup(cox_node_str(node));
+		return 0;
+	case F_TEXT:
+		*(char **)at = cox_strdup(cox_node_cstr(node, NULL));
+		return 0;
+	case F_ID:
+		*(char *)at = '\0';
+		strncat(at, cox_node_cstr(node, ""), COX_UUID_TEXT - 1);
+		return 0;
+	case F_INT:
+		*(int64_t *)at = cox_node_int(node, 0);
+		return 0;
+	case F_INDEX:
+		*(int *)at = (int)cox_node_int(node, -1);
+		return *(int *)at < -1 ? -1 : 0;
+	case F_BOOL:
+		*(bool *)at = cox_node_bool(node, false);
+		return 0;
+	case F_WORD:
+		return get_word(f, node, at);
+	case F_DIGEST:
+		return get_digest(f, node, base);
+	}
+	return -1;
+}
+
+/* what: whose fields they are, for the error. All of them are set, whatever comes of it. */
+static int get(const struct field *fields, size_t n, const struct cox_node *map, void *base,
+	       const char *what, struct cox_error *err)
+{
+	const char *wrong = NULL;
+
+	for (size_t i = 0; i < n; i++)
+		if (get_field(&fields[i], map, base) < 0)
+			wrong = fields[i].name;
+	return wrong ? cox_error(err, COX_DATA_LOSS, "a kept rollout is damaged: '%s' of %s", wrong,
+				 what)
+		     : 0;
+}
+#define GET(fields, map, base, what, err)                                                          \
+	get((fields), COX_ARRAY_LEN(fields), (map), (base), (what), (err))
+
+struct cox_rollout_reader {
+	struct cox_rollout *r;
+	int64_t version;	   /* 0: no head yet */
+	struct cox_doc *waves;	   /* they are read when the plan is known */
+	int64_t n_targets, n_bars; /* by the head */
+	bool has_plan;
+};
 
 /* What there was before version 2, as the strategy that it was made of. */
 static struct cox_doc *old_strategy(const struct cox_node *plan)
@@ -303,14 +439,14 @@ static struct cox_doc *old_strategy(const struct cox_node *plan)
 	for (size_t i = 0; i < cox_node_len(waves); i++) {
 		const struct cox_node *wave = cox_node_at(waves, i);
 		const char *kind = cox_node_cstr(cox_node_get(wave, "maxKind"), "all");
+		long long max = (long long)cox_node_int(cox_node_get(wave, "maxUpdate"), 0);
 		struct cox_node *step = cox_doc_map(doc);
 
 		cox_map_put(doc, step, "matchExpressions",
 			    cox_doc_clone(doc, cox_node_get(wave, "matchExpressions")));
 		if (strcmp(kind, "all") != 0)
 			cox_map_put(doc, step, "maxUpdate",
-				    cox_doc_stringf(doc, "%lld%s",
-						    (long long)get_int(wave, "maxUpdate"),
+				    cox_doc_stringf(doc, "%lld%s", max,
 						    strcmp(kind, "percent") == 0 ? "%" : ""));
 		cox_list_push(doc, steps, step);
 	}
@@ -321,14 +457,17 @@ static struct cox_doc *old_strategy(const struct cox_node *plan)
 	return cox_doc_seal(doc);
 }
 
-static int plan_from(const struct cox_node *node, int64_t version, struct cox_rollout_plan *plan,
+static int plan_from(struct cox_rollout_reader *q, const struct cox_node *node, int64_t version,
 		     struct cox_error *err)
 {
-	int source = NAME_INDEX(source_names, cox_node_get(node, "source"));
+	int source =
+		name_index(source_names, COX_ARRAY_LEN(source_names), cox_node_get(node, "source"));
 	const struct cox_node *spec = cox_node_get(node, "spec");
 	_cleanup_doc_ struct cox_doc *doc = NULL;
 
-	if (version < VERSION) {
+	if (q->has_plan)
+		return bad(err, "two plans");
+	if (version == 1) {
 		bool ordered = cox_node_bool(cox_node_get(node, "ordered"), false);
 
 		if (cox_node_len(cox_node_get(node, "waves")) == 0)
@@ -340,145 +479,192 @@ static int plan_from(const struct cox_node *node, int64_t version, struct cox_ro
 	}
 	if (source < 0 || (!doc && source != COX_ROLLOUT_AT_ONCE))
 		return bad(err, "its plan");
-	if (rollout_plan_make(source, cox_node_cstr(cox_node_get(node, "name"), NULL), doc, plan,
-			      NULL, err) < 0)
+	if (rollout_plan_make(source, cox_node_cstr(cox_node_get(node, "name"), NULL), doc,
+			      &q->r->plan, NULL, err) < 0)
 		return cox_error_wrap(err, "a kept rollout is damaged");
+	q->has_plan = true;
 	return 0;
 }
 
-static int gate_from(const struct cox_node *node, struct cox_rollout_gate_run *g,
-		     struct cox_error *err)
+static int gates_from(const struct cox_node *list, struct cox_rollout_gate_run *gates, size_t n,
+		      struct cox_error *err)
 {
-	int state = gate_state_index(cox_node_get(node, "state"));
+	int r = cox_node_len(list) == n ? 0 : bad(err, "the gates of a wave");
 
-	if (state < 0)
-		return bad(err, "a gate");
-	*g = (struct cox_rollout_gate_run){
-		.state = state,
-		.since_ms = get_int(node, "since"),
-		.message = text_dup(node, "message"),
-		.answered_ms = get_int(node, "answered"),
-		.next_ms = get_int(node, "next"),
-		.by = text_dup(node, "by"),
-		.attempt = get_int(node, "attempt"),
-		.asked = cox_node_bool(cox_node_get(node, "asked"), false),
-		.good = get_int(node, "good"),
-		.bad = get_int(node, "bad"),
-	};
-	return 0;
+	for (size_t i = 0; r == 0 && i < n; i++)
+		r = GET(gate_fields, cox_node_at(list, i), &gates[i], "a gate", err);
+	return r;
 }
 
 static int wave_from(const struct cox_node *node, struct cox_rollout_wave_run *w,
 		     struct cox_error *err)
 {
-	const struct cox_node *before = cox_node_get(node, "before");
-	const struct cox_node *after = cox_node_get(node, "after");
 	const struct cox_node *approvals = cox_node_get(node, "approvals");
-	int phase = NAME_INDEX(wave_names, cox_node_get(node, "phase"));
-	int r = 0;
+	int r = GET(wave_fields, node, w, "a wave", err);
 
-	if (phase < 0 || cox_node_len(before) != w->before.n || cox_node_len(after) != w->after.n)
-		return bad(err, "a wave");
-	w->phase = phase;
-	w->since_ms = get_int(node, "since");
-	w->progress_ms = get_int(node, "progress");
-	w->best = get_int(node, "best");
-	for (size_t i = 0; r == 0 && i < w->before.n; i++)
-		r = gate_from(cox_node_at(before, i), &w->before.items[i], err);
-	for (size_t i = 0; r == 0 && i < w->after.n; i++)
-		r = gate_from(cox_node_at(after, i), &w->after.items[i], err);
+	if (r == 0)
+		r = gates_from(cox_node_get(node, "before"), w->before.items, w->before.n, err);
+	if (r == 0)
+		r = gates_from(cox_node_get(node, "after"), w->after.items, w->after.n, err);
 	for (size_t i = 0; r == 0 && i < cox_node_len(approvals); i++) {
-		const struct cox_node *one = cox_node_at(approvals, i);
-		struct cox_rollout_approval a = {.by = must_dup(one, "by"),
-						 .at_ms = get_int(one, "at")};
+		struct cox_rollout_approval a = {0};
 
-		r = get_digest(one, "digest", a.digest, err) == 1 ? 0 : bad(err, "an approval");
+		r = GET(approval_fields, cox_node_at(approvals, i), &a, "an approval", err);
 		cox_vec_push(&w->approvals, a);
 	}
 	return r;
 }
 
-static int target_from(const struct cox_node *node, struct cox_rollout *r, struct cox_error *err)
+/* What version 2 said in another way. */
+static void mend_target(const struct cox_node *node, struct cox_rollout_target *t)
 {
-	int state = NAME_INDEX(state_names, cox_node_get(node, "state")), has, had;
-	int64_t wave = cox_node_int(cox_node_get(node, "wave"), -1);
 	const struct cox_node *set = cox_node_get(node, "flags");
-	struct cox_rollout_target t = {0};
 
-	if (state < 0 || wave < -1 || wave >= (int64_t)r->plan.waves.n ||
-	    !cox_node_is(cox_node_get(node, "uid"), COX_STRING) ||
-	    !cox_node_is(cox_node_get(node, "name"), COX_STRING))
-		return bad(err, "a target");
-	has = get_digest(node, "digest", t.digest, err);
-	had = get_digest(node, "previous", t.previous, err);
-	if (has < 0 || had < 0)
-		return has < 0 ? has : had;
-	t.has_digest = has == 1;
-	t.has_previous = had == 1;
-	t.state = state;
-	t.wave = (int)wave;
-	t.uid = text_dup(node, "uid");
-	t.name = text_dup(node, "name");
-	t.cluster = text_dup(node, "cluster");
-	t.revision = text_dup(node, "revision");
-	t.previous_revision = text_dup(node, "previousRevision");
-	t.message = text_dup(node, "message");
-	t.resource = text_dup(node, "resource");
-	t.since_ms = get_int(node, "since");
-	t.epoch = (uint64_t)get_int(node, "epoch");
-	t.generation = (uint64_t)get_int(node, "generation");
-	get_id(node, "operation", t.operation);
-	t.clock_ms = get_int(node, "clock");
-	t.online_ms = get_int(node, "online");
-	t.hold = text_dup(node, "hold");
-	t.hold_until_ms = get_int(node, "holdUntil");
 	for (size_t i = 0; i < cox_node_len(set); i++)
-		for (size_t k = 0; k < COX_ARRAY_LEN(flags); k++)
-			if (cox_str_is(cox_node_str(cox_node_at(set, i)), flags[k].name))
-				*flag(&t, k) = true;
-	cox_vec_push(&r->targets, t);
-	return 0;
+		for (size_t k = 0; k < COX_ARRAY_LEN(target_fields); k++)
+			if (target_fields[k].kind == F_BOOL &&
+			    cox_str_is(cox_node_str(cox_node_at(set, i)), target_fields[k].name))
+				*(bool *)((char *)t + target_fields[k].at) = true;
+	if (t->state != COX_TARGET_HEALTHY || t->well_ms != 0)
+		return;
+	t->well_ms = t->since_ms;
+	t->seen_ms = t->online_ms > t->since_ms ? t->online_ms : t->since_ms;
 }
 
-static void audit_from(const struct cox_node *list, struct cox_rollout *r)
+static int target_from(struct cox_rollout_reader *q, const struct cox_node *node,
+		       struct cox_error *err)
 {
-	for (size_t i = 0; i < cox_node_len(list) && i < COX_ROLLOUT_MAX_AUDIT; i++) {
-		const struct cox_node *one = cox_node_at(list, i);
+	struct cox_rollout_target t = {.unheard = true};
+	int r = GET(target_fields, node, &t, "a target", err);
 
-		cox_vec_push(&r->audit, (struct cox_rollout_audit){.at_ms = get_int(one, "at"),
-								   .by = must_dup(one, "by"),
-								   .what = must_dup(one, "what"),
-								   .text = must_dup(one, "text")});
-	}
+	mend_target(node, &t);
+	if (!t.uid)
+		t.uid = cox_strdup("");
+	rollout_target_add(q->r, t);
+	return r;
 }
 
-static int bars_from(const struct cox_node *list, struct cox_rollout *r, struct cox_error *err)
+static int targets_from(struct cox_rollout_reader *q, const struct cox_node *list,
+			struct cox_error *err)
 {
-	for (size_t i = 0; i < cox_node_len(list); i++) {
-		const struct cox_node *one = cox_node_at(list, i);
-		struct cox_rollout_bar b = {
-			.failed = cox_node_bool(cox_node_get(one, "failed"), false)};
+	int r = 0;
 
-		if (get_digest(one, "digest", b.digest, NULL) != 1)
-			return bad(err, "a bar");
-		b.uid = must_dup(one, "uid");
-		cox_vec_push(&r->bars, b);
-	}
-	return 0;
+	for (size_t i = 0; r == 0 && i < cox_node_len(list); i++)
+		r = target_from(q, cox_node_at(list, i), err);
+	return r;
 }
 
-static int waves_from(const struct cox_node *list, int64_t version, struct cox_rollout *r,
+static int bars_from(struct cox_rollout_reader *q, const struct cox_node *list,
+		     struct cox_error *err)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < cox_node_len(list); i++) {
+		struct cox_rollout_bar b = {0};
+
+		r = GET(bar_fields, cox_node_at(list, i), &b, "a bar", err);
+		rollout_bar_add(q->r, b);
+	}
+	return r;
+}
+
+static int audit_from(struct cox_rollout_reader *q, const struct cox_node *list,
 		      struct cox_error *err)
 {
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < cox_node_len(list) && i < COX_ROLLOUT_MAX_AUDIT; i++) {
+		struct cox_rollout_audit a = {0};
+
+		r = GET(audit_fields, cox_node_at(list, i), &a, "its audit", err);
+		cox_vec_push(&q->r->audit, a);
+	}
+	return r;
+}
+
+/* Versions 1 and 2: the rest is in the same row. */
+static int rest_from(struct cox_rollout_reader *q, const struct cox_node *node,
+		     struct cox_error *err)
+{
+	const struct cox_node *targets = cox_node_get(node, "targets");
+	const struct cox_node *bars = cox_node_get(node, "bars");
+	int r = plan_from(q, cox_node_get(node, "plan"), q->version, err);
+
+	q->n_targets = (int64_t)cox_node_len(targets);
+	q->n_bars = (int64_t)cox_node_len(bars);
+	if (r == 0)
+		r = bars_from(q, bars, err);
+	return r == 0 ? targets_from(q, targets, err) : r;
+}
+
+static int head_from(struct cox_rollout_reader *q, const struct cox_node *node,
+		     struct cox_error *err)
+{
+	const struct cox_node *paused = cox_node_get(node, "paused");
+	int r;
+
+	if (q->version)
+		return bad(err, "two heads");
+	q->version = cox_node_int(cox_node_get(node, "version"), 1);
+	if (q->version > VERSION)
+		return cox_error(err, COX_UNIMPLEMENTED,
+				 "a kept rollout is of version %lld, which a newer hub wrote",
+				 (long long)q->version);
+	r = GET(head_fields, node, q->r, "its head", err);
+	if (r == 0 && paused)
+		r = GET(paused_fields, paused, q->r, "its pause", err);
+	q->r->paused = paused != NULL;
+	if (r == 0)
+		r = audit_from(q, cox_node_get(node, "audit"), err);
+	if (cox_node_get(node, "waves"))
+		q->waves = cox_doc_copy("waves", cox_node_get(node, "waves"));
+	q->n_targets = cox_node_int(cox_node_get(node, "targets"), -1);
+	q->n_bars = cox_node_int(cox_node_get(node, "bars"), -1);
+	return r == 0 && q->version < VERSION ? rest_from(q, node, err) : r;
+}
+
+struct cox_rollout_reader *cox_rollout_reader_new(void)
+{
+	struct cox_rollout_reader *q = cox_new(struct cox_rollout_reader);
+
+	q->r = cox_new(struct cox_rollout);
+	q->r->ask_again = true;
+	q->r->back_ms = -1;
+	return q;
+}
+
+void cox_rollout_reader_free(struct cox_rollout_reader *q)
+{
+	if (!q)
+		return;
+	cox_rollout_free(q->r);
+	cox_doc_unref(q->waves);
+	free(q);
+}
+
+int cox_rollout_read(struct cox_rollout_reader *q, const char *name, const struct cox_node *node,
+		     struct cox_error *err)
+{
+	if (!*name)
+		return head_from(q, node, err);
+	if (strcmp(name, "plan") == 0)
+		return plan_from(q, node, VERSION, err);
+	if (strcmp(name, "bars") == 0)
+		return bars_from(q, node, err);
+	if (strncmp(name, TARGET_ROW, strlen(TARGET_ROW)) == 0)
+		return target_from(q, node, err);
+	return cox_error(err, COX_DATA_LOSS, "a kept rollout is damaged: a row '%s'", name);
+}
+
+static int waves_end(struct cox_rollout_reader *q, struct cox_error *err)
+{
+	const struct cox_node *list = q->waves ? cox_doc_root(q->waves) : NULL;
+	struct cox_rollout *r = q->r;
 	int ret = 0;
 
 	rollout_waves_init(r);
-	if (version < VERSION) {
-		/* A target that was assigned then was moved by the rollout, as far as is known. */
-		COX_VEC_EACH (&r->targets, t)
-			t->moved = t->generation != 0;
+	if (q->version == 1)
 		return 0;
-	}
 	if (cox_node_len(list) != r->waves.n)
 		return bad(err, "its waves");
 	for (size_t i = 0; ret == 0 && i < r->waves.n; i++)
@@ -486,57 +672,98 @@ static int waves_from(const struct cox_node *list, int64_t version, struct cox_r
 	return ret;
 }
 
-static void paused_from(const struct cox_node *node, struct cox_rollout *r)
+static int targets_end(struct cox_rollout_reader *q, struct cox_error *err)
 {
-	if (!node)
-		return;
-	r->paused = true;
-	r->paused_by = must_dup(node, "by");
-	r->paused_message = text_dup(node, "message");
-	r->paused_ms = get_int(node, "at");
-	r->paused_by_failure = cox_node_bool(cox_node_get(node, "byFailure"), false);
+	struct cox_rollout *r = q->r;
+
+	if ((int64_t)r->targets.n != q->n_targets || (int64_t)r->bars.n != q->n_bars)
+		return cox_error(err, COX_DATA_LOSS,
+				 "a kept rollout is damaged: it has %zu of %lld targets, %zu of "
+				 "%lld bars",
+				 r->targets.n, (long long)q->n_targets, r->bars.n,
+				 (long long)q->n_bars);
+	COX_VEC_EACH (&r->targets, t) {
+		if (t->wave >= (int)r->plan.waves.n)
+			return bad(err, "'wave' of a target");
+		/* A target that was assigned was moved by the rollout, as far as was known then. */
+		if (q->version == 1)
+			rollout_unkept(t)->moved = t->generation != 0;
+	}
+	rollout_index(r);
+	return r->by_uid.n == r->targets.n ? 0 : bad(err, "a target that is there twice");
 }
 
-int cox_rollout_from_node(const struct cox_node *node, struct cox_rollout **ret_rollout,
-			  struct cox_error *err)
+/* What was read in the present form needs no writing. */
+static void settle(struct cox_rollout_reader *q)
 {
-	COX_CLEANUP(cox_rollout_free_p) struct cox_rollout *r = cox_new(struct cox_rollout);
-	const struct cox_node *targets = cox_node_get(node, "targets");
-	int phase = NAME_INDEX(phase_names, cox_node_get(node, "phase"));
-	int64_t version = cox_node_int(cox_node_get(node, "version"), 1);
-	int ret;
+	struct cox_rollout *r = q->r;
 
-	if (phase < 0)
-		return bad(err, "phase");
-	if (version > VERSION)
-		return cox_error(err, COX_UNIMPLEMENTED,
-				 "a kept rollout is of version %lld, which a newer hub wrote",
-				 (long long)version);
-	get_id(node, "id", r->id);
-	get_id(node, "reverses", r->reverses);
-	get_id(node, "reversedBy", r->reversed_by);
-	r->owner = must_dup(node, "owner");
-	r->revision = must_dup(node, "revision");
-	r->reason = text_dup(node, "reason");
-	r->phase = phase;
-	r->started_ms = get_int(node, "started");
-	r->finished_ms = get_int(node, "finished");
-	r->last_ms = get_int(node, "last");
-	r->n_audit_dropped = get_int(node, "auditDropped");
-	r->rollback_due = cox_node_bool(cox_node_get(node, "rollbackDue"), false);
-	r->ask_again = true;
-	paused_from(cox_node_get(node, "paused"), r);
-	audit_from(cox_node_get(node, "audit"), r);
-	ret = plan_from(cox_node_get(node, "plan"), version, &r->plan, err);
-	for (size_t i = 0; ret == 0 && i < cox_node_len(targets); i++)
-		ret = target_from(cox_node_at(targets, i), r, err);
-	if (ret == 0)
-		ret = waves_from(cox_node_get(node, "waves"), version, r, err);
-	if (ret == 0)
-		ret = bars_from(cox_node_get(node, "bars"), r, err);
-	if (ret < 0)
-		return ret;
-	rollout_index(r);
-	*ret_rollout = TAKE(r);
+	r->plan_touched = r->bars_touched = q->version < VERSION;
+	if (q->version < VERSION)
+		return;
+	cox_map_fini(&r->touched);
+	r->touched = COX_MAP_INIT;
+	COX_VEC_EACH (&r->targets, t)
+		rollout_unkept(t)->touched = false;
+}
+
+int cox_rollout_read_end(struct cox_rollout_reader *q, struct cox_rollout **ret_rollout,
+			 struct cox_error *err)
+{
+	int r = 0;
+
+	if (!q->version)
+		r = bad(err, "it has no head");
+	if (r == 0 && !q->has_plan)
+		r = bad(err, "it has no plan");
+	if (r == 0)
+		r = waves_end(q, err);
+	if (r == 0)
+		r = targets_end(q, err);
+	if (r < 0)
+		return r;
+	settle(q);
+	*ret_rollout = TAKE(q->r);
 	return 0;
+}
+
+void cox_rollout_go_on(struct cox_rollout *to, const struct cox_rollout *from)
+{
+	to->ask_again = from->ask_again;
+	to->back_ms = from->back_ms;
+	to->tokens = from->tokens;
+	to->tokens_ms = from->tokens_ms;
+	COX_VEC_EACH (&to->targets, t) {
+		const struct cox_rollout_target *f = rollout_target(from, t->uid);
+
+		rollout_unkept(t)->unheard = f && f->unheard;
+	}
+}
+
+/* ---- a copy, to be thrown away ---- */
+
+static int copy_rows(struct cox_rollout_reader *q, const struct cox_rollout *r)
+{
+	_cleanup_doc_ struct cox_doc *doc = cox_doc_new("copy");
+	int e = cox_rollout_read(q, "plan", plan_to(&r->plan, doc), NULL);
+
+	if (e == 0)
+		e = cox_rollout_read(q, "bars", LIST_OF(bar_fields, &r->bars, doc), NULL);
+	for (size_t i = 0; e == 0 && i < r->targets.n; i++)
+		e = cox_rollout_read(q, TARGET_ROW,
+				     MAP_OF(target_fields, &r->targets.items[i], doc), NULL);
+	return e == 0 ? cox_rollout_read(q, "", head_to(r, doc), NULL) : e;
+}
+
+struct cox_rollout *cox_rollout_copy(const struct cox_rollout *r)
+{
+	COX_CLEANUP(cox_rollout_reader_free_p)
+	struct cox_rollout_reader *q = cox_rollout_reader_new();
+	struct cox_rollout *copy = NULL;
+
+	/* It is written and read by the same tables. */
+	if (copy_rows(q, r) < 0 || cox_rollout_read_end(q, &copy, NULL) < 0)
+		abort();
+	cox_rollout_go_on(copy, r);
+	return copy;
 }

@@ -90,11 +90,11 @@ int cox_rollout_resume(struct cox_rollout *r, const char *by, int64_t now_ms, st
 		return ret;
 	rollout_clock(r, now_ms);
 	for (size_t i = 0; r->paused_by_failure && i < r->targets.n; i++) {
-		struct cox_rollout_target *t = &r->targets.items[i];
+		const struct cox_rollout_target *t = &r->targets.items[i];
 
 		if (t->wave < 0 || t->state != COX_TARGET_FAILED || t->excused)
 			continue;
-		t->excused = true;
+		rollout_edit(r, t)->excused = true;
 		excused++;
 	}
 	if (r->paused_by_failure)
@@ -129,7 +129,7 @@ int cox_rollout_promote(struct cox_rollout *r, const char *by, int64_t now_ms,
 	if (cox_rollout_gate(r, &at)->kind == COX_GATE_APPROVAL && !at.after)
 		COX_VEC_EACH (&r->targets, t)
 			if (t->wave == (int)at.wave && t->state == COX_TARGET_WAITING)
-				t->approved = true;
+				rollout_edit(r, t)->approved = true;
 	rollout_record(r, by, "promote", now_ms, "gate '%s' %s wave '%s'",
 		       cox_rollout_gate(r, &at)->name, at.after ? "after" : "before",
 		       r->plan.waves.items[at.wave].name);
@@ -160,11 +160,15 @@ int cox_rollout_abort(struct cox_rollout *r, const char *by, bool back, int64_t 
 	return 0;
 }
 
-static void again(struct cox_rollout_target *t, int64_t now_ms)
+static void again(struct cox_rollout *r, const struct cox_rollout_target *old, int64_t now_ms)
 {
-	rollout_set(t, COX_TARGET_WAITING, NULL, now_ms);
+	struct cox_rollout_target *t = rollout_edit(r, old);
+
+	rollout_set(r, t, COX_TARGET_WAITING, NULL, now_ms);
 	t->overdue = t->excused = false;
 	t->approved = true; /* for the same content */
+	t->late = r->plan.source == COX_ROLLOUT_POLICY &&
+		  r->waves.items[t->wave].phase == COX_WAVE_PASSED;
 }
 
 /* A failed one waits for its turn again; in a wave that has passed, that is at once. */
@@ -175,9 +179,7 @@ static size_t again_all(struct cox_rollout *r, int64_t now_ms)
 	COX_VEC_EACH (&r->targets, t) {
 		if (t->wave < 0 || t->state != COX_TARGET_FAILED || !t->has_digest)
 			continue;
-		again(t, now_ms);
-		t->late = r->plan.source == COX_ROLLOUT_POLICY &&
-			  r->waves.items[t->wave].phase == COX_WAVE_PASSED;
+		again(r, t, now_ms);
 		n++;
 	}
 	return n;
@@ -200,22 +202,39 @@ static size_t unbar(struct cox_rollout *r, int64_t now_ms)
 {
 	size_t n = r->bars.n;
 
-	rollout_bars_fini(r);
+	rollout_unbar(r);
 	COX_VEC_EACH (&r->targets, t)
 		if (t->barred && t->state == COX_TARGET_BLOCKED) {
-			t->barred = false;
-			rollout_set(t, COX_TARGET_WAITING, NULL, now_ms);
+			rollout_edit(r, t)->barred = false;
+			rollout_set(r, t, COX_TARGET_WAITING, NULL, now_ms);
 		}
 	return n;
 }
 
+/* Nobody listened while it was over: who was well then has to be seen so again. */
+static void reopen(struct cox_rollout *r, int64_t now_ms)
+{
+	COX_VEC_EACH (&r->targets, t)
+		if (t->state == COX_TARGET_HEALTHY)
+			rollout_set(r, t, COX_TARGET_MOVING,
+				    cox_strdup("not seen since the rollout ended"), now_ms);
+	free(r->reason);
+	r->reason = NULL;
+	r->phase = COX_ROLLOUT_PROGRESSING;
+	r->finished_ms = 0;
+}
+
 int cox_rollout_retry(struct cox_rollout *r, const char *by, int64_t now_ms, struct cox_error *err)
 {
-	bool gates = has_failed_gate(r);
+	bool gates = has_failed_gate(r), reopens = rollout_may_reopen(r);
+	/* Who failed may have left since: then there is still a pause to end. */
+	bool paused = r->phase == COX_ROLLOUT_PROGRESSING && r->paused_by_failure;
 	size_t n = 0, bars;
 
 	rollout_clock(r, now_ms);
 	bars = unbar(r, now_ms);
+	if (reopens)
+		reopen(r, now_ms);
 	if (r->phase == COX_ROLLOUT_PROGRESSING) {
 		n = again_all(r, now_ms);
 		if (gates)
@@ -223,7 +242,7 @@ int cox_rollout_retry(struct cox_rollout *r, const char *by, int64_t now_ms, str
 		if (r->paused_by_failure)
 			rollout_unpause(r);
 	}
-	if (n == 0 && bars == 0 && !gates)
+	if (n == 0 && bars == 0 && !gates && !reopens && !paused)
 		return cox_error(err, COX_FAILED_PRECONDITION,
 				 "nothing has failed, and nothing is barred");
 	rollout_record(r, by, "retry", now_ms, "%zu that failed, %zu that were barred", n, bars);
@@ -235,7 +254,7 @@ int cox_rollout_retry(struct cox_rollout *r, const char *by, int64_t now_ms, str
 int cox_rollout_may_sync(struct cox_rollout *r, const char *uid, bool force, const char *by,
 			 int64_t now_ms, struct cox_error *err)
 {
-	struct cox_rollout_target *t = rollout_target(r, uid);
+	const struct cox_rollout_target *t = rollout_target(r, uid);
 	const struct cox_rollout_wave_run *w;
 	_cleanup_free_ char *waits = NULL;
 
@@ -254,10 +273,17 @@ int cox_rollout_may_sync(struct cox_rollout *r, const char *uid, bool force, con
 				 : t->barred ? t->message
 					     : "waiting for its wave");
 	rollout_clock(r, now_ms);
-	t->forced = true;
+	rollout_edit(r, t)->forced = true;
 	rollout_record(r, by, "sync", now_ms, "'%s' past its gate: %s", t->name,
 		       waits	   ? waits
 		       : t->barred ? t->message
 				   : "its wave has not come");
 	return 0;
+}
+
+void cox_rollout_record_sync(struct cox_rollout *r, const char *name, const char *by,
+			     const char *why, int64_t now_ms)
+{
+	rollout_clock(r, now_ms);
+	rollout_record(r, by, "sync", now_ms, "'%s' past its gate: %s", name, why);
 }

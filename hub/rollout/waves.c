@@ -110,7 +110,7 @@ size_t cox_rollout_open_wave(const struct cox_rollout *r)
 
 static void start(struct rollout_step *s, size_t i)
 {
-	struct cox_rollout_target *t = &s->r->targets.items[i];
+	struct cox_rollout_target *t = rollout_edit(s->r, &s->r->targets.items[i]);
 
 	t->epoch = t->generation = 0;
 	t->operation[0] = '\0';
@@ -118,7 +118,7 @@ static void start(struct rollout_step *s, size_t i)
 	t->overdue = t->excused = false;
 	t->clock_ms = s->now_ms;
 	s->r->waves.items[t->wave].progress_ms = s->now_ms;
-	rollout_set(t, COX_TARGET_MOVING, NULL, s->now_ms);
+	rollout_set(s->r, t, COX_TARGET_MOVING, NULL, s->now_ms);
 	cox_vec_push(s->effects, (struct cox_rollout_effect){.kind = COX_EFFECT_MOVE, .target = i});
 	s->changed = true;
 }
@@ -289,7 +289,7 @@ static bool in_after(struct rollout_step *s, size_t wave, bool held)
 	COX_VEC_EACH (&r->targets, t)
 		if (t->wave == (int)wave && r->plan.source == COX_ROLLOUT_POLICY &&
 		    rollout_skips(r, t))
-			t->late = true;
+			rollout_edit(r, t)->late = true;
 	return enter(s, wave, COX_WAVE_PASSED);
 }
 
@@ -319,6 +319,17 @@ static size_t too_many(const struct rollout_step *s)
 	return n;
 }
 
+/* Whoever fell back when his wave had passed, and went away, is late like those who were away then:
+ * nobody else is listened to when it is over, and one who is on his way for ever would hold up all who
+ * catch up behind him. */
+static void leave_late(struct rollout_step *s)
+{
+	COX_VEC_EACH (&s->r->targets, t)
+		if (t->wave >= 0 && s->r->plan.source == COX_ROLLOUT_POLICY &&
+		    rollout_skips(s->r, t))
+			rollout_edit(s->r, t)->late = true;
+}
+
 static void finish(struct rollout_step *s)
 {
 	size_t n = too_many(s);
@@ -326,6 +337,7 @@ static void finish(struct rollout_step *s)
 	for (size_t i = 0; i < s->r->waves.n; i++)
 		if (s->c.waves[i].late_busy > 0)
 			return;
+	leave_late(s);
 	if (n == 0)
 		rollout_end(s->r, COX_ROLLOUT_SUCCEEDED, NULL, s->now_ms);
 	else
@@ -443,6 +455,11 @@ bool cox_rollout_may_supersede(const struct cox_rollout *r, int64_t now_ms, int6
 	int64_t again = COX_ROLLOUT_FOREVER;
 	bool may = true;
 
+	if (ret_again_ms)
+		*ret_again_ms = COX_ROLLOUT_FOREVER;
+	/* Who pauses wants nothing to move, whatever its name. */
+	if (r->phase == COX_ROLLOUT_PROGRESSING && r->paused && !r->paused_by_failure)
+		return false;
 	rollout_count(r, &all);
 	open = rollout_fallen(r, &all, rollout_front(r, &all));
 	if (r->phase == COX_ROLLOUT_PROGRESSING && open < r->plan.waves.n &&

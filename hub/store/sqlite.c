@@ -20,6 +20,7 @@
 static const struct cox_db_migration migrations[] = {
 	{"tables", TABLE("meta") TABLE("object") TABLE("token") TABLE("binding") TABLE("bundle")
 			   TABLE("assignment") TABLE("report") TABLE("rollout") TABLE("history")},
+	{"guard", TABLE("guard")},
 };
 
 #define SQL(table)                                                                                 \
@@ -41,7 +42,7 @@ static const struct {
 	[HUB_TABLE_TOKEN] = SQL("token"),     [HUB_TABLE_BINDING] = SQL("binding"),
 	[HUB_TABLE_BUNDLE] = SQL("bundle"),   [HUB_TABLE_ASSIGNMENT] = SQL("assignment"),
 	[HUB_TABLE_REPORT] = SQL("report"),   [HUB_TABLE_ROLLOUT] = SQL("rollout"),
-	[HUB_TABLE_HISTORY] = SQL("history"),
+	[HUB_TABLE_HISTORY] = SQL("history"), [HUB_TABLE_GUARD] = SQL("guard"),
 };
 
 /* What waits for the writing thread, in order: a batch, or a read. */

@@ -36,8 +36,9 @@ enum hub_table {
 	HUB_TABLE_BUNDLE,     /* digest, hex -> zstd; sealed */
 	HUB_TABLE_ASSIGNMENT, /* CLUSTER/APP-UID -> coxswain.assignment.v1.Change */
 	HUB_TABLE_REPORT,     /* CLUSTER/APP-UID -> coxswain.report.v1.ApplicationReport, full */
-	HUB_TABLE_ROLLOUT,    /* id -> JSON */
+	HUB_TABLE_ROLLOUT,    /* ID, and ID/ROW for what grows with the targets -> JSON */
 	HUB_TABLE_HISTORY,    /* APP-UID -> JSON list */
+	HUB_TABLE_GUARD,      /* uid of an ApplicationSet -> JSON list: what it deleted lately */
 	HUB_N_TABLES,
 };
 

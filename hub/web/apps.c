@@ -46,7 +46,8 @@ static bool flag(const struct cox_node *map, const char *key)
 
 /* strategy: {apply: {force}} or {hook: {force}}; syncOptions: a list, or {items: list}; these and
  * retryStrategy are Argo CD's names. */
-static struct hub_sync_request sync_request(const struct cox_node *root)
+static struct hub_sync_request sync_request(const struct web_call *call,
+					    const struct cox_node *root)
 {
 	const struct cox_node *apply = COX_GET(root, "strategy", "apply");
 	const struct cox_node *hook = COX_GET(root, "strategy", "hook");
@@ -64,7 +65,7 @@ static struct hub_sync_request sync_request(const struct cox_node *root)
 			cox_node_is(options, COX_MAP) ? cox_node_get(options, "items") : options,
 		.retry = retry ? retry : cox_node_get(root, "retry"),
 		.infos = cox_node_get(root, "infos"),
-		.initiated_by = "admin"};
+		.initiated_by = call->who};
 }
 
 static void sync_to(struct web_call *call, const char *namespace, const char *name,
@@ -94,7 +95,7 @@ static void asked_answered(void *arg, const struct hub_bundle_at *bundle,
 			   const struct cox_error *err)
 {
 	COX_CLEANUP(asked_free_p) struct asked *q = arg;
-	struct hub_sync_request request = sync_request(cox_doc_root(q->body));
+	struct hub_sync_request request = sync_request(&q->call, cox_doc_root(q->body));
 
 	cox_http_on_gone(q->call.request, NULL, NULL);
 	if (!bundle) {
@@ -140,7 +141,7 @@ static int sync_to_local(struct web_call *call, struct cox_doc *body, struct cox
 {
 	struct hub_control *c = call->web->control;
 	const struct cox_node *root = cox_doc_root(body);
-	struct hub_sync_request request = sync_request(root);
+	struct hub_sync_request request = sync_request(call, root);
 	struct hub_bundle_at at = {.revision = ""};
 	int r = request.dry_run ? 0
 				: hub_control_check_by_hand(c, ns(call), call->vars[1],
@@ -172,7 +173,7 @@ void web_sync(struct web_call *call)
 	} else if (r == 0 && is_elsewhere(root)) {
 		r = sync_to_revision(call, body, &err);
 	} else if (r == 0) {
-		request = sync_request(root);
+		request = sync_request(call, root);
 		sync_to(call, ns(call), call->vars[1], &request);
 	}
 	if (r < 0)
@@ -198,7 +199,7 @@ void web_rollback(struct web_call *call)
 						 .dry_run = flag(root, "dryRun"),
 						 .hooks = flag(root, "hooks"),
 						 .force = flag(root, "force"),
-						 .initiated_by = "admin"},
+						 .initiated_by = call->who},
 					 id, &revision, &err);
 	}
 	if (r < 0)
@@ -213,7 +214,8 @@ void web_terminate(struct web_call *call)
 	struct cox_error err = COX_ERROR_INIT;
 	char id[COX_UUID_TEXT];
 
-	if (hub_control_terminate(call->web->control, batch, ns(call), call->vars[1], id, &err) < 0)
+	if (hub_control_terminate(call->web->control, batch, ns(call), call->vars[1], call->who, id,
+				  &err) < 0)
 		web_reply_error(call->request, &err);
 	else
 		reply_operation(call, TAKE(batch), id, NULL);
@@ -227,7 +229,7 @@ void web_confirm_deletion(struct web_call *call)
 	struct cox_error err = COX_ERROR_INIT;
 
 	if (hub_control_confirm_deletion(call->web->control, batch, ns(call), call->vars[1],
-					 "admin", &err) < 0) {
+					 call->who, &err) < 0) {
 		web_reply_error(call->request, &err);
 		return;
 	}

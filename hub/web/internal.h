@@ -5,14 +5,31 @@
 #include "common/doc/json.h"
 #include "hub/web/web.h"
 
+#include "common/base/vec.h"
+#include "common/crypto/token.h"
+
 #define WEB_SEGMENTS 8
+
+/* Named tokens */
+#define WEB_MAX_TOKENS	     1000
+#define WEB_TOKEN_NAME_MAX   63
+#define WEB_TOKEN_TTL	     "90d"
+#define WEB_TOKEN_MAX_TTL_MS (INT64_C(366) * 24 * 60 * 60 * 1000)
+#define WEB_WHO_MAX	     (2 * WEB_TOKEN_NAME_MAX + 16)
+
+struct web_token {
+	char *name;
+	uint8_t hash[COX_SHA256_BYTES];
+	int64_t created_ms, expires_ms; /* wall clock */
+};
 
 struct hub_web {
 	struct hub_web_options options;
 	struct cox_loop *loop;
 	struct hub_control *control;
 	struct cox_http_server *server;
-	uint8_t token_hash[COX_SHA256_BYTES];
+	uint8_t token_hash[COX_SHA256_BYTES]; /* the admin's */
+	COX_VEC(struct web_token) tokens;     /* by name */
 	struct cox_list streams;
 	uint64_t requests, refused;
 };
@@ -23,6 +40,11 @@ struct web_call {
 	struct cox_http_request *request;
 	const char *vars[WEB_SEGMENTS]; /* in the order of the pattern */
 	size_t n_vars;
+	/* Whose token it is that came with it; "" on an open route without one. Copies: a token may be
+	 * revoked while its request waits for an answer. */
+	char who[WEB_TOKEN_NAME_MAX + 1]; /* "admin", or a token's name */
+	bool admin;
+	uint8_t token[COX_SHA256_BYTES]; /* its hash */
 };
 
 typedef void web_handler(struct web_call *call);
@@ -48,6 +70,20 @@ int web_body(struct web_call *call, struct cox_doc **ret_doc, struct cox_error *
 /* "true", "1", "" (given without a value). */
 bool web_flag(struct web_call *call, const char *name);
 
+/* ---- who asks (tokens.c) ---- */
+
+int web_tokens_load(struct hub_web *w, char **ret_path, struct cox_error *err);
+void web_tokens_fini(struct hub_web *w);
+/* Fills in who the call's token says that it is; false: no token that may be used. */
+bool web_authenticate(const struct hub_web *w, struct web_call *call);
+/* Whether a token with this hash may (still) be used. */
+bool web_token_holds(const struct hub_web *w, const uint8_t hash[COX_SHA256_BYTES]);
+/* Who it is that acts, for audits: the token's name. claim: who the client says that it acts as; another
+ * one than the token's is refused. The admin's token is nobody's, so with it the client's word is kept
+ * as what it is: "admin (says NAME)", claim's or else user's. claim, user: may be NULL. */
+int web_who(const struct web_call *call, const char *claim, const char *user,
+	    char ret_who[WEB_WHO_MAX], struct cox_error *err);
+
 /* ---- handlers ---- */
 
 /* objects.c */
@@ -60,6 +96,10 @@ web_handler web_rollouts, web_rollout, web_rollout_by_id, web_rollout_watch, web
 void web_streams_fini(struct hub_web *w);
 /* plans.c */
 web_handler web_plan_set, web_plan_rollout;
+/* Ends those whose token holds no more. */
+void web_streams_review(struct hub_web *w);
+/* tokens.c */
+web_handler web_token_create, web_token_list, web_token_revoke, web_whoami;
 /* clusters.c */
 web_handler web_cluster_add, web_cluster_token;
 /* system.c */

@@ -47,13 +47,28 @@ static struct cox_node *applied_node(struct cox_doc *doc, struct hub_control *c,
 	return map;
 }
 
-/* All are checked before any is applied. */
-static int check_all(struct hub_control *c, const cox_docs *objects, struct cox_error *err)
+/* Who begins the operation that an applied Application carries. */
+static int initiator(const struct web_call *call, const struct cox_doc *object,
+		     char ret_who[WEB_WHO_MAX], struct cox_error *err)
 {
+	const struct cox_node *claim =
+		COX_GET(cox_doc_root(object), "operation", "initiatedBy", "username");
+
+	if (web_who(call, cox_node_cstr(claim, NULL), NULL, ret_who, err) < 0)
+		return cox_error_wrap(err, "operation.initiatedBy");
+	return 0;
+}
+
+/* All are checked before any is applied. */
+static int check_all(const struct web_call *call, const cox_docs *objects, struct cox_error *err)
+{
+	char who[WEB_WHO_MAX];
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < objects->n; i++) {
-		r = hub_control_check(c, objects->items[i], err);
+		r = hub_control_check(call->web->control, objects->items[i], err);
+		if (r == 0)
+			r = initiator(call, objects->items[i], who, err);
 		if (r < 0 && objects->n > 1)
 			cox_error_wrap(err, "object %zu of %zu, '%s'", i + 1, objects->n,
 				       hub_object_name(cox_doc_root(objects->items[i])));
@@ -75,14 +90,17 @@ void web_apply(struct web_call *call)
 	if (r == 0)
 		r = flatten(body, cox_doc_root(body), &objects, &err);
 	if (r == 0)
-		r = check_all(c, &objects, &err);
+		r = check_all(call, &objects, &err);
 	for (size_t i = 0; r == 0 && i < objects.n; i++) {
 		enum hub_applied applied = HUB_UNCHANGED;
+		char who[WEB_WHO_MAX];
 
 		if (!dry)
 			r = hub_control_apply(c, batch, objects.items[i], &applied, &err);
+		if (r == 0)
+			r = initiator(call, objects.items[i], who, &err);
 		if (r == 0 && !dry)
-			hub_control_act(c, batch, objects.items[i]);
+			hub_control_act(c, batch, objects.items[i], who);
 		if (r == 0)
 			cox_list_push(
 				doc, list,
@@ -218,7 +236,7 @@ static void remove_object(struct web_call *call, const char *namespace, const ch
 	r = how_of(call, &how, &err);
 	if (r == 0 && web_flag(call, "forget"))
 		r = kind == HUB_APPLICATION
-			    ? hub_control_forget(c, batch, namespace, name, how, "admin", &err)
+			    ? hub_control_forget(c, batch, namespace, name, how, call->who, &err)
 			    : cox_error(&err, COX_INVALID_ARGUMENT,
 					"only applications can be forgotten");
 	else if (r == 0)

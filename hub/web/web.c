@@ -1,12 +1,8 @@
 #include "hub/web/web.h"
 
-#include "common/base/encode.h"
-#include "common/base/file.h"
-#include "common/base/log.h"
 #include "hub/web/internal.h"
 
 #include <stdio.h>
-#include <strings.h>
 
 /* The first row that matches a path wins. */
 static const struct web_route routes[] = {
@@ -29,6 +25,10 @@ static const struct web_route routes[] = {
 	{"GET", "api/v1/applications/:/:/manifests", web_manifests},
 	{"POST", "api/v1/applicationsets/:/:/refresh", web_refresh_set},
 	{"POST", "api/v1/applicationsets/:/:/confirm-deletion", web_confirm_set},
+	{"GET", "api/v1/whoami", web_whoami},
+	{"GET", "api/v1/tokens", web_token_list},
+	{"POST", "api/v1/tokens", web_token_create},
+	{"DELETE", "api/v1/tokens/:", web_token_revoke},
 	{"GET", "api/v1/rollouts", web_rollouts},
 	{"GET", "api/v1/rollouts/:", web_rollout_by_id},
 	{"GET", "api/v1/rollouts/:/:", web_rollout},
@@ -160,22 +160,13 @@ static bool matches(const char *pattern, const char *const *segments, size_t n,
 	return i == n;
 }
 
-/* "Bearer TOKEN"; the scheme's case does not count. */
-static bool is_authorized(const struct hub_web *w, const struct cox_http_request *request)
-{
-	const char *header = cox_http_header(request, "Authorization");
-
-	return header && strncasecmp(header, "Bearer ", 7) == 0 &&
-	       cox_token_matches(cox_str_trim(cox_str(header + 7)), w->token_hash);
-}
-
 static void handle(void *arg, struct cox_http_request *request)
 {
 	struct hub_web *w = arg;
 	struct web_call call = {.web = w, .request = request};
 	const char *segments[WEB_SEGMENTS];
 	const char *method = cox_http_method(request);
-	bool path_known = false, authorized = is_authorized(w, request);
+	bool path_known = false, authorized = web_authenticate(w, &call);
 	int n = cox_http_segments(request, segments, WEB_SEGMENTS);
 
 	w->requests++;
@@ -202,47 +193,6 @@ static void handle(void *arg, struct cox_http_request *request)
 	}
 }
 
-/* ---- the admin's token ---- */
-
-#define TOKEN_ROW "token/admin"
-
-static int token_make(struct hub_web *w, char **ret_path, struct cox_error *err)
-{
-	struct hub_store *store = hub_control_store(w->control);
-	_cleanup_free_ char *path = cox_path_join(hub_store_dir(store), "admin.token");
-	struct hub_batch *batch;
-	char token[COX_TOKEN_TEXT], hex[2 * COX_SHA256_BYTES + 1], line[COX_TOKEN_TEXT + 1];
-	int r;
-
-	cox_token_new(token);
-	cox_token_hash(cox_str(token), w->token_hash);
-	cox_hex_encode(w->token_hash, sizeof(w->token_hash), hex);
-	snprintf(line, sizeof(line), "%s\n", token);
-	/* The file first: a token that nobody can read would lock everybody out. */
-	r = cox_file_write(path, cox_str(line), 0600, err);
-	cox_wipe(token, sizeof(token));
-	cox_wipe(line, sizeof(line));
-	if (r < 0)
-		return r;
-	batch = hub_batch_new();
-	hub_batch_put(batch, HUB_TABLE_META, TOKEN_ROW, cox_str(hex));
-	hub_store_commit(store, batch);
-	*ret_path = TAKE(path);
-	return 0;
-}
-
-static int token_load(struct hub_web *w, char **ret_path, struct cox_error *err)
-{
-	_cleanup_buf_ struct cox_buf hex = COX_BUF_INIT;
-	int r = hub_store_get(hub_control_store(w->control), HUB_TABLE_META, TOKEN_ROW, &hex, err);
-
-	if (r == -COX_NOT_FOUND)
-		return token_make(w, ret_path, err);
-	if (r < 0)
-		return r;
-	return cox_hex_decode(cox_buf_str(&hex), w->token_hash, sizeof(w->token_hash), err);
-}
-
 /* ---- life ---- */
 
 int hub_web_new(const struct hub_web_options *options, struct hub_web **ret_web,
@@ -256,7 +206,7 @@ int hub_web_new(const struct hub_web_options *options, struct hub_web **ret_web,
 	w->loop = options->loop;
 	w->control = options->control;
 	cox_list_init(&w->streams);
-	r = token_load(w, &path, err);
+	r = web_tokens_load(w, &path, err);
 	if (r == 0)
 		r = cox_http_server_new(
 			w->loop,
@@ -280,6 +230,7 @@ void hub_web_free(struct hub_web *w)
 		return;
 	cox_http_server_free(w->server);
 	web_streams_fini(w);
+	web_tokens_fini(w);
 	free(w);
 }
 

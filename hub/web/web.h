@@ -1,6 +1,6 @@
 /* hub/web: the REST API over HTTP (README.md has the table of routes), a translation of requests into
- * calls of hub/control and nothing more. Every route but the health ones needs the bearer token;
- * what is in no table is refused. An answer to a change waits until the change is durable.
+ * calls of hub/control and nothing more. Every route but the health ones needs a bearer token, the
+ * admin's or a named one (tokens.c); what is in no table is refused. An answer to a change waits until the change is durable.
  *
  * Loop-owned. */
 #ifndef HUB_WEB_WEB_H
@@ -16,6 +16,7 @@ struct hub_web_options {
 	struct hub_control *control;
 	const char *listen;		  /* HOST:PORT */
 	const char *cert_path, *key_path; /* PEM; NULL: plain HTTP */
+	size_t max_tokens;		  /* named ones; 0: 1000 */
 	const char *advertise; /* where agents reach the hub; NULL: the fleet's own address */
 };
 

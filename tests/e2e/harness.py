@@ -375,10 +375,12 @@ class Fleet:
         return http(method, f"http://{self.http}{path}", body,
                     {"Authorization": "Bearer " + token}, missing_ok)
 
-    def cox(self, *words, check=True, input=None):
-        """Runs the cox command as a person would; its standard output."""
-        with open(self.token_file) as f:
-            token = f.read().strip()
+    def cox(self, *words, check=True, input=None, token=None):
+        """Runs the cox command as a person would (as the admin, or with a named token); its standard
+        output."""
+        if token is None:
+            with open(self.token_file) as f:
+                token = f.read().strip()
         env = dict(os.environ, COX_HUB=f"http://{self.http}", COX_TOKEN=token)
         done = subprocess.run([program("cox"), *words], env=env, input=input,
                               capture_output=True, text=True)

@@ -13,14 +13,20 @@
  * moving on. After each line the state is written, read back, and gone on with.
  *
  *	ok|slow|bad|unsynced|failed|running|stale|other NAME…   a report; other: at another digest
+ *	well SINCE NAME…        ok, and for so long without a break ("5m"), as the agent watched it
+ *	kept NAME…              ok, but told before the connection that is up now
  *	away|back NAME…         the cluster's agent
  *	hold NAME UNTIL TEXT, free NAME…   the project's sync windows
  *	join|leave NAME…
  *	commit REV [NAME…]      new content, for those that are named or for everybody
+ *	policy FILE             another policy, or strategy, from now on
+ *	label NAME KEY VALUE    the only label of its Cluster from now on
  *	answer WAVE before|after N good|bad|none TEXT
  *	pause|resume|promote|retry BY, abort BY [back], approve BY WAVE|wrong
+ *			('_' in BY is a space)
  *	sync NAME BY [force]    a person's sync
- *	restart                 the hub's: the state comes back from the disk
+ *	restart [alone]         the hub's: the state comes back from the disk, and the agents that were
+ *	                        there connect again; alone: they have yet to dial
  *	digest WAVE, waits NAME, status, delete, super   print what the planner says
  *	starts N                a limit of starts a minute, over all rollouts
  */
@@ -33,6 +39,7 @@
 #include "common/doc/json.h"
 #include "common/doc/yaml.h"
 #include "tests/golden/golden.h"
+#include "tests/unit/hub/rollout/rows.h"
 
 #include <stdio.h>
 
@@ -44,10 +51,12 @@ struct app {
 	char wanted[16], has[16];
 	uint64_t generation;
 	bool there, offline;
+	struct cox_doc *labels; /* NULL: those of the node */
 	uint8_t wanted_digest[32], has_digest[32];
 };
 
 struct story {
+	const char *dir;
 	struct cox_doc *policy, *clusters;
 	struct cox_rollout_plan plan;
 	struct app apps[MAX_APPS];
@@ -61,6 +70,9 @@ struct story {
 	struct cox_map zones;
 	struct cox_rollout_bucket starts;
 	bool waits; /* a newer revision */
+	struct rows rows;
+	int64_t well_ms; /* of the report under way: since when, as its agent says; 0: nothing */
+	bool kept;	 /* it was told before the connection that is up */
 	struct cox_buf *out;
 };
 
@@ -83,8 +95,11 @@ static void story_fini(struct story *s)
 	cox_rollout_plan_fini(&s->plan);
 	cox_doc_unref(s->policy);
 	cox_doc_unref(s->clusters);
+	for (size_t i = 0; i < s->n; i++)
+		cox_doc_unref(s->apps[i].labels);
 	cox_map_fini_values(&s->said, free);
 	cox_map_fini_values(&s->zones, zone_free);
+	rows_fini(&s->rows);
 }
 
 static void digest_of(const char *name, const char *rev, uint8_t ret[32])
@@ -164,7 +179,8 @@ static int read_plan(struct story *s, cox_rollout_problems *problems, struct cox
 static struct cox_rollout_member member(const struct app *a)
 {
 	const char *error = cox_node_cstr(cox_node_get(a->node, "error"), NULL);
-	const struct cox_node *labels = cox_node_get(a->node, "labels");
+	const struct cox_node *labels =
+		a->labels ? cox_doc_root(a->labels) : cox_node_get(a->node, "labels");
 	struct cox_rollout_member m = {
 		.uid = a->name,
 		.name = a->name,
@@ -310,6 +326,7 @@ static void begin(struct story *s, struct cox_rollout *taken)
 		cox_vec_push(&s->past, s->r);
 	s->r = taken;
 	*s->why = '\0';
+	rows_fini(&s->rows);
 	cox_map_fini_values(&s->said, free);
 	s->said = COX_MAP_INIT;
 	cox_buf_printf(s->out, "  rollout %s of %s\n", s->r->id, s->r->revision);
@@ -363,27 +380,13 @@ static void step(struct story *s)
 	cox_vec_fini(&effects);
 }
 
+/* The story goes on with what was kept: what is not written it would not know. */
 static void check_kept(struct story *s)
 {
-	_cleanup_doc_ struct cox_doc *a = cox_doc_new("a"), *b = cox_doc_new("b");
-	_cleanup_buf_ struct cox_buf x = COX_BUF_INIT, y = COX_BUF_INIT;
-	struct cox_rollout *copy = NULL;
-	struct cox_error err = COX_ERROR_INIT;
+	_cleanup_free_ char *lost = rows_reload(&s->rows, &s->r);
 
-	cox_json_write(&x, cox_rollout_to_node(s->r, a));
-	if (cox_rollout_from_node(cox_rollout_to_node(s->r, a), &copy, &err) < 0) {
-		tell(s, "NOT READ BACK: %s", err.message);
-		return;
-	}
-	cox_json_write(&y, cox_rollout_to_node(copy, b));
-	if (strcmp(cox_buf_cstr(&x), cox_buf_cstr(&y)) != 0)
-		tell(s, "LOST: %s\n%s", cox_buf_cstr(&x), cox_buf_cstr(&y));
-	/* The story goes on with what was kept: what is not written it would not know. */
-	copy->ask_again = s->r->ask_again;
-	copy->tokens = s->r->tokens;
-	copy->tokens_ms = s->r->tokens_ms;
-	cox_rollout_free(s->r);
-	s->r = copy;
+	if (lost)
+		tell(s, "LOST: %s", lost);
 }
 
 static size_t members(struct story *s, struct cox_rollout_member *ret)
@@ -480,6 +483,8 @@ static bool report(struct story *s, const char *verb, const char *name)
 			.health = "Progressing",
 			.resource = reports[i].healthy ? NULL : "Deployment web",
 			.message = reports[i].healthy ? NULL : "1 of 2 replicas are up",
+			.kept = s->kept,
+			.well_since_ms = s->well_ms,
 			.operation_phase = reports[i].operation,
 			.operation = "heal",
 			.operation_digest = digest,
@@ -605,13 +610,17 @@ static void do_abort(struct story *s, const struct words *w)
 
 static void do_approve(struct story *s, const struct words *w)
 {
+	_cleanup_free_ char *by = cox_strdup(word(w, 1));
 	uint8_t digest[32] = {1, 2, 3};
 	struct cox_error err;
 
+	for (char *c = by; *c; c++)
+		if (*c == '_')
+			*c = ' ';
 	if (strcmp(word(w, 2), "wrong") != 0 &&
 	    !cox_rollout_approval_digest(s->r, wave_by_name(s, word(w, 2)), digest))
 		tell(s, "nothing waits for an approval there");
-	answered(s, cox_rollout_approve(s->r, word(w, 1), digest, s->now_ms, &err), &err);
+	answered(s, cox_rollout_approve(s->r, by, digest, s->now_ms, &err), &err);
 }
 
 static void do_answer(struct story *s, const struct words *w)
@@ -633,6 +642,28 @@ static void do_answer(struct story *s, const struct words *w)
 			tell(s, "nobody waits for that answer");
 }
 
+static void do_well(struct story *s, const struct words *w)
+{
+	int64_t ms;
+
+	if (cox_duration_parse(cox_str(word(w, 1)), &ms, NULL) < 0) {
+		printf("how long is '%s'?\n", word(w, 1));
+		exit(1);
+	}
+	s->well_ms = s->now_ms - ms;
+	for (size_t i = 2; i < w->n; i++)
+		one_name(s, "ok", w->w[i]);
+	s->well_ms = 0;
+}
+
+static void do_kept(struct story *s, const struct words *w)
+{
+	s->kept = true;
+	for (size_t i = 1; i < w->n; i++)
+		one_name(s, "ok", w->w[i]);
+	s->kept = false;
+}
+
 static void do_hold(struct story *s, const struct words *w)
 {
 	_cleanup_free_ char *text = rest(w, 3);
@@ -652,6 +683,29 @@ static void do_commit(struct story *s, const struct words *w)
 		want(app(s, word(w, i)), word(w, 1));
 }
 
+static void do_policy(struct story *s, const struct words *w)
+{
+	struct cox_error err = COX_ERROR_INIT;
+
+	cox_rollout_plan_fini(&s->plan);
+	cox_doc_unref(s->policy);
+	s->policy = NULL;
+	if (read_yaml(s->dir, word(w, 1), &s->policy, &err) < 0 || read_plan(s, NULL, &err) < 0)
+		tell(s, "error: %s", err.message);
+}
+
+static void do_label(struct story *s, const struct words *w)
+{
+	struct app *a = app(s, word(w, 1));
+	struct cox_doc *doc = cox_doc_new("labels");
+	struct cox_node *map = cox_doc_map(doc);
+
+	cox_map_put_cstr(doc, map, word(w, 2), word(w, 3));
+	cox_doc_set_root(doc, map);
+	cox_doc_unref(a->labels);
+	a->labels = cox_doc_seal(doc);
+}
+
 static void do_sync(struct story *s, const struct words *w)
 {
 	struct app *a = app(s, word(w, 1));
@@ -668,16 +722,18 @@ static void do_sync(struct story *s, const struct words *w)
 	cox_rollout_assigned(s->r, a->name, 1, a->generation, "hand", s->now_ms);
 }
 
+/* Those of the other process come to agents that are there: they were away for a moment. */
 static void do_restart(struct story *s, const struct words *w)
 {
-	_cleanup_doc_ struct cox_doc *doc = cox_doc_new("kept");
-	struct cox_rollout *copy = NULL;
+	struct cox_error err = COX_ERROR_INIT;
 
-	(void)w;
-	if (cox_rollout_from_node(cox_rollout_to_node(s->r, doc), &copy, NULL) < 0)
-		return;
-	cox_rollout_free(s->r);
-	s->r = copy;
+	if (rows_restart(&s->rows, &s->r, &err) < 0)
+		tell(s, "NOT READ BACK: %s", err.message);
+	for (size_t i = 0; i < s->n; i++)
+		cox_rollout_reach(s->r, s->apps[i].name, false, "its agent is away", s->now_ms);
+	for (size_t i = 0; i < s->n && strcmp(word(w, 1), "alone") != 0; i++)
+		if (!s->apps[i].offline)
+			cox_rollout_reach(s->r, s->apps[i].name, true, NULL, s->now_ms);
 }
 
 static void do_digest(struct story *s, const struct words *w)
@@ -787,7 +843,8 @@ static const struct {
 	{"sync", do_sync},     {"restart", do_restart}, {"digest", do_digest},
 	{"waits", do_waits},   {"status", do_status},	{"audit", do_audit},
 	{"super", do_super},   {"delete", do_delete},	{"starts", do_starts},
-	{"tick", do_nothing},
+	{"tick", do_nothing},  {"well", do_well},	{"kept", do_kept},
+	{"policy", do_policy}, {"label", do_label},
 };
 
 static void event(struct story *s, const struct words *w)
@@ -859,7 +916,7 @@ static void play(struct story *s, struct cox_str text)
 static void run_rollout(const char *dir, struct cox_buf *ret_text)
 {
 	static struct cox_rollout_member m[MAX_APPS];
-	COX_CLEANUP(story_fini) struct story s = {.out = ret_text};
+	COX_CLEANUP(story_fini) struct story s = {.dir = dir, .out = ret_text};
 	_cleanup_buf_ struct cox_buf events = COX_BUF_INIT;
 	_cleanup_free_ char *path = cox_path_join(dir, "events.txt");
 	cox_rollout_problems problems = {0};

@@ -1,13 +1,15 @@
 /* bench rollout: the planner with 10,000 targets in 10 waves, at most a quarter of a wave on its way.
  *
  * Method: one thread, a clock of its own. Each target that is moved is assigned and reported healthy,
- * one report after the other, each followed by a step, as a hub with no other work would. Printed:
- * a report with its step (median, 99th percentile, the longest); a step that opens a wave; the
- * state written and read back; private dirty memory that the rollout holds. */
+ * one report after the other, each followed by a step and by writing as JSON what has to be kept, as
+ * a hub with no other work would. Printed: a report with its step (median, 99th percentile, the
+ * longest), and the writing that follows; a step that opens a wave; the whole state written and read
+ * back; heap that the rollout holds. tests/bench/rollout/run times the whole hub. */
 #include "common/base/clock.h"
 #include "common/doc/json.h"
 #include "common/doc/yaml.h"
 #include "hub/rollout/rollout.h"
+#include "tests/unit/hub/rollout/rows.h"
 
 #include <malloc.h>
 #include <stdio.h>
@@ -20,7 +22,7 @@ static struct cox_rollout_member members[N_TARGETS];
 static char names[N_TARGETS][16];
 static uint8_t digests[N_TARGETS][32];
 static struct cox_doc *labels[N_WAVES];
-static int64_t times[N_TARGETS];
+static int64_t times[N_TARGETS], writes[N_TARGETS];
 
 static void make_plan(struct cox_rollout_plan *plan)
 {
@@ -71,21 +73,30 @@ static int by_value(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-static void state_times(const struct cox_rollout *r)
+/* The whole state, as when the rollout begins and as when a hub starts. */
+static void state_times(struct cox_rollout *r)
 {
-	_cleanup_doc_ struct cox_doc *doc = cox_doc_new("r"), *again = NULL;
-	_cleanup_buf_ struct cox_buf text = COX_BUF_INIT;
+	struct rows rows = {0};
 	struct cox_rollout *copy = NULL;
 	int64_t start = cox_clock_us(), written;
 
-	cox_json_write(&text, cox_rollout_to_node(r, doc));
+	rows_write_all(&rows, r);
 	written = cox_clock_us();
-	if (cox_json_read(cox_buf_str(&text), "r", &again, NULL) < 0 ||
-	    cox_rollout_from_node(cox_doc_root(again), &copy, NULL) < 0)
+	if (rows_read(&rows, &copy, NULL) < 0)
 		exit(1);
-	printf("state: %zu KiB, written in %.1f ms, read in %.1f ms\n", text.len / 1024,
-	       (double)(written - start) / 1000, (double)(cox_clock_us() - written) / 1000);
+	printf("state: %zu rows, %zu KiB, written in %.1f ms, read in %.1f ms\n", rows.n_written,
+	       rows.n_bytes / 1024, (double)(written - start) / 1000,
+	       (double)(cox_clock_us() - written) / 1000);
 	cox_rollout_free(copy);
+	rows_fini(&rows);
+}
+
+static void tell(const char *what, int64_t *us)
+{
+	qsort(us, N_TARGETS, sizeof(*us), by_value);
+	printf("%s: median %lld us, p99 %lld us, longest %lld us\n", what,
+	       (long long)us[N_TARGETS / 2], (long long)us[N_TARGETS * 99 / 100],
+	       (long long)us[N_TARGETS - 1]);
 }
 
 int main(void)
@@ -99,7 +110,8 @@ int main(void)
 					    .operation_phase = COX_OP_SUCCEEDED};
 	int64_t now_ms = 1700000000000, start, opens = 0, n_opens = 0;
 	struct cox_rollout *r;
-	size_t done = 0, before;
+	struct rows rows = {0};
+	size_t done = 0, before, bytes = 0, written = 0;
 
 	make_plan(&plan);
 	make_members();
@@ -114,6 +126,7 @@ int main(void)
 	printf("%d targets in %d waves: begun in %.1f ms, %zu KiB held\n", N_TARGETS, N_WAVES,
 	       (double)(cox_clock_us() - start) / 1000, (mallinfo2().uordblks - before) / 1024);
 	cox_rollout_step(r, NULL, now_ms, &effects, NULL);
+	rows_write(&rows, r);
 	while (done < effects.n) {
 		size_t first = effects.n, target = effects.items[done].target;
 		const char *uid = r->targets.items[target].uid;
@@ -126,6 +139,11 @@ int main(void)
 		cox_rollout_observe(r, uid, &report, now_ms);
 		cox_rollout_step(r, NULL, now_ms, &effects, NULL);
 		times[done] = cox_clock_us() - start;
+		start = cox_clock_us();
+		rows_write(&rows, r);
+		writes[done] = cox_clock_us() - start;
+		bytes += rows.n_bytes;
+		written += rows.n_written;
 		opened = effects.n - first > 1;
 		opens += opened ? times[done] : 0;
 		n_opens += opened;
@@ -136,13 +154,14 @@ int main(void)
 	}
 	if (r->phase != COX_ROLLOUT_SUCCEEDED || done != N_TARGETS)
 		return 1;
-	qsort(times, N_TARGETS, sizeof(times[0]), by_value);
-	printf("a report and its step: median %lld us, p99 %lld us, longest %lld us\n",
-	       (long long)times[N_TARGETS / 2], (long long)times[N_TARGETS * 99 / 100],
-	       (long long)times[N_TARGETS - 1]);
+	tell("a report and its step", times);
+	tell("writing what it changed", writes);
+	printf("a report writes %.1f rows, %.1f KiB\n", (double)written / N_TARGETS,
+	       (double)bytes / 1024 / N_TARGETS);
 	printf("of those that open a wave of %d (%lld): %lld us\n", N_TARGETS / N_WAVES,
 	       (long long)n_opens, (long long)(n_opens ? opens / n_opens : 0));
 	cox_vec_fini(&effects);
+	rows_fini(&rows);
 	cox_rollout_free(r);
 	cox_rollout_plan_fini(&plan);
 	for (int i = 0; i < N_WAVES; i++)

@@ -6,18 +6,24 @@
 
 #include <stdio.h>
 
-static int64_t now_ms;
+static int64_t now_ms, wall_ms; /* wall_ms: by how much the wall clock was set */
 static struct cox_rng kernel;
 
 void virtual_begin(uint64_t seed)
 {
 	now_ms = 1000; /* no deadline is at 0 */
+	wall_ms = 0;
 	cox_rng_init(&kernel, seed ^ 0x6b65726e656c);
 }
 
 int64_t virtual_now_ms(void)
 {
 	return now_ms;
+}
+
+void virtual_wall_jump(int64_t by_ms)
+{
+	wall_ms += by_ms;
 }
 
 void virtual_set_now(int64_t to_ms)
@@ -45,12 +51,12 @@ int64_t __wrap_cox_clock_us(void)
 
 int64_t __wrap_cox_clock_wall_ms(void)
 {
-	return VIRTUAL_EPOCH_MS + now_ms;
+	return VIRTUAL_EPOCH_MS + wall_ms + now_ms;
 }
 
 int64_t __wrap_cox_clock_wall_us(void)
 {
-	return (VIRTUAL_EPOCH_MS + now_ms) * 1000;
+	return (VIRTUAL_EPOCH_MS + wall_ms + now_ms) * 1000;
 }
 
 void __wrap_cox_random_bytes(void *ret_bytes, size_t n)

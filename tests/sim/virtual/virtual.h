@@ -27,6 +27,8 @@
 /* Both clocks at their beginning; everything drawn from now on follows from the seed. */
 void virtual_begin(uint64_t seed);
 int64_t virtual_now_ms(void);
+/* The wall clock is set by so much; the monotonic one knows nothing of it. */
+void virtual_wall_jump(int64_t by_ms);
 
 /* ---- the loop ---- */
 

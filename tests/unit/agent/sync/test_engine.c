@@ -1,6 +1,7 @@
 /* The engine against a simulated cluster: the test is the hub. */
 #include "tests/unit/agent/sync/world.h"
 
+#include "common/base/clock.h"
 #include "common/base/file.h"
 #include "common/base/log.h"
 
@@ -195,6 +196,67 @@ static void test_an_api_server_that_is_gone(void **state)
 	WAIT("everything to go on", is_settled("u1"));
 	assert_true(value_is(CM("a"), "k", "later"));
 	assert_string_equal(picture("u1")->conditions, "");
+}
+
+/* As a report says it now, by the steady clock; 0: it is not. A millisecond is one of rounding. */
+static int64_t well_since(void)
+{
+	struct cox_arena arena = COX_ARENA_INIT(0);
+	Coxswain__Report__V1__ApplicationReport r;
+	int64_t well_ms;
+
+	assert_int_equal(agent_engine_report(w.engine, "u1", true, &arena, &r), 1);
+	well_ms = r.well_ms;
+	cox_arena_fini(&arena);
+	return well_ms ? cox_clock_ms() - well_ms + 1 : 0;
+}
+
+static void test_tells_since_when_it_is_well(void **state)
+{
+	_cleanup_free_ char *listen = address();
+	int64_t first, then;
+
+	(void)state;
+	assign((struct assign){.uid = "u1", .name = "shop", .yaml = two_maps});
+	assert_int_equal(well_since(), 0);
+	WAIT("the first sync", is_settled("u1"));
+	first = well_since();
+	assert_true(first != 0);
+	/* it stays so while nothing happens, also when the policy becomes another one */
+	assign((struct assign){.uid = "u1", .name = "shop", .yaml = two_maps, .retry_limit = 3});
+	WAIT("the other policy", picture("u1")->generation == w.generation && is_settled("u1"));
+	assert_in_range(well_since(), first - 1, first + 1);
+	/* what is put back was ill */
+	then = cox_clock_ms();
+	assert_int_equal(call("PATCH", CM("a"), MERGE, "{\"data\":{\"k\":\"by hand\"}}"), 200);
+	WAIT("the change to be put back", value_is(CM("a"), "k", "one"));
+	WAIT("peace", is_settled("u1") && well_since() != 0);
+	assert_true(well_since() >= then);
+	/* other content */
+	then = cox_clock_ms();
+	assign((struct assign){.uid = "u1",
+			       .name = "shop",
+			       .yaml = "- {apiVersion: v1, kind: ConfigMap, metadata: {name: a}, "
+				       "data: {k: new}}\n"});
+	WAIT("the second sync", is_settled("u1") && value_is(CM("a"), "k", "new"));
+	assert_true(well_since() >= then);
+	/* nobody watched */
+	close_engine();
+	then = cox_clock_ms();
+	open_engine();
+	WAIT("the restart", is_settled("u1") && well_since() != 0);
+	assert_true(well_since() >= then);
+	/* nor can anybody where there is no answer */
+	WAIT("the objects on disk", is_saved("\"new\""));
+	cox_child_cancel(w.kubesim);
+	w.kubesim = NULL;
+	WAIT("the silence to be told",
+	     strstr(picture("u1")->conditions, "does not answer") != NULL);
+	assert_int_equal(well_since(), 0);
+	then = cox_clock_ms();
+	start_kubesim(listen);
+	WAIT("everything to go on", is_settled("u1") && well_since() != 0);
+	assert_true(well_since() >= then);
 }
 
 static void test_shared_objects_are_told_and_may_be_refused(void **state)
@@ -487,6 +549,7 @@ int main(void)
 		TEST(test_old_news_change_nothing),
 		TEST(test_fields_of_others_move_to_us),
 		TEST(test_an_api_server_that_is_gone),
+		TEST(test_tells_since_when_it_is_well),
 		TEST(test_shared_objects_are_told_and_may_be_refused),
 		TEST(test_guards_against_emptying),
 		TEST(test_only_what_is_ours_is_pruned),

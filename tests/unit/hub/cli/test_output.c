@@ -2,6 +2,7 @@
 #include "hub/cli/cli.h"
 #include "hub/cli/client.h"
 #include "hub/cli/output.h"
+#include "hub/cli/width.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -108,6 +109,49 @@ static void paths_are_encoded(void **state)
 	}
 }
 
+static void texts_are_cut_by_columns(void **state)
+{
+	static const struct {
+		const char *text;
+		size_t columns;
+		bool unicode;
+		const char *want;
+		size_t took;
+	} cases[] = {
+		{"abc", 4, true, "abc", 3},
+		{"abc", 3, true, "abc", 3},
+		{"abc", 2, true, "a…", 2},
+		{"abc", 1, true, "…", 1},
+		{"abc", 0, true, "", 0},
+		{"", 0, true, "", 0},
+		{"abcdef", 5, false, "abc..", 5},
+		{"abcdef", 4, false, "abc.", 4},
+		{"東京都", 6, true, "東京都", 6},
+		{"東京都", 5, true, "東京…", 5},
+		{"東京都", 4, true, "東…", 3},
+		{"東京都", 3, false, "???", 3},
+		{"e\u0301e\u0301", 2, true, "e\u0301e\u0301", 2},
+		{"a\x1b[2Jb\xc2\x9b"
+		 "c\u202e"
+		 "d",
+		 20, true, "a [2Jb c d", 10},
+		{"a\xff\xc3", 9, true, "a\ufffd\ufffd", 3},
+		{"a\xff\xc3", 9, false, "a??", 3},
+		{"\xf4\x90\x80\x80", 9, true, "\ufffd\ufffd\ufffd\ufffd", 4},
+		{"🚀🚀", 3, true, "🚀…", 3},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COX_ARRAY_LEN(cases); i++) {
+		_cleanup_buf_ struct cox_buf out = COX_BUF_INIT;
+		size_t took = cli_text_fit(&out, cases[i].text, cases[i].columns, cases[i].unicode);
+
+		assert_string_equal(cox_buf_cstr(&out), cases[i].want);
+		assert_int_equal(took, cases[i].took);
+		assert_int_equal(cli_text_columns(cox_buf_cstr(&out), true), cases[i].took);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -117,6 +161,7 @@ int main(void)
 		cmocka_unit_test(revisions_are_shortened),
 		cmocka_unit_test(formats_are_words),
 		cmocka_unit_test(paths_are_encoded),
+		cmocka_unit_test(texts_are_cut_by_columns),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -44,6 +44,7 @@ void site_start(struct site *s)
 							  .allow_file_repos = true,
 							  .poll_ms = 3600 * 1000,
 							  .clock_skew_ms = s->clock_skew_ms,
+							  .agents_grace_ms = s->agents_grace_ms,
 							  .fleet = {.listen = "127.0.0.1:0",
 								    .restored = s->restored,
 								    .enrol_interval_ms = 1}},
@@ -396,6 +397,7 @@ static void report_one(struct agent *a, struct told *t)
 				 : COXSWAIN__REPORT__V1__SYNC_STATUS__OUT_OF_SYNC;
 		r.assigned_sync = COXSWAIN__REPORT__V1__SYNC_STATUS__SYNCED;
 		r.health = health_of(a->health);
+		r.well_ms = a->health ? 0 : a->well_ms;
 		if (a->ill) {
 			for (int i = 0; i < 2; i++) {
 				keys[i].kind = (char *)(i ? "Deployment" : "ConfigMap");

@@ -22,6 +22,7 @@ struct site {
 	struct hub_control *control;
 	const char *in_cluster;
 	int64_t clock_skew_ms; /* of the next start */
+	int64_t agents_grace_ms;
 	bool broken, stopped, restored;
 };
 
@@ -81,6 +82,7 @@ struct agent {
 	size_t n_configurations;
 	struct cox_buf tree; /* of every report: a packed Tree, or anything */
 	const char *health;  /* what it finds: NULL is Healthy */
+	int64_t well_ms;     /* for how long, as it says; 0: it does not */
 	const char *ill;    /* the Deployment in shop that has that health; NULL: none is told of */
 	const char *phase;  /* of operations: NULL is Succeeded */
 	struct cox_buf log; /* "dev:APP=abcd " for each sync digest that it was told */

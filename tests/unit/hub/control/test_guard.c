@@ -263,7 +263,10 @@ static void the_budget_is_the_sets_own(void **state)
 	apply_set(w, "coxswain.dev/deletion-budget: 25%", "silent", 0, 9, "");
 	wait_apps(w, 9);
 	apply_set(w, "coxswain.dev/deletion-budget: '0'", "silent", 0, 8, "");
-	wait_condition(w, "DeletionHeld", "1 of 9 applications would be deleted, the budget is 0");
+	wait_condition(
+		w, "DeletionHeld",
+		"1 of 9 applications would be deleted, the budget is 0 in an hour, of which 3 "
+		"are used up: none is. ");
 	assert_int_equal(n_apps(w), 9);
 	/* What nobody can read is no permission; the default is one of ten here. */
 	apply_set(w, "coxswain.dev/deletion-budget: 200%", "silent", 0, 9, "{name: b}, {name: c}");
@@ -274,7 +277,9 @@ static void the_budget_is_the_sets_own(void **state)
 	wait_condition(w, "DeletionHeld",
 		       "11 of 11 applications would be deleted, the budget is 10");
 	assert_int_equal(n_apps(w), 11);
-	apply_set(w, "coxswain.dev/deletion-budget: '11'", "silent", 0, 0, "");
+	apply_set(w, "coxswain.dev/deletion-budget: '13'", "silent", 0, 0, "");
+	wait_condition(w, "DeletionHeld", "the budget is 13 in an hour, of which 3 are used up");
+	apply_set(w, "coxswain.dev/deletion-budget: '14'", "silent", 0, 0, "");
 	wait_apps(w, 0);
 	wait_condition(w, "InvalidDeletionBudget", NULL);
 }
@@ -316,12 +321,124 @@ static void who_is_on_his_way_counts(void **state)
 	wait_condition(w, "DeletionHeld",
 		       "1 of 4 applications would be deleted while 2 are on their way");
 	site_wait_condition(&w->site, "a-01", "Deleting", NULL);
-	/* They are gone: the budget is there again. */
+	/* They are gone, and have used up what there was. */
 	w->agent.hold = false;
 	agent_report(&w->agent);
-	wait_apps(w, 1);
+	wait_apps(w, 2);
+	wait_condition(
+		w, "DeletionHeld",
+		"1 of 2 applications would be deleted, the budget is 2 in an hour, of which 2 "
+		"are used up: none is before 20");
+	assert_true(has_app(w, "a-01"));
+}
+
+static void restart_after(struct world *w, int64_t ms)
+{
+	site_stop(&w->site);
+	w->site.clock_skew_ms += ms;
+	site_start(&w->site);
+}
+
+/* A list that melts away: each look deletes little. */
+static void the_budget_is_one_over_time(void **state)
+{
+	struct world *w = *state;
+
+	apply_set(w, "", "silent", 0, 30, "");
+	wait_apps(w, 30);
+	apply_set(w, "", "silent", 0, 26, "");
+	wait_apps(w, 26);
+	apply_set(w, "", "silent", 0, 21, "");
+	wait_apps(w, 21); /* nine */
+	apply_set(w, "", "silent", 0, 20, "");
+	wait_apps(w, 20); /* ten */
+	apply_set(w, "", "silent", 0, 19, "");
+	wait_condition(
+		w, "DeletionHeld",
+		"1 of 20 applications would be deleted, the budget is 10 in an hour, of which "
+		"10 are used up: none is before 20");
+	/* A hub that is started again knows it, and lets nothing go before its time. */
+	restart_after(w, 59 * 60 * 1000);
+	wait_condition(w, "DeletionHeld", "of which 10 are used up");
+	site_settle(&w->site);
+	assert_int_equal(n_apps(w), 20);
+	restart_after(w, 60 * 1000);
+	wait_apps(w, 19);
 	wait_condition(w, "DeletionHeld", NULL);
-	assert_true(has_app(w, "a-00"));
+}
+
+/* In pieces of an hour: what is older than that is given back bit by bit. */
+static void the_budget_comes_back(void **state)
+{
+	struct world *w = *state;
+
+	apply_set(w, "", "silent", 0, 30, "");
+	wait_apps(w, 30);
+	apply_set(w, "", "silent", 0, 22, "");
+	wait_apps(w, 22);
+	restart_after(w, 30 * 60 * 1000);
+	apply_set(w, "", "silent", 0, 20, "");
+	wait_apps(w, 20);
+	apply_set(w, "", "silent", 0, 11, "");
+	wait_condition(w, "DeletionHeld", "9 of 20 applications");
+	/* Two are used up then: nine are too many, and eight are not. */
+	restart_after(w, 30 * 60 * 1000);
+	wait_condition(w, "DeletionHeld", "of which 2 are used up");
+	apply_set(w, "", "silent", 0, 12, "");
+	wait_apps(w, 12);
+	wait_condition(w, "DeletionHeld", NULL);
+}
+
+/* The wait ends by itself. */
+static void the_hour_ends_while_the_hub_is_there(void **state)
+{
+	struct world *w = *state;
+	const char *one = "coxswain.dev/deletion-budget: '1'";
+
+	apply_set(w, one, "silent", 0, 3, "");
+	wait_apps(w, 3);
+	apply_set(w, one, "silent", 0, 2, "");
+	wait_apps(w, 2);
+	apply_set(w, one, "silent", 0, 1, "");
+	wait_condition(w, "DeletionHeld", "of which 1 are used up");
+	restart_after(w, 60 * 60 * 1000 - 2000);
+	wait_condition(w, "DeletionHeld", "of which 1 are used up");
+	wait_apps(w, 1);
+}
+
+static void what_was_confirmed_uses_up_nothing(void **state)
+{
+	struct world *w = *state;
+	_cleanup_free_ char *text = NULL;
+
+	apply_set(w, "", "silent", 0, 40, "");
+	wait_apps(w, 40);
+	apply_set(w, "", "silent", 0, 20, "");
+	wait_condition(w, "DeletionHeld", "20 of 40");
+	text = digest(w);
+	assert_int_equal(confirm(w, text, NULL), 0);
+	wait_apps(w, 20);
+	apply_set(w, "", "silent", 0, 10, "");
+	wait_apps(w, 10);
+	apply_set(w, "", "silent", 0, 9, "");
+	wait_condition(w, "DeletionHeld", "of which 10 are used up");
+	assert_int_equal(n_apps(w), 10);
+}
+
+/* A tenth of what there was when the hour began, and not of what is left. */
+static void a_percentage_is_of_what_there_was(void **state)
+{
+	struct world *w = *state;
+
+	apply_set(w, "coxswain.dev/deletion-budget: 50%", "silent", 0, 8, "");
+	wait_apps(w, 8);
+	apply_set(w, "coxswain.dev/deletion-budget: 50%", "silent", 0, 5, "");
+	wait_apps(w, 5);
+	apply_set(w, "coxswain.dev/deletion-budget: 50%", "silent", 0, 4, "");
+	wait_apps(w, 4);
+	apply_set(w, "coxswain.dev/deletion-budget: 50%", "silent", 0, 3, "");
+	wait_condition(w, "DeletionHeld", "the budget is 4 in an hour, of which 4 are used up");
+	assert_int_equal(n_apps(w), 4);
 }
 
 static void an_error_deletes_nothing(void **state)
@@ -377,6 +494,13 @@ int main(void)
 		cmocka_unit_test_setup_teardown(the_budget_is_the_sets_own, setup, teardown),
 		cmocka_unit_test_setup_teardown(ten_percent_where_that_is_more, setup, teardown),
 		cmocka_unit_test_setup_teardown(who_is_on_his_way_counts, setup, teardown),
+		cmocka_unit_test_setup_teardown(the_budget_is_one_over_time, setup, teardown),
+		cmocka_unit_test_setup_teardown(the_budget_comes_back, setup, teardown),
+		cmocka_unit_test_setup_teardown(the_hour_ends_while_the_hub_is_there, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(what_was_confirmed_uses_up_nothing, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(a_percentage_is_of_what_there_was, setup, teardown),
 		cmocka_unit_test_setup_teardown(an_error_deletes_nothing, setup, teardown),
 		cmocka_unit_test_setup_teardown(deleting_the_set_is_not_guarded, setup, teardown),
 	};

@@ -190,7 +190,7 @@ static void apply_and_act(struct world *w, const char *yaml)
 	COX_VEC_EACH (&docs, doc) {
 		if (hub_control_apply(w->site.control, batch, *doc, &applied, &err) < 0)
 			fail_msg("%s", err.message);
-		hub_control_act(w->site.control, batch, *doc);
+		hub_control_act(w->site.control, batch, *doc, "ann");
 	}
 	hub_store_commit(w->site.store, batch);
 }
@@ -203,7 +203,7 @@ static void test_applied_operation(void **state)
 	const struct cox_node *operation;
 
 	/* with the Application itself, before anything is known of it */
-	apply_and_act(w, APP("", "") "operation: {initiatedBy: {username: ann}, info: [{name: why, "
+	apply_and_act(w, APP("", "") "operation: {initiatedBy: {username: bob}, info: [{name: why, "
 				     "value: because}], sync: {prune: true, syncStrategy: {apply: "
 				     "{}}, syncOptions: [Replace=true]}}\n");
 	site_wait_status(&w->site, "web", "Synced", "Healthy", "aaaa");

@@ -53,6 +53,8 @@ static void test_questions(void **state)
 		 "error: method: 'DELETE' is none of GET, HEAD, POST"},
 		{COX_GATE_HTTP, "{url: 'https://x', headers: {A: \"b\\nEvil: c\"}}",
 		 "error: headers.A: a header is one line"},
+		{COX_GATE_HTTP, "{url: 'https://x', headers: {'Host: evil': b}}",
+		 "error: headers: 'Host: evil' is no header's name"},
 		{COX_GATE_HTTP, "{url: 'https://x', json: {pointer: status, equals: 1}}",
 		 "error: json.pointer: 'status' does not begin with '/'"},
 		{COX_GATE_HTTP, "{url: 'https://x', json: {pointer: /status}}",

@@ -254,6 +254,45 @@ static void test_many(void **state)
 	free(s);
 }
 
+static char *status_of(const struct cox_rollout *r)
+{
+	_cleanup_doc_ struct cox_doc *doc = cox_doc_new("r");
+	struct cox_buf text = COX_BUF_INIT;
+
+	cox_yaml_write(&text, cox_rollout_status(r, doc));
+	return cox_buf_take(&text);
+}
+
+/* What is done to a copy is done to nobody. */
+static void test_copy(void **state)
+{
+	struct story s;
+	cox_rollout_effects effects = {0};
+	struct cox_rollout *copy;
+	_cleanup_free_ char *before = NULL, *after = NULL, *same = NULL;
+
+	(void)state;
+	story_init(&s, "waves:\n- {name: one, clusters: {names: [a]}, after: [{soak: 1m}]}\n"
+		       "- {name: two, before: [{approval: {}}]}\n");
+	add(&s, "a");
+	add(&s, "b")->error = "cannot render";
+	begin(&s);
+	cox_rollout_step(s.r, NULL, NOW, &effects, NULL);
+	cox_rollout_pause(s.r, "me", NOW, NULL);
+	before = status_of(s.r);
+	copy = cox_rollout_copy(s.r);
+	same = status_of(copy);
+	assert_string_equal(same, before);
+	cox_rollout_resume(copy, "you", NOW, NULL);
+	cox_rollout_remove(copy, "a", NOW);
+	cox_rollout_free(copy);
+	after = status_of(s.r);
+	assert_string_equal(after, before);
+	look(&s);
+	cox_vec_fini(&effects);
+	story_fini(&s);
+}
+
 /* Others' starts count, and are not taken from them. */
 static void test_starts_of_all(void **state)
 {
@@ -288,6 +327,7 @@ int main(void)
 		cmocka_unit_test(test_one_that_is_under_way),
 		cmocka_unit_test(test_many),
 		cmocka_unit_test(test_starts_of_all),
+		cmocka_unit_test(test_copy),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

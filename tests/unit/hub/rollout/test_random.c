@@ -7,6 +7,7 @@
 #include "common/doc/json.h"
 #include "common/doc/yaml.h"
 #include "hub/rollout/rollout.h"
+#include "tests/unit/hub/rollout/rows.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -17,6 +18,8 @@
 
 #define MAX_TARGETS 14
 #define MINUTE	    60000
+#define SLACK_MS    5000   /* ROLLOUT_SLACK_MS */
+#define RETURN_MS   120000 /* ROLLOUT_RETURN_MS */
 
 struct agent {
 	char name[24];
@@ -27,6 +30,13 @@ struct agent {
 	bool healthy_at;   /* at `has`, as far as was truly reported at this generation */
 	uint32_t approved; /* content that people have let through */
 	uint32_t barred;   /* content that failed here, and nobody lifted it */
+	bool speaks;	   /* it says since when it is well */
+	bool held;
+	int64_t well_ms; /* without a break since then, in truth; 0: it is not */
+	/* what it reported last at its generation */
+	struct cox_rollout_report last;
+	uint8_t last_digest[32];
+	bool has_last;
 };
 
 struct story {
@@ -45,6 +55,11 @@ struct story {
 	struct cox_rollout_probe asked[8];
 	size_t n_asked;
 	const char *what; /* the event under way */
+	struct rows rows;
+	bool soaked[8][4]; /* by wave and gate */
+	bool stepped;	   /* the last step has changed something */
+	int64_t back_ms;   /* when the hub started that is up; 0: long ago */
+	unsigned n_soaks, n_unwritten;
 };
 
 static uint64_t below(struct story *s, uint64_t n)
@@ -157,6 +172,7 @@ static void story_init(struct story *s, uint64_t seed)
 		assert_int_equal(cox_json_read(cox_str(json), "l", &a->labels, NULL), 0);
 		a->there = !one_in(s, 6);
 		a->offline = one_in(s, 8);
+		a->speaks = !one_in(s, 4);
 		a->wanted = 1;
 	}
 }
@@ -166,6 +182,7 @@ static void story_fini(struct story *s)
 	for (size_t i = 0; i < s->n; i++)
 		cox_doc_unref(s->agents[i].labels);
 	cox_rollout_free(s->r);
+	rows_fini(&s->rows);
 	cox_rollout_plan_fini(&s->plan);
 	cox_doc_unref(s->policy);
 }
@@ -278,24 +295,49 @@ static void check_always(struct story *s)
 	}
 }
 
+static void check_soak(struct story *s, int wave, int64_t soak_ms)
+{
+	s->n_soaks++;
+	COX_VEC_EACH (&s->r->targets, t) {
+		const struct agent *a = agent(s, t->name);
+
+		if (t->wave != wave || t->late || t->state != COX_TARGET_HEALTHY || !a->speaks)
+			continue;
+		/* Agents that were there need their time to come back to a new hub. */
+		if (t->offline && (!s->back_ms || s->now_ms - s->back_ms >= RETURN_MS))
+			continue;
+		if (a->well_ms == 0 || s->now_ms - a->well_ms < soak_ms - SLACK_MS)
+			broken(s, "wave %d has soaked, and '%s' is well for %lld s", wave, t->name,
+			       a->well_ms ? (long long)(s->now_ms - a->well_ms) / 1000 : -1);
+	}
+}
+
+/* What is kept is what there is; and on with what is read back. */
 static void check_kept(struct story *s)
 {
-	_cleanup_doc_ struct cox_doc *a = cox_doc_new("a"), *b = cox_doc_new("b");
-	_cleanup_buf_ struct cox_buf x = COX_BUF_INIT, y = COX_BUF_INIT;
-	struct cox_rollout *copy = NULL;
-	struct cox_error err = COX_ERROR_INIT;
+	_cleanup_free_ char *lost = rows_reload(&s->rows, &s->r);
 
-	cox_json_write(&x, cox_rollout_to_node(s->r, a));
-	if (cox_rollout_from_node(cox_rollout_to_node(s->r, a), &copy, &err) < 0)
-		broken(s, "%s", err.message);
-	cox_json_write(&y, cox_rollout_to_node(copy, b));
-	if (strcmp(cox_buf_cstr(&x), cox_buf_cstr(&y)) != 0)
-		broken(s, "lost:\n%s\n%s", cox_buf_cstr(&x), cox_buf_cstr(&y));
-	copy->ask_again = s->r->ask_again;
-	copy->tokens = s->r->tokens;
-	copy->tokens_ms = s->r->tokens_ms;
-	cox_rollout_free(s->r);
-	s->r = copy;
+	if (lost)
+		broken(s, "%s", lost);
+}
+
+/* Whoever's soak has passed was well so long, by what his agent knows. */
+static void check_soaks(struct story *s)
+{
+	const struct cox_rollout *r = s->r;
+
+	for (size_t w = 0; w < r->waves.n; w++)
+		for (size_t i = 0; i < r->plan.waves.items[w].after.n; i++) {
+			const struct cox_rollout_gate *gate =
+				&r->plan.waves.items[w].after.items[i];
+			bool *was = &s->soaked[w][i];
+			bool passed = gate->kind == COX_GATE_SOAK &&
+				      r->waves.items[w].after.items[i].state == COX_GATE_PASSED;
+
+			if (passed && !*was)
+				check_soak(s, (int)w, gate->soak_ms);
+			*was = passed;
+		}
 }
 
 /* ---- the shell ---- */
@@ -312,13 +354,21 @@ static void note_bars(struct story *s)
 	}
 }
 
+/* Another rollout is looked at from now on. */
+static void begin(struct story *s)
+{
+	rows_fini(&s->rows);
+	memset(s->soaked, 0, sizeof(s->soaked));
+	s->n_asked = 0;
+}
+
 static void carry_out(struct story *s, const struct cox_rollout_effect *e)
 {
 	char id[COX_UUID_TEXT];
 	struct cox_rollout *back;
 
 	if (e->kind == COX_EFFECT_MOVE) {
-		struct cox_rollout_target *t = &s->r->targets.items[e->target];
+		const struct cox_rollout_target *t = &s->r->targets.items[e->target];
 		struct agent *a = agent(s, t->name);
 
 		check_move(s, t);
@@ -327,6 +377,8 @@ static void carry_out(struct story *s, const struct cox_rollout_effect *e)
 		a->has = content_of(t->digest);
 		a->generation++;
 		a->healthy_at = false;
+		a->well_ms = 0;
+		a->has_last = false;
 		s->n_moves++;
 		cox_rollout_assigned(s->r, t->uid, 1, a->generation, "", s->now_ms);
 	} else if (e->kind == COX_EFFECT_PROBE) {
@@ -340,7 +392,7 @@ static void carry_out(struct story *s, const struct cox_rollout_effect *e)
 			print_message("  %s\n", back->reason);
 		cox_rollout_free(s->r);
 		s->r = back;
-		s->n_asked = 0;
+		begin(s);
 		s->n_backs++;
 		step(s);
 	}
@@ -350,7 +402,7 @@ static void step(struct story *s)
 {
 	cox_rollout_effects effects = {0};
 
-	cox_rollout_step(s->r, NULL, s->now_ms, &effects, &s->wake_ms);
+	s->stepped |= cox_rollout_step(s->r, NULL, s->now_ms, &effects, &s->wake_ms) > 0;
 	COX_VEC_EACH (&effects, e)
 		carry_out(s, e);
 	cox_vec_clear(&effects);
@@ -397,7 +449,7 @@ static void new_rollout(struct story *s, const struct cox_rollout_member *m, siz
 		cox_rollout_supersede(s->r, s->now_ms);
 	cox_rollout_free(s->r);
 	s->r = r;
-	s->n_asked = 0;
+	begin(s);
 	for (size_t i = 0; i < s->n; i++)
 		s->agents[i].approved = 0;
 	if (s->tell)
@@ -451,9 +503,22 @@ static void report(struct story *s, struct agent *a, bool stale)
 	if (a->has == 0 || a->offline || !a->there)
 		return;
 	digest_of(a, a->has, digest);
-	if (!stale)
+	if (!stale) {
 		a->healthy_at = p.synced && p.healthy;
+		a->well_ms = !a->healthy_at ? 0 : a->well_ms ? a->well_ms : s->now_ms;
+		p.well_since_ms = a->speaks ? a->well_ms : 0;
+		a->last = p;
+		a->has_last = true;
+		memcpy(a->last_digest, digest, sizeof(digest));
+	}
 	cox_rollout_observe(s->r, a->name, &p, s->now_ms);
+}
+
+/* Ill for a moment, and well again. */
+static void flap(struct story *s, struct agent *a)
+{
+	if (a->well_ms)
+		a->well_ms = s->now_ms;
 }
 
 static void approve(struct story *s)
@@ -509,15 +574,44 @@ static void answer(struct story *s)
 			   s->now_ms);
 }
 
+static void tell_again(struct story *s, struct agent *a)
+{
+	struct cox_rollout_report p = a->last;
+
+	p.kept = true;
+	p.sync_digest = a->last_digest;
+	if (a->has_last)
+		cox_rollout_observe(s->r, a->name, &p, s->now_ms);
+}
+
+/* The hub's process dies, and another one has what was written; what it was told since, it is told
+ * again, as the reports have it. Meanwhile it may go ill for a moment where nobody hears of it. */
 static void restart(struct story *s)
 {
-	_cleanup_doc_ struct cox_doc *doc = cox_doc_new("kept");
-	struct cox_rollout *copy = NULL;
+	struct cox_error err = COX_ERROR_INIT;
 
-	assert_int_equal(cox_rollout_from_node(cox_rollout_to_node(s->r, doc), &copy, NULL), 0);
-	cox_rollout_free(s->r);
-	s->r = copy;
+	if (rows_restart(&s->rows, &s->r, &err) < 0)
+		broken(s, "%s", err.message);
 	s->n_asked = 0;
+	s->now_ms += one_in(s, 2) ? (int64_t)below(s, 5 * MINUTE) : 0;
+	s->back_ms = s->now_ms;
+	for (size_t i = 0; i < s->n; i++) {
+		struct agent *a = &s->agents[i];
+
+		if (one_in(s, 3))
+			flap(s, a);
+		tell_again(s, a);
+		cox_rollout_reach(s->r, a->name, false, "away", s->now_ms);
+		if (!a->offline && !one_in(s, 4))
+			cox_rollout_reach(s->r, a->name, true, NULL, s->now_ms);
+		else if (!a->offline)
+			a->offline = true; /* it does not come back at once */
+		cox_rollout_hold(s->r, a->name, a->held ? "held" : NULL, COX_ROLLOUT_FOREVER,
+				 s->now_ms);
+	}
+	/* One is heard before the others. */
+	if (one_in(s, 2))
+		report(s, &s->agents[below(s, s->n)], false);
 }
 
 static void commit(struct story *s, bool good)
@@ -535,6 +629,10 @@ static void retry(struct story *s)
 {
 	if (cox_rollout_retry(s->r, "ann", s->now_ms, NULL) < 0)
 		return;
+	/* As the hub does before it steps: who left while it was over is not there any more. */
+	for (size_t i = 0; i < s->n; i++)
+		if (!s->agents[i].there)
+			cox_rollout_remove(s->r, s->agents[i].name, s->now_ms);
 	for (size_t i = 0; i < s->n; i++) {
 		struct agent *a = &s->agents[i];
 		const struct cox_rollout_target *t = cox_rollout_find(s->r, a->name);
@@ -554,7 +652,8 @@ static void toggle_there(struct story *s, struct agent *a)
 	if (!a->there) {
 		cox_rollout_remove(s->r, a->name, s->now_ms);
 		a->has = 0; /* it is deleted there */
-		a->healthy_at = false;
+		a->healthy_at = a->has_last = false;
+		a->well_ms = 0;
 		a->barred = 0;
 	}
 }
@@ -562,7 +661,19 @@ static void toggle_there(struct story *s, struct agent *a)
 static void toggle_offline(struct story *s, struct agent *a)
 {
 	a->offline = !a->offline;
+	if (!a->offline && one_in(s, 3))
+		flap(s, a);
 	cox_rollout_reach(s->r, a->name, !a->offline, "away", s->now_ms);
+}
+
+/* How long something is so is nothing that the wall clock says. */
+static void set_back(struct story *s, int64_t by_ms)
+{
+	s->now_ms -= by_ms;
+	s->back_ms -= s->back_ms ? by_ms : 0;
+	for (size_t i = 0; i < s->n; i++)
+		if (s->agents[i].well_ms)
+			s->agents[i].well_ms -= by_ms;
 }
 
 static const char *event(struct story *s)
@@ -611,13 +722,14 @@ static const char *event(struct story *s)
 		answer(s);
 		return "answer";
 	case 17:
-		s->now_ms -= (int64_t)below(s, 10 * MINUTE);
+		set_back(s, (int64_t)below(s, 10 * MINUTE));
 		return "clock set back";
 	case 18:
 		report(s, a, true);
 		return "stale report";
 	case 19:
-		cox_rollout_hold(s->r, a->name, one_in(s, 2) ? "held" : NULL, COX_ROLLOUT_FOREVER,
+		a->held = one_in(s, 2);
+		cox_rollout_hold(s->r, a->name, a->held ? "held" : NULL, COX_ROLLOUT_FOREVER,
 				 s->now_ms);
 		return "hold";
 	case 20:
@@ -641,8 +753,14 @@ static void after(struct story *s)
 	consider(s);
 	step(s);
 	check_always(s);
+	check_soaks(s);
 	if (one_in(s, 4))
 		check_kept(s);
+	else if (s->stepped || strcmp(s->what, "report") != 0 || one_in(s, 2))
+		rows_write(&s->rows, s->r);
+	else
+		s->n_unwritten++; /* as the hub, where a report decides nothing */
+	s->stepped = false;
 }
 
 /* ---- the end ---- */
@@ -662,7 +780,7 @@ static void calm_down(struct story *s)
 	s->calm = true;
 	s->what = "the end of faults";
 	for (size_t i = 0; i < s->n; i++) {
-		s->agents[i].offline = false;
+		s->agents[i].offline = s->agents[i].held = false;
 		cox_rollout_reach(s->r, s->agents[i].name, true, NULL, s->now_ms);
 		cox_rollout_hold(s->r, s->agents[i].name, NULL, 0, s->now_ms);
 	}
@@ -683,7 +801,7 @@ static void help(struct story *s)
 		s->now_ms += MINUTE;
 }
 
-static void play(uint64_t seed, unsigned *moves, unsigned *backs)
+static void play(uint64_t seed, struct story *sum)
 {
 	struct story s;
 
@@ -705,8 +823,10 @@ static void play(uint64_t seed, unsigned *moves, unsigned *backs)
 	}
 	if (!is_all_well(&s))
 		broken(&s, "the faults are over, and it does not come to its end");
-	*moves += s.n_moves;
-	*backs += s.n_backs;
+	sum->n_moves += s.n_moves;
+	sum->n_backs += s.n_backs;
+	sum->n_soaks += s.n_soaks;
+	sum->n_unwritten += s.n_unwritten;
 	story_fini(&s);
 }
 
@@ -714,18 +834,20 @@ static void test_stories(void **state)
 {
 	const char *one = getenv("COX_TEST_SEED"), *many = getenv("COX_TEST_SEEDS");
 	uint64_t n = many ? strtoull(many, NULL, 10) : 400;
-	unsigned moves = 0, backs = 0;
+	struct story sum = {0};
 
 	(void)state;
 	if (one) {
-		play(strtoull(one, NULL, 10), &moves, &backs);
+		play(strtoull(one, NULL, 10), &sum);
 		return;
 	}
 	for (uint64_t seed = 1; seed <= n; seed++)
-		play(seed, &moves, &backs);
-	print_message("%llu stories, %u moves, %u ways back\n", (unsigned long long)n, moves,
-		      backs);
-	assert_true(moves > 0 && (n < 100 || backs > 0));
+		play(seed, &sum);
+	print_message("%llu stories, %u moves, %u ways back, %u soaks, %u reports unwritten\n",
+		      (unsigned long long)n, sum.n_moves, sum.n_backs, sum.n_soaks,
+		      sum.n_unwritten);
+	assert_true(sum.n_moves > 0 &&
+		    (n < 100 || (sum.n_backs > 0 && sum.n_soaks > 0 && sum.n_unwritten > 0)));
 }
 
 int main(void)

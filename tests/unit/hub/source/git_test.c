@@ -396,6 +396,21 @@ static void test_file_refusals(void **state)
 	hub_source_cancel(s);
 }
 
+/* A hub that is killed while it stores what it fetched leaves locks, which hold up nobody. */
+static void test_killed_while_storing(void **state)
+{
+	struct fixture *f = *state;
+
+	fetch(f);
+	free(run(&servers,
+		 "for d in state-%s/*/; do touch $d/HEAD.lock $d/refs/heads/main.lock "
+		 "$d/packed-refs.lock; done; cd %s; echo two > a; git commit -qam two; "
+		 "git push -q origin main",
+		 f->name, f->name));
+	assert_int_equal(fetch(f), 1);
+	expect_text(f, "main", "a", "two\n");
+}
+
 /* An empty repository is fetched, and has nothing; a damaged mirror is made anew. */
 static void test_empty_and_damaged(void **state)
 {
@@ -734,6 +749,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_tree, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_reads, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_file_refusals, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_killed_while_storing, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_empty_and_damaged, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_many_packs, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_size_limit, setup, teardown),

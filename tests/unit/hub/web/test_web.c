@@ -2,6 +2,7 @@
 #include "common/base/file.h"
 #include "common/doc/json.h"
 #include "common/net/http_client.h"
+#include "hub/web/internal.h"
 #include "hub/web/web.h"
 #include "tests/unit/hub/control/fixture.h"
 
@@ -32,7 +33,8 @@ static int setup(void **state)
 	site_start(&w->site);
 	if (hub_web_new(&(struct hub_web_options){.loop = w->site.loop,
 						  .control = w->site.control,
-						  .listen = "127.0.0.1:0"},
+						  .listen = "127.0.0.1:0",
+						  .max_tokens = 3},
 			&w->web, &path, &err) < 0)
 		fail_msg("%s", err.message);
 	assert_int_equal(cox_file_read(path, 1000, &token, NULL), 0);
@@ -118,6 +120,10 @@ static const struct cox_node *item(struct world *w, size_t i)
 	return cox_node_at(cox_node_get(cox_doc_root(w->doc), "items"), i);
 }
 
+#define APP_WITH(name, more)                                                                       \
+	"{\"apiVersion\": \"argoproj.io/v1alpha1\", \"kind\": \"Application\", \"metadata\": "     \
+	"{\"name\": \"" name "\"}, \"spec\": {\"source\": {\"repoURL\": \"" REPO                   \
+	"\", \"path\": \"book\"}, \"destination\": {\"name\": \"dev\"}}, " more "}"
 #define APP(name)                                                                                  \
 	"{\"apiVersion\": \"argoproj.io/v1alpha1\", \"kind\": \"Application\", \"metadata\": "     \
 	"{\"name\": \"" name                                                                       \
@@ -129,7 +135,8 @@ static void test_strangers(void **state)
 {
 	static const char *const closed[] = {
 		"/metrics",	   "/api/v1/version", "/api/v1/applications",
-		"/api/v1/secrets", "/api/v1/nothing", "/"};
+		"/api/v1/secrets", "/api/v1/nothing", "/",
+		"/api/v1/tokens",  "/api/v1/whoami"};
 	struct world *w = *state;
 
 	for (size_t i = 0; i < COX_ARRAY_LEN(closed); i++) {
@@ -274,6 +281,35 @@ static bool heard_it(void *arg)
 	return heard.ptr && strstr(heard.ptr, arg);
 }
 
+static size_t n_events(void)
+{
+	size_t n = 0;
+
+	for (const char *at = cox_buf_cstr(&heard); (at = strstr(at, "event: rollout\n")); at++)
+		n++;
+	return n;
+}
+
+/* All in one turn of the loop: whoever watches has the last of them, and not each. */
+static void many_changes(struct world *w)
+{
+	struct hub_batch *batch = hub_batch_new();
+	const struct cox_rollout *r;
+
+	cox_buf_clear(&heard);
+	for (int i = 0; i < 21; i++) {
+		struct hub_rollout_order order = {.verb = i % 2 ? "resume" : "pause",
+						  .by = i == 20 ? "the last" : "somebody"};
+
+		assert_int_equal(hub_control_rollout_act(w->site.control, batch, NULL, "a", &order,
+							 &r, NULL),
+				 0);
+	}
+	hub_store_commit(w->site.store, batch);
+	site_wait(&w->site, heard_it, (void *)"\"paused\":{\"by\":\"the last\"");
+	assert_in_range(n_events(), 1, 3);
+}
+
 static void test_watch(void **state)
 {
 	struct world *w = *state;
@@ -300,6 +336,7 @@ static void test_watch(void **state)
 	site_wait(&w->site, heard_it, (void *)"event: rollout\ndata: {");
 	site_wait(&w->site, heard_it, (void *)"\"phase\":\"Progressing\"");
 	site_wait(&w->site, heard_it, (void *)"no agent has joined");
+	many_changes(w);
 	cox_http_cancel(call);
 	cox_buf_fini(&heard);
 }
@@ -395,6 +432,221 @@ static void test_token_stays(void **state)
 	assert_string_equal(field(w, "namespace", NULL), "argocd");
 }
 
+/* ---- named tokens ---- */
+
+/* One by the admin; the caller's. */
+static char *token_new(struct world *w, const char *body)
+{
+	ask(w, 200, "POST", "/api/v1/tokens", body);
+	return cox_strdup(field(w, "token", NULL));
+}
+
+static void ask_as(struct world *w, const char *token, int want, const char *method,
+		   const char *path, const char *body)
+{
+	send_as(w, token, method, path, body);
+	if (w->status != want)
+		fail_msg("%s %s: %d %s", method, path, w->status, w->text);
+}
+
+static void test_tokens(void **state)
+{
+	struct world *w = *state;
+	_cleanup_free_ char *ann = token_new(w, "{\"name\": \"ann\"}"), *again = NULL;
+
+	assert_true(cox_token_is_shaped(cox_str(ann)));
+	ask_as(w, ann, 200, "GET", "/api/v1/whoami", NULL);
+	assert_string_equal(field(w, "name", NULL), "ann");
+	assert_false(cox_node_bool(cox_node_get(cox_doc_root(w->doc), "admin"), true));
+	ask(w, 200, "GET", "/api/v1/whoami", NULL);
+	assert_string_equal(field(w, "name", NULL), "admin");
+	/* everything but tokens */
+	ask_as(w, ann, 200, "GET", "/metrics", NULL);
+	ask_as(w, ann, 200, "POST", "/api/v1/apply", APP("a"));
+	ask_as(w, ann, 403, "GET", "/api/v1/tokens", NULL);
+	ask_as(w, ann, 403, "POST", "/api/v1/tokens", "{\"name\": \"bob\"}");
+	ask_as(w, ann, 403, "DELETE", "/api/v1/tokens/ann", NULL);
+	assert_non_null(strstr(w->text, "that of 'ann'"));
+	/* it is shown once, and its name is taken */
+	ask(w, 200, "GET", "/api/v1/tokens", NULL);
+	assert_int_equal(cox_node_len(cox_node_get(cox_doc_root(w->doc), "items")), 1);
+	assert_null(strstr(w->text, ann));
+	assert_null(strstr(w->text, "hash"));
+	ask(w, 409, "POST", "/api/v1/tokens", "{\"name\": \"ann\"}");
+	/* gone at once; a new one of that name is another one */
+	ask(w, 200, "DELETE", "/api/v1/tokens/ann", NULL);
+	ask_as(w, ann, 401, "GET", "/api/v1/whoami", NULL);
+	ask(w, 404, "DELETE", "/api/v1/tokens/ann", NULL);
+	again = token_new(w, "{\"name\": \"ann\"}");
+	ask_as(w, ann, 401, "GET", "/api/v1/whoami", NULL);
+	ask_as(w, again, 200, "GET", "/api/v1/whoami", NULL);
+}
+
+static void test_token_limits(void **state)
+{
+	static const char *const bad[] = {
+		"{}",
+		"{\"name\": \"\"}",
+		"{\"name\": \"admin\"}",
+		"{\"name\": \"coxswain\"}",
+		"{\"name\": \"automated\"}",
+		"{\"name\": \"rollout\"}",
+		"{\"name\": \"Ann\"}",
+		"{\"name\": \"ann \"}",
+		"{\"name\": \"-ann\"}",
+		"{\"name\": \"ann.\"}",
+		"{\"name\": \"a/b\"}",
+		"{\"name\": \"admin (says ann)\"}",
+		"{\"name\": \"gr\u00f6\u00dfe\"}",
+		"{\"name\": \"ann\", \"ttl\": \"0s\"}",
+		"{\"name\": \"ann\", \"ttl\": \"-1h\"}",
+		"{\"name\": \"ann\", \"ttl\": \"367d\"}",
+		"{\"name\": \"ann\", \"ttl\": \"8784h0m1s\"}",
+		"{\"name\": \"ann\", \"ttl\": \"99999999999999999999d\"}",
+		"{\"name\": \"ann\", \"ttl\": \"soon\"}",
+	};
+	struct world *w = *state;
+	_cleanup_free_ char *longest = NULL, *longer = NULL, *expired = NULL;
+	char name[WEB_TOKEN_NAME_MAX + 2];
+
+	for (size_t i = 0; i < COX_ARRAY_LEN(bad); i++)
+		ask(w, 400, "POST", "/api/v1/tokens", bad[i]);
+	memset(name, 'a', sizeof(name));
+	name[WEB_TOKEN_NAME_MAX + 1] = 0;
+	longer = cox_asprintf("{\"name\": \"%s\"}", name);
+	ask(w, 400, "POST", "/api/v1/tokens", longer);
+	name[WEB_TOKEN_NAME_MAX] = 0;
+	longest = cox_asprintf("{\"name\": \"%s\", \"ttl\": \"366d\"}", name);
+	ask(w, 200, "POST", "/api/v1/tokens", longest);
+	/* three may be, and an expired one gives way to its successor alone */
+	expired = token_new(w, "{\"name\": \"b@example.com\", \"ttl\": \"1ms\"}");
+	ask(w, 200, "POST", "/api/v1/tokens", "{\"name\": \"c_1\", \"ttl\": \"8784h\"}");
+	ask(w, 429, "POST", "/api/v1/tokens", "{\"name\": \"d\"}");
+	do
+		send_as(w, expired, "GET", "/api/v1/whoami", NULL);
+	while (w->status == 200);
+	assert_int_equal(w->status, 401);
+	ask(w, 200, "GET", "/api/v1/tokens", NULL);
+	assert_true(cox_node_bool(cox_node_get(item(w, 1), "expired"), false));
+	ask(w, 429, "POST", "/api/v1/tokens", "{\"name\": \"d\"}");
+	ask(w, 200, "POST", "/api/v1/tokens", "{\"name\": \"b@example.com\"}");
+	ask(w, 200, "DELETE", "/api/v1/tokens/b%40example.com", NULL);
+	ask(w, 200, "POST", "/api/v1/tokens", "{\"name\": \"d\"}");
+}
+
+/* A rollout that waits for its cluster: something to steer. */
+static void test_who(void **state)
+{
+	struct world *w = *state;
+	_cleanup_free_ char *ann = token_new(w, "{\"name\": \"ann\"}"), *claim = NULL;
+	char name[WEB_TOKEN_NAME_MAX + 2];
+
+	ask(w, 200, "POST", "/api/v1/clusters", "{\"name\": \"dev\"}");
+	ask(w, 200, "POST", "/api/v1/apply", APP("a"));
+	do
+		send_as(w, w->token, "GET", "/api/v1/rollouts/-/a", NULL);
+	while (w->status == 404);
+	/* a named token is that person, whatever the client says of itself */
+	ask_as(w, ann, 403, "POST", "/api/v1/rollouts/-/a/pause", "{\"by\": \"bob\"}");
+	assert_non_null(strstr(w->text, "this token is that of 'ann': it cannot act as 'bob'"));
+	ask_as(w, ann, 200, "POST", "/api/v1/rollouts/-/a/pause", "{\"user\": \"root\"}");
+	assert_string_equal(field(w, "paused", "by"), "ann");
+	ask_as(w, ann, 200, "POST", "/api/v1/rollouts/-/a/resume", "{\"by\": \"ann\"}");
+	/* the admin's is nobody's: the client's word is kept as what it is */
+	ask(w, 200, "POST", "/api/v1/rollouts/-/a/pause", "{\"by\": \"ann\", \"user\": \"root\"}");
+	assert_string_equal(field(w, "paused", "by"), "admin (says ann)");
+	ask(w, 200, "POST", "/api/v1/rollouts/-/a/resume", "{\"user\": \"root\"}");
+	ask(w, 200, "POST", "/api/v1/rollouts/-/a/pause", "{\"user\": \"DOMAIN\\nroot\"}");
+	assert_string_equal(field(w, "paused", "by"), "admin");
+	ask(w, 200, "POST", "/api/v1/rollouts/-/a/resume", "{}");
+	ask(w, 200, "POST", "/api/v1/rollouts/-/a/pause", "{}");
+	assert_string_equal(field(w, "paused", "by"), "admin");
+	ask(w, 400, "POST", "/api/v1/rollouts/-/a/resume", "{\"by\": \"a\\nb\"}");
+	memset(name, 'a', sizeof(name));
+	name[WEB_TOKEN_NAME_MAX + 1] = 0;
+	claim = cox_asprintf("{\"by\": \"%s\"}", name);
+	ask(w, 400, "POST", "/api/v1/rollouts/-/a/resume", claim);
+	claim[strlen(claim) - 3] = '"';
+	claim[strlen(claim) - 2] = '}';
+	claim[strlen(claim) - 1] = 0;
+	ask(w, 200, "POST", "/api/v1/rollouts/-/a/resume", claim);
+	/* an operation that comes with its Application */
+	ask_as(w, ann, 403, "POST", "/api/v1/apply",
+	       APP_WITH("a", "\"operation\": {\"sync\": {}, \"initiatedBy\": {\"username\": "
+			     "\"bob\"}}"));
+	assert_non_null(strstr(w->text, "operation.initiatedBy: this token is that of 'ann'"));
+}
+
+static bool has_ended(void *arg)
+{
+	return *(bool *)arg;
+}
+
+static void ended(void *arg, const struct cox_http_answer *answer, const struct cox_error *err)
+{
+	(void)answer;
+	(void)err;
+	*(bool *)arg = true;
+}
+
+static void test_revoked_stream(void **state)
+{
+	struct world *w = *state;
+	_cleanup_free_ char *ann = token_new(w, "{\"name\": \"ann\"}");
+	_cleanup_free_ char *bob = token_new(w, "{\"name\": \"bob\"}");
+	_cleanup_free_ char *url =
+		cox_asprintf("http://%s/api/v1/rollouts/-/a/watch", hub_web_address(w->web));
+	const char *tokens[] = {ann, bob};
+	struct cox_http_call *calls[2];
+	bool over[2] = {false, false};
+
+	ask(w, 200, "POST", "/api/v1/apply", APP("a"));
+	for (size_t i = 0; i < 2; i++) {
+		heard = COX_BUF_INIT;
+		assert_int_equal(cox_http_send(w->client,
+					       &(struct cox_http_send){.method = "GET",
+								       .url = url,
+								       .bearer_token = tokens[i],
+								       .on_bytes = hear,
+								       .total_timeout_ms = -1,
+								       .done = ended,
+								       .arg = &over[i]},
+					       &calls[i], NULL),
+				 0);
+		site_wait(&w->site, heard_it, (void *)"\n\n");
+		cox_buf_fini(&heard);
+	}
+	heard = COX_BUF_INIT;
+	ask(w, 200, "DELETE", "/api/v1/tokens/ann", NULL);
+	site_wait(&w->site, has_ended, &over[0]);
+	/* and nobody else's */
+	ask(w, 200, "POST", "/api/v1/clusters", "{\"name\": \"dev\"}");
+	site_wait(&w->site, heard_it, (void *)"event: rollout\ndata: {");
+	assert_false(over[1]);
+	cox_http_cancel(calls[1]);
+	cox_buf_fini(&heard);
+}
+
+static void test_tokens_stay(void **state)
+{
+	struct world *w = *state;
+	_cleanup_free_ char *ann = token_new(w, "{\"name\": \"ann\"}");
+	_cleanup_free_ char *bob = token_new(w, "{\"name\": \"bob\"}");
+
+	ask(w, 200, "DELETE", "/api/v1/tokens/bob", NULL);
+	hub_web_free(w->web);
+	site_stop(&w->site);
+	site_start(&w->site);
+	assert_int_equal(hub_web_new(&(struct hub_web_options){.loop = w->site.loop,
+							       .control = w->site.control,
+							       .listen = "127.0.0.1:0"},
+				     &w->web, NULL, NULL),
+			 0);
+	ask_as(w, ann, 200, "GET", "/api/v1/whoami", NULL);
+	assert_string_equal(field(w, "name", NULL), "ann");
+	ask_as(w, bob, 401, "GET", "/api/v1/whoami", NULL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -405,6 +657,11 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_watch, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_plans, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_token_stays, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_tokens, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_token_limits, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_who, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_revoked_stream, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_tokens_stay, setup, teardown),
 	};
 	int failed = cmocka_run_group_tests(tests, NULL, NULL);
 
