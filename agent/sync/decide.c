@@ -22,24 +22,31 @@ static int64_t heal_delay_ms(uint32_t heals)
 	return delay < HEAL_MAX_MS ? delay : HEAL_MAX_MS;
 }
 
+int agent_check_prune(size_t n_extra, size_t n_wanted, size_t n_owned, bool allow_empty,
+		      struct cox_error *err)
+{
+	if (n_extra == 0)
+		return 0;
+	if (!allow_empty && n_wanted == 0)
+		return cox_error(
+			err, COX_FAILED_PRECONDITION,
+			"the sync would delete all %zu objects: set automated.allowEmpty to "
+			"permit it",
+			n_extra);
+	if (!agent_prune_is_safe(n_extra, n_owned))
+		return cox_error(err, COX_FAILED_PRECONDITION,
+				 "the sync would delete %zu of %zu objects: start it by hand, with "
+				 "prune",
+				 n_extra, n_owned);
+	return 0;
+}
+
 static enum agent_decision guard_prune(const struct agent_situation *s, enum agent_decision then,
 				       struct cox_error *err)
 {
-	if (!s->prune || s->n_extra == 0)
-		return then;
-	if (!s->allow_empty && s->n_wanted == 0) {
-		cox_error(err, COX_FAILED_PRECONDITION,
-			  "the sync would delete all %zu objects: set automated.allowEmpty to "
-			  "permit it",
-			  s->n_extra);
+	if (s->prune &&
+	    agent_check_prune(s->n_extra, s->n_wanted, s->n_owned, s->allow_empty, err) < 0)
 		return AGENT_DO_REFUSE;
-	}
-	if (!agent_prune_is_safe(s->n_extra, s->n_owned)) {
-		cox_error(err, COX_FAILED_PRECONDITION,
-			  "the sync would delete %zu of %zu objects: start it by hand, with prune",
-			  s->n_extra, s->n_owned);
-		return AGENT_DO_REFUSE;
-	}
 	return then;
 }
 

@@ -42,6 +42,11 @@ enum agent_decision agent_decide(const struct agent_situation *s, int64_t now_ms
  * 30 % of the inventory (I-7). */
 bool agent_prune_is_safe(size_t n_extra, size_t n_owned);
 
+/* Whether a sync that nobody started by hand may prune so many: not all of them unless that is
+ * permitted, and no more than is safe. */
+int agent_check_prune(size_t n_extra, size_t n_wanted, size_t n_owned, bool allow_empty,
+		      struct cox_error *err);
+
 struct agent_retry {
 	int64_t limit; /* < 0: for ever */
 	int64_t duration_ms, factor, max_duration_ms;

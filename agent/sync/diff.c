@@ -113,10 +113,23 @@ void agent_diff_cancel(struct agent_diff *d)
 	diff_free(d);
 }
 
+/* In the order of their names, whichever was answered first. */
+static int by_name(const void *a, const void *b)
+{
+	const object_difference *x = *(object_difference *const *)a;
+	const object_difference *y = *(object_difference *const *)b;
+	int r = strcmp(x->group, y->group);
+
+	r = r ? r : strcmp(x->kind, y->kind);
+	r = r ? r : strcmp(x->namespace_, y->namespace_);
+	return r ? r : strcmp(x->name, y->name);
+}
+
 static void answer(struct agent_diff *d, const struct cox_error *error)
 {
 	Coxswain__Agent__V1__DiffResponse response = COXSWAIN__AGENT__V1__DIFF_RESPONSE__INIT;
 
+	cox_vec_sort(&d->found, by_name);
 	response.objects = d->found.items;
 	response.n_objects = d->found.n;
 	response.n_compared = (uint32_t)d->n_compared;

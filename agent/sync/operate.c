@@ -551,6 +551,24 @@ static int make_plan(struct agent_operation *op, struct cox_error *err)
 	return code;
 }
 
+/* A rollout's sync is nobody's by hand: what guards automated ones guards it too. Its way back, which
+ * may have much to prune, says that it is one. */
+static int check_prunes(const struct agent_operation *op, struct cox_error *err)
+{
+	const Coxswain__Assignment__V1__Policy *policy = op->app->assignment->policy;
+	size_t n_extra = 0, n_wanted = 0, n_owned = 0;
+
+	if (!op->from_hub || op->spec->dry_run || !cox_streq(op->spec->initiated_by, "rollout"))
+		return 0;
+	COX_VEC_EACH (&op->plan.tasks, t)
+		n_extra += t->action == AGENT_ACTION_PRUNE && t->state == AGENT_TASK_PENDING;
+	COX_VEC_EACH (&op->holder->desired.objects, object)
+		n_wanted += !object->is_hook;
+	COX_MAP_EACH (&op->app->entries, slot)
+		n_owned += ((const struct agent_entry *)slot->value)->owned;
+	return agent_check_prune(n_extra, n_wanted, n_owned, policy && policy->allow_empty, err);
+}
+
 static bool has_hooks(const struct agent_operation *op)
 {
 	COX_VEC_EACH (&op->plan.tasks, t)
@@ -802,6 +820,10 @@ static bool prepare(struct agent_operation *op)
 	if (make_plan(op, &err) < 0) {
 		agent_engine_rediscover(engine_of(op), 30000);
 		failed(op, err.message);
+		return false;
+	}
+	if (check_prunes(op, &err) < 0) {
+		end(op, PHASE(FAILED), err.message);
 		return false;
 	}
 	if (load_hooks(op, &err) < 0) {

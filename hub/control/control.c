@@ -38,10 +38,11 @@ static void look_again(void *ctx, const char *cluster, const hub_assignment *a,
 	struct hub_control *c = ctx;
 	struct control_app *app = a ? control_app_by_uid(c, a->app_uid) : NULL;
 
-	(void)cluster;
 	(void)t;
 	if (app)
 		control_rollout_news(app);
+	else if (control_gate_is_job(a))
+		control_gate_note(c, cluster, a->app_uid);
 }
 
 static void on_cluster(void *ctx, const char *cluster)

@@ -292,6 +292,61 @@ static struct control_line *line_of_job(struct hub_control *c, const char *uid,
 	return s.line;
 }
 
+/* Why it takes so long: its agent is away, or what the agent says of it. */
+void control_gate_note(struct hub_control *c, const char *cluster, const char *uid)
+{
+	const hub_report *report = hub_fleet_report(c->fleet, cluster, uid);
+	const hub_assignment *a = hub_fleet_assignment(c->fleet, cluster, uid);
+	_cleanup_free_ char *away = control_away(c, cluster);
+	struct cox_rollout_probe at;
+	struct control_line *l;
+	struct hub_batch *batch;
+	const char *said = away;
+
+	if (!control_gate_is_job(a))
+		return;
+	l = line_of_job(c, uid, &at);
+	if (!said && report && report->operation &&
+	    cox_streq(report->operation->id, a->operation->id))
+		said = report->operation->message;
+	if (!l || !said || !*said ||
+	    !cox_rollout_gate_note(l->current, &at, said, control_now_ms(c)))
+		return;
+	batch = hub_batch_new();
+	control_rollout_keep(batch, l->current);
+	control_notify(c, batch, l->owner);
+	hub_store_commit(c->store, batch);
+}
+
+struct leaver {
+	struct hub_control *control;
+	const char *cluster;
+};
+
+static bool answer_for(struct control_line *l, const struct cox_rollout_probe *at, void *arg)
+{
+	const struct leaver *v = arg;
+	const struct cox_rollout_gate *gate = cox_rollout_gate(l->current, at);
+	_cleanup_free_ char *said = NULL;
+
+	if (!gate || gate->kind != COX_GATE_JOB ||
+	    !cox_streq(cox_node_cstr(cox_node_get(gate->spec, "cluster"), ""), v->cluster))
+		return true;
+	said = cox_asprintf("cluster '%s' was removed before its job said anything", v->cluster);
+	answer(v->control, l, hub_batch_new(), at, COX_ANSWER_NONE, said);
+	return true;
+}
+
+void control_gate_cluster_gone(struct hub_control *c, const char *cluster)
+{
+	COX_MAP_EACH (&c->lines, slot) {
+		struct control_line *l = slot->value;
+
+		if (l->current)
+			each_asked(l, answer_for, &(struct leaver){c, cluster});
+	}
+}
+
 bool control_gate_is_job(const hub_assignment *a)
 {
 	return a && a->operation && cox_streq(a->operation->initiated_by, JOB_INITIATOR);
@@ -310,8 +365,10 @@ void control_gate_look(struct hub_control *c, const char *cluster, const char *u
 		return;
 	l = line_of_job(c, uid, &at);
 	if (l && !job_is_over(hub_fleet_report(c->fleet, cluster, uid), a->operation->id, &what,
-			      &message))
+			      &message)) {
+		control_gate_note(c, cluster, uid);
 		return;
+	}
 	batch = hub_batch_new();
 	if (l) {
 		_cleanup_free_ char *said = cox_strdup(message);

@@ -154,7 +154,8 @@ static struct cox_node *entry(struct cox_doc *doc, const struct control_app *a, 
 	cox_map_put_cstr(doc, map, "revision", revision);
 	put_time(doc, map, "deployStartedAt", op->started_ms);
 	put_time(doc, map, "deployedAt", op->finished_ms);
-	if (strcmp(op->initiated_by, "automated") == 0 || strcmp(op->initiated_by, "rollout") == 0)
+	if (strcmp(op->initiated_by, "automated") == 0 ||
+	    strcmp(op->initiated_by, "rollout") == 0 || strcmp(op->initiated_by, "rollback") == 0)
 		cox_map_put_bool(doc, by, "automated", true);
 	if (strcmp(op->initiated_by, "automated") != 0)
 		cox_map_put_cstr(doc, by, "username", op->initiated_by);

@@ -157,9 +157,8 @@ struct hub_control {
 	struct cox_list watchers;
 	struct cox_timer collect;
 	struct cox_timer grace;
-	bool agents_had_time;	/* to come back since the hub started */
-	int64_t grace_until_ms; /* until then they have */
-	int64_t clock_ms;	/* the wall clock at the start, less the monotonic clock */
+	bool agents_had_time; /* to come back since the hub started */
+	int64_t clock_ms;     /* the wall clock at the start, less the monotonic clock */
 	struct cox_rollout_bucket starts;
 	struct cox_map zones; /* name -> struct cox_zone that a window was in */
 	struct repo_sources *sources;
@@ -482,6 +481,10 @@ void control_gates_secret_changed(struct hub_control *c, const char *key);
 bool control_gate_is_job(const hub_assignment *a);
 /* Something was heard of it; nothing when it is none. */
 void control_gate_look(struct hub_control *c, const char *cluster, const char *uid);
+/* Who waits for it hears how it is getting on. Changes no assignment. */
+void control_gate_note(struct hub_control *c, const char *cluster, const char *uid);
+/* The cluster is removed, with what was asked of it. */
+void control_gate_cluster_gone(struct hub_control *c, const char *cluster);
 
 /* ---- delete.c ---- */
 

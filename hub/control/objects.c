@@ -249,8 +249,10 @@ void control_object_remove(struct hub_control *c, struct hub_batch *batch, enum 
 		hub_batch_delete(batch, HUB_TABLE_HISTORY, control_app_uid(o->app));
 		control_rollout_dirty(c, o->app->owner);
 	}
-	if (kind == HUB_CLUSTER)
+	if (kind == HUB_CLUSTER) {
+		control_gate_cluster_gone(c, copy);
 		hub_fleet_remove(c->fleet, batch, copy);
+	}
 	if (kind == HUB_APPLICATION_SET) {
 		_cleanup_free_ char *owner = cox_asprintf("ApplicationSet/%s", copy);
 

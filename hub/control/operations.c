@@ -402,7 +402,8 @@ static void tell_rollout(struct hub_control *c, struct hub_batch *batch, struct 
 	bool pinned = t && t->has_digest && memcmp(t->digest, to->digest, HUB_DIGEST_BYTES) == 0;
 	_cleanup_free_ char *away = NULL;
 
-	if (!t || (!pinned && t->state == COX_TARGET_WAITING))
+	/* who was not moved yet, or cannot be, is no nearer to it */
+	if (!t || (!pinned && (t->state == COX_TARGET_WAITING || t->state == COX_TARGET_BLOCKED)))
 		return;
 	cox_rollout_assigned(rollout, a->uid, now->epoch, now->generation, id, control_now_ms(c));
 	if (!pinned) {

@@ -223,7 +223,7 @@ void plan_waves(struct control_plan *p)
 			now = NULL;
 		p->forecast = cox_forecast_new(r, &p->env, p->now_ms);
 	} else {
-		say(p, "never", cox_asprintf("nothing moves: %s", p->plan_problem));
+		say(p, "never", cox_strdup(p->plan_problem));
 	}
 	cox_rollout_free(now);
 	cox_vec_fini(&v);

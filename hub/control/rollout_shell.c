@@ -76,7 +76,7 @@ int control_policy_of(struct hub_control *c, const struct cox_node *set,
 	if (*ret_policy)
 		return 0;
 	return cox_error(err, COX_NOT_FOUND,
-			 "there is no RolloutPolicy '%s', which %s names: nothing moves", name,
+			 "there is no RolloutPolicy '%s', which %s names: no rollout begins", name,
 			 HUB_POLICY_ANNOTATION);
 }
 
@@ -182,6 +182,22 @@ static bool observe(struct cox_rollout *rollout, const struct control_app *a, co
 	return cox_rollout_observe(rollout, a->uid, &p, now_ms);
 }
 
+/* A wave's target does not start while its project's windows are closed for syncs that nobody asked
+ * for. Where there are no waves the agent keeps to the windows, by the policy that it was given. */
+static bool hold(struct hub_control *c, struct cox_rollout *r, const struct control_app *a,
+		 int64_t now_ms)
+{
+	struct cox_window_verdict v;
+	int64_t until_ms = COX_ROLLOUT_FOREVER;
+
+	if (!r->plan.ordered || !a->has_view)
+		return false;
+	control_window_judge(a, &v);
+	if (v.until_ms != INT64_MAX)
+		until_ms = now_ms + v.until_ms - control_wall_ms(c);
+	return cox_rollout_hold(r, a->uid, v.automated ? NULL : v.message, until_ms, now_ms);
+}
+
 /* false: nobody can say yet. Agents do not all come back in the moment in which the hub starts, and a
  * wave must not pass without those who are about to. */
 bool control_is_away(struct hub_control *c, const char *cluster, char **ret_away)
@@ -203,53 +219,23 @@ void control_agents_had_time(void *arg)
 		control_rollout_dirty(c, slot->key);
 }
 
-/* Whoever was there has to be heard again, and his deadline stood still while nobody could. */
-static void count_anew(struct hub_control *c, struct cox_rollout *r)
-{
-	int64_t now_ms = control_now_ms(c);
-
-	COX_VEC_EACH (&r->targets, t) {
-		if (t->offline)
-			continue;
-		cox_rollout_reach(r, t->uid, false, NULL, now_ms);
-		cox_rollout_reach(r, t->uid, true, NULL, now_ms);
-	}
-}
-
 void control_await_agents(struct hub_control *c)
 {
 	int64_t grace_ms = c->options.agents_grace_ms;
 
 	COX_MAP_EACH (&c->lines, slot) {
 		struct control_line *l = slot->value;
+		_cleanup_free_ char *away = NULL;
 
-		if (l->current)
-			count_anew(c, l->current);
+		for (size_t i = 0; l->current && i < l->current->targets.n; i++) {
+			const struct cox_rollout_target *t = &l->current->targets.items[i];
+
+			if (t->cluster && !control_is_away(c, t->cluster, &away))
+				cox_rollout_await(l->current, t->uid, control_now_ms(c));
+			free(TAKE(away));
+		}
 	}
-	grace_ms = grace_ms ? grace_ms : AGENTS_GRACE_MS;
-	c->grace_until_ms = control_now_ms(c) + grace_ms;
-	cox_timer_start(&c->grace, grace_ms);
-}
-
-/* A wave's target does not start while its project's windows are closed for syncs that nobody asked
- * for, nor before its agent had time to come back to a hub that has just started. Where there are no
- * waves the agent keeps to the windows, by the policy that it was given. */
-static bool hold(struct hub_control *c, struct cox_rollout *r, const struct control_app *a,
-		 bool unknown, int64_t now_ms)
-{
-	struct cox_window_verdict v;
-	int64_t until_ms = COX_ROLLOUT_FOREVER;
-
-	if (!r->plan.ordered || !a->has_view)
-		return false;
-	if (unknown)
-		return cox_rollout_hold(r, a->uid,
-					"its agent has not come back since the hub started",
-					c->grace_until_ms, now_ms);
-	control_window_judge(a, &v);
-	if (v.until_ms != INT64_MAX)
-		until_ms = now_ms + v.until_ms - control_wall_ms(c);
-	return cox_rollout_hold(r, a->uid, v.automated ? NULL : v.message, until_ms, now_ms);
+	cox_timer_start(&c->grace, grace_ms ? grace_ms : AGENTS_GRACE_MS);
 }
 
 bool control_rollout_feed(struct hub_control *c, struct cox_rollout *r, const struct control_app *a,
@@ -257,17 +243,17 @@ bool control_rollout_feed(struct hub_control *c, struct cox_rollout *r, const st
 {
 	const hub_report *report;
 	_cleanup_free_ char *away = NULL;
-	bool news = false, unknown;
+	bool news = false;
 
 	if (!a->cluster)
 		return false;
 	report = hub_fleet_report(c->fleet, a->cluster, a->uid);
 	if (report)
 		news = observe(r, a, report, now_ms);
-	unknown = !control_is_away(c, a->cluster, &away);
-	if (!unknown && cox_rollout_reach(r, a->uid, away == NULL, away, now_ms))
+	if (control_is_away(c, a->cluster, &away) &&
+	    cox_rollout_reach(r, a->uid, away == NULL, away, now_ms))
 		news = true;
-	return hold(c, r, a, unknown, now_ms) || news;
+	return hold(c, r, a, now_ms) || news;
 }
 
 /* ---- members ---- */
@@ -285,7 +271,7 @@ struct cox_rollout_member control_rollout_member(struct hub_control *c, const st
 	const hub_assignment *have =
 		a->cluster ? hub_fleet_assignment(c->fleet, a->cluster, a->uid) : NULL;
 	_cleanup_free_ char *away = NULL;
-	bool offline = a->cluster && control_is_away(c, a->cluster, &away) && away;
+	bool known = !a->cluster || control_is_away(c, a->cluster, &away);
 	struct cox_rollout_member m = {
 		.uid = a->uid,
 		.name = a->key,
@@ -296,7 +282,8 @@ struct cox_rollout_member control_rollout_member(struct hub_control *c, const st
 		.digest = a->rendered.valid && !a->rendered.error ? a->rendered.digest : NULL,
 		.error = a->problem,
 		.by_hand = control_is_by_hand(a, ordered),
-		.offline = offline,
+		.offline = away != NULL,
+		.awaited = !known,
 	};
 
 	if (control_app_frozen(a)) {
@@ -313,7 +300,8 @@ struct cox_rollout_member control_rollout_member(struct hub_control *c, const st
 		m.at_digest = true;
 		m.epoch = have->epoch;
 		m.generation = have->generation;
-		if (have->operation && strcmp(have->operation->initiated_by, "rollout") == 0)
+		if (have->operation && (strcmp(have->operation->initiated_by, "rollout") == 0 ||
+					strcmp(have->operation->initiated_by, "rollback") == 0))
 			m.operation = have->operation->id;
 	}
 	return m;

@@ -276,6 +276,9 @@ static bool stays_in(const struct look *l, const struct cox_rollout_target *t)
 
 	if (!a || control_app_is_deleting(a) || strcmp(a->owner, l->line->owner) != 0)
 		return false;
+	/* What it was sent is in another cluster: it joins as somebody else. */
+	if (a->cluster && !cox_streq(a->cluster, t->cluster))
+		return false;
 	return t->wave < 0 || t->state != COX_TARGET_WAITING || !a->has_view ||
 	       !control_app_is_paused(a);
 }
@@ -359,6 +362,24 @@ static void retire(struct look *l)
 	}
 }
 
+/* What the present rollout is the way back of; NULL: it is none. */
+static const struct cox_rollout *reversed(const struct control_line *line)
+{
+	COX_VEC_EACH (&line->past, r)
+		if (line->current && strcmp((*r)->id, line->current->reverses) == 0)
+			return *r;
+	return NULL;
+}
+
+/* The newest one of a line is told by its start when the hub begins anew, also when the wall clock was set
+ * back in between. */
+static void start_after_all(const struct control_line *line, struct cox_rollout *r)
+{
+	COX_VEC_EACH (&line->past, p)
+		if (r->started_ms <= (*p)->started_ms)
+			r->started_ms = (*p)->started_ms + 1;
+}
+
 static void begin(struct look *l, const members *v, const char *revision)
 {
 	char id[COX_UUID_TEXT];
@@ -371,9 +392,11 @@ static void begin(struct look *l, const members *v, const char *revision)
 						       .plan = &l->plan,
 						       .members = v->items,
 						       .n_members = v->n,
-						       .before = l->line->current},
+						       .before = l->line->current,
+						       .reversed = reversed(l->line)},
 			    l->now_ms);
 	retire(l);
+	start_after_all(l->line, r);
 	l->line->current = r;
 	cox_log_info("rollout begins", COX_KV("owner", l->line->owner), COX_KV("id", id),
 		     COX_KV("revision", revision), COX_KV_INT("targets", (int64_t)v->n));
@@ -418,9 +441,13 @@ static bool join(struct look *l, const members *v)
 
 	if (r->phase != COX_ROLLOUT_PROGRESSING || r->plan.source != COX_ROLLOUT_POLICY)
 		return false;
-	COX_VEC_EACH (v, m)
-		if (cox_rollout_join(r, m, l->now_ms))
-			l->keep = l->changed = true;
+	COX_VEC_EACH (v, m) {
+		if (!cox_rollout_join(r, m, l->now_ms))
+			continue;
+		/* What holds him (his project's windows) is to be known before he may start. */
+		control_rollout_feed(l->c, r, control_app_by_uid(l->c, m->uid), l->now_ms);
+		l->keep = l->changed = true;
+	}
 	return true;
 }
 
@@ -495,7 +522,8 @@ static void move(struct look *l, const struct cox_rollout_target *t)
 	op.digest.data = (uint8_t *)t->digest;
 	op.digest.len = sizeof(t->digest);
 	op.prune = a->view.sync_policy.automated && a->view.sync_policy.prune;
-	op.initiated_by = (char *)"rollout";
+	op.initiated_by = (char *)(l->line->current->plan.source == COX_ROLLOUT_BACK ? "rollback"
+										     : "rollout");
 	op.retry = control_retry_of(&a->view, ROLLOUT_RETRIES, &retry);
 	op.revision = t->revision;
 	control_assign(l->c, l->batch, a, t->digest, t->revision, ordered ? &op : NULL);
@@ -519,6 +547,7 @@ static void turn_back(struct look *l)
 	l->line->current = cox_rollout_rollback(failed, id, l->now_ms);
 	control_rollout_keep(l->batch, failed);
 	cox_vec_push(&l->line->past, failed);
+	start_after_all(l->line, l->line->current);
 	cox_log_warn("rollout goes back", COX_KV("owner", failed->owner), COX_KV("id", failed->id),
 		     COX_KV("by", id), COX_KV("reason", failed->reason));
 	l->keep = l->changed = true;
@@ -641,11 +670,29 @@ static void drop_line(struct hub_control *c, struct control_line *line)
 }
 
 /* What an earlier version kept is kept anew. */
-static void renew_past(struct look *l)
+static void renew(struct look *l)
 {
 	COX_VEC_EACH (&l->line->past, r)
 		if (!cox_rollout_is_kept(*r))
 			control_rollout_keep(l->batch, *r);
+	if (l->line->current && !cox_rollout_is_kept(l->line->current))
+		l->keep = true;
+}
+
+/* Whether something may begin. A report alone begins nothing, and what waits for its turn is looked at
+ * when that has come: so a report costs nothing that grows with the policy or the members. */
+static bool may_begin(const struct look *l)
+{
+	const struct cox_rollout *current = l->line->current;
+	int64_t again_ms;
+
+	if (l->line->dirty || !l->line->next || !current)
+		return l->line->dirty || l->line->next;
+	if (cox_rollout_may_supersede(current, l->now_ms, &again_ms))
+		return true;
+	if (again_ms != COX_ROLLOUT_FOREVER)
+		cox_queue_add_after(l->c->rollouts, l->line->owner, again_ms - l->now_ms + 1);
+	return false;
 }
 
 enum cox_queue_result control_look_at_rollout(void *ctx, const char *owner)
@@ -663,14 +710,14 @@ enum cox_queue_result control_look_at_rollout(void *ctx, const char *owner)
 		drop_line(c, l.line);
 		return COX_QUEUE_OK;
 	}
-	known = control_plan_of(c, owner, &l.plan) == 0;
 	placed = all_placed(&l);
 	if (l.line->current && l.line->dirty)
 		drop_gone(&l);
 	feed_all(&l, l.line->dirty ? &l.line->members : &l.line->news);
 	cox_map_clear(&l.line->news);
 	before = l.line->current;
-	if (known && (l.line->dirty || l.line->next))
+	known = may_begin(&l) && control_plan_of(c, owner, &l.plan) == 0;
+	if (known)
 		consider(&l);
 	if (l.line->current != before)
 		feed_all(&l, &l.line->members);
@@ -679,7 +726,7 @@ enum cox_queue_result control_look_at_rollout(void *ctx, const char *owner)
 	if (l.line->dirty)
 		refresh_assignments(&l);
 	if (l.line->dirty)
-		renew_past(&l);
+		renew(&l);
 	if (l.line->dirty)
 		COX_MAP_EACH (&l.line->members, slot)
 			control_own_apply(c, l.batch, slot->value, false);
@@ -778,13 +825,31 @@ void hub_control_each_rollout(struct hub_control *c,
 	cox_vec_fini(&all);
 }
 
+/* It is over, and the next one cannot begin: nobody knows its waves. */
+static void put_blocked(struct hub_control *c, const char *owner, struct cox_doc *doc,
+			struct cox_node *map)
+{
+	COX_CLEANUP(cox_rollout_plan_fini) struct cox_rollout_plan plan = COX_ROLLOUT_PLAN_INIT;
+	struct cox_node *why = cox_doc_map(doc);
+	struct cox_error err;
+
+	if (control_plan_check(c, owner, &plan, &err) >= 0 || err.code == COX_UNAVAILABLE)
+		return;
+	cox_map_put_cstr(doc, why, "message", err.message);
+	cox_map_put_cstr(doc, why, "text", err.message);
+	cox_map_put(doc, map, "why", why);
+}
+
 struct cox_node *hub_control_rollout_status(struct hub_control *c, const struct cox_rollout *r,
 					    struct cox_doc *doc)
 {
 	const struct control_line *l = cox_map_get(&c->lines, r->owner);
 	struct cox_node *map = cox_rollout_status(r, doc);
 
-	if (l && l->current == r)
-		cox_map_put_cstr(doc, map, "next", l->next);
+	if (!l || l->current != r)
+		return map;
+	cox_map_put_cstr(doc, map, "next", l->next);
+	if (r->phase != COX_ROLLOUT_PROGRESSING && !cox_node_get(map, "why"))
+		put_blocked(c, r->owner, doc, map);
 	return map;
 }

@@ -170,7 +170,7 @@ static struct cox_node *asked(struct cox_doc *doc, const struct cox_node *note, 
 	if (prune)
 		cox_map_put_bool(doc, sync, "prune", true);
 	if (strcmp(who, "automated") == 0 || strcmp(who, "rollout") == 0 ||
-	    strcmp(who, "self-heal") == 0)
+	    strcmp(who, "rollback") == 0 || strcmp(who, "self-heal") == 0)
 		cox_map_put_bool(doc, by, "automated", true);
 	if (strcmp(who, "automated") != 0)
 		put_text(doc, by, "username", who);
@@ -326,6 +326,7 @@ static char *why_not(struct hub_control *c, const struct seen *s)
 	const struct control_line *l = cox_map_get(&c->lines, a->owner);
 	struct cox_rollout *r = NULL;
 	const struct cox_rollout_target *t;
+	_cleanup_free_ char *worst = NULL;
 	char *text;
 
 	if (strcmp(s->sync, "OutOfSync") != 0)
@@ -338,6 +339,8 @@ static char *why_not(struct hub_control *c, const struct seen *s)
 		return cox_strdup(t->message);
 	if (!a->cluster || !s->have)
 		return cox_strdup("not assigned yet");
+	if (t && l->next && !digest_is(s->have->target_digest, t->digest))
+		return cox_asprintf("revision %s waits for the rollout that is under way", l->next);
 	if (a->rendered.valid && !a->rendered.error &&
 	    !digest_is(s->have->target_digest, a->rendered.digest))
 		return cox_strdup("a newer revision waits for the rollout that is under way");
@@ -347,8 +350,9 @@ static char *why_not(struct hub_control *c, const struct seen *s)
 				    a->view.name);
 	if (!s->now)
 		return cox_strdup("waiting for the agent's report on what was assigned last");
-	text = control_worst(s->now);
-	return text ? text : cox_strdup("differs from what Git wants");
+	worst = control_worst(s->now);
+	return cox_asprintf("differs from what Git wants%s%s", worst ? ": " : "",
+			    worst ? worst : "");
 }
 
 static void condition(struct cox_doc *doc, struct cox_node *list, const char *type,

@@ -317,10 +317,13 @@ int hub_fleet_assign(struct hub_fleet *f, struct hub_batch *batch, const char *c
 	COX_ASSERT(m);
 	if (have && says_the_same(have, want))
 		return 0;
-	if (!e)
+	if (!e) {
 		e = entry_new(m, want->app_uid);
-	else
+		/* It may have been here before: no generation of that was above the position. */
+		generation = m->position;
+	} else {
 		fleet_entry_order(e, &epoch, &generation);
+	}
 	next.epoch = hub_store_epoch(f->store);
 	next.generation = generation + 1;
 	change.position = ++m->position;
@@ -691,6 +694,18 @@ static int load(struct hub_fleet *f, struct cox_error *err)
 	return 0;
 }
 
+/* An agent that was rid of the application since the copy was made counts its reports from 1 again. */
+static void forget_report(struct fleet_member *m, struct hub_batch *batch, struct fleet_entry *e)
+{
+	char path[FLEET_PATH_MAX];
+
+	fleet_path(path, m->name, e->uid);
+	hub_batch_delete(batch, HUB_TABLE_REPORT, path);
+	message_free(e->report);
+	e->report = NULL;
+	e->boot[0] = '\0';
+}
+
 /* An older copy of the state: agents may have seen later generations of this epoch. Everything is
  * said again in the new one, which wins over whatever they saw. A hub that died before that was durable
  * finds what it has still to say by the epoch. */
@@ -720,6 +735,7 @@ static void restamp(struct hub_fleet *f)
 			change->position = ++m->position;
 			change_set(m, e, change);
 			keep(m, batch, e);
+			forget_report(m, batch, e);
 		}
 	}
 	hub_store_commit(f->store, batch);

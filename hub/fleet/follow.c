@@ -124,7 +124,8 @@ static void send_snapshot(struct fleet_member *m)
 }
 
 /* Equal digests: nothing to say. A position of ours, older than now: what changed since. Anything
- * else (new, another state, a restored one): a snapshot. */
+ * else (new, another state, a restored one): a snapshot. Positions of before an older copy was put in
+ * place were counted by a hub that this one knows nothing of: the agent has not seen our epoch. */
 static void resume(struct fleet_member *m, const Coxswain__Assignment__V1__Resume *q)
 {
 	uint8_t digest[COX_SHA256_BYTES];
@@ -140,7 +141,8 @@ static void resume(struct fleet_member *m, const Coxswain__Assignment__V1__Resum
 	fleet_push_configuration(m);
 	if (agrees && q->position <= m->durable)
 		m->sent = m->durable;
-	else if (q->position > 0 && q->position < m->durable)
+	else if (q->position > 0 && q->position < m->durable &&
+		 q->highest_epoch == hub_store_epoch(m->fleet->store))
 		m->sent = q->position;
 	else
 		send_snapshot(m);

@@ -281,8 +281,6 @@ static void check_appset(struct hub_check *c, const struct cox_node *root)
 
 /* ---- RolloutPolicy ---- */
 
-static const char *const gate_names[] = {"soak", "approval", "window", "http", "job", "metrics"};
-
 static void check_window(struct hub_check *c, const struct cox_node *window)
 {
 	const char *schedule = text_of(window, "schedule"), *zone = text_of(window, "timeZone");
@@ -366,13 +364,9 @@ static void check_question(struct hub_check *c, const struct cox_node *gate, con
 
 static void check_gate(struct hub_check *c, const struct cox_node *g, bool before)
 {
-	size_t n = 0, mark;
+	size_t mark;
 
-	for (size_t k = 0; k < COX_ARRAY_LEN(gate_names); k++)
-		n += cox_node_find(g, cox_str(gate_names[k])) >= 0;
-	if (cox_node_is(g, COX_MAP) && n != 1)
-		hub_check_error(c, g,
-				"needs exactly one of soak, approval, window, http, job, metrics");
+	hub_check_gate(c, g);
 	if (COX_GET(g, "soak") && before)
 		hub_check_error(c, g,
 				"soak belongs to 'after': there is nothing to watch before a wave");
@@ -411,6 +405,12 @@ static void check_wave_clusters(struct hub_check *c, const struct cox_node *wave
 	    (COX_GET(clusters, "matchLabels") || COX_GET(clusters, "matchExpressions")))
 		bad_field(c, wave, "clusters",
 			  "names and labels together are not clear: give one of them");
+	if (cox_node_is(COX_GET(clusters, "names"), COX_LIST) &&
+	    cox_node_len(COX_GET(clusters, "names")) == 0)
+		bad_field(
+			c, wave, "clusters",
+			"names are an empty list, which means no cluster: leave the field out for "
+			"all that are in no wave before");
 }
 
 static bool wave_name_taken(const struct cox_node *waves, size_t i)
@@ -426,7 +426,11 @@ static bool wave_name_taken(const struct cox_node *waves, size_t i)
 static void check_policy(struct hub_check *c, const struct cox_node *root)
 {
 	const struct cox_node *waves = COX_GET(root, "spec", "waves");
-	size_t mark = hub_path_push(c, COX_STR("spec.waves"));
+	size_t mark = hub_path_push(c, COX_STR("spec"));
+
+	hub_check_at_least(c, COX_GET(root, "spec"), "startsPerMinute", 0);
+	hub_path_pop(c, mark);
+	mark = hub_path_push(c, COX_STR("spec.waves"));
 
 	for (size_t i = 0; i < cox_node_len(waves); i++) {
 		const struct cox_node *wave = cox_node_at(waves, i);

@@ -27,6 +27,11 @@ void hub_check_warning(struct hub_check *c, const struct cox_node *node, const c
 void hub_check_fields(struct hub_check *c, const struct cox_node *map,
 		      const struct hub_field *fields);
 
+/* gates.c */
+void hub_check_gate(struct hub_check *c, const struct cox_node *gate);
+void hub_check_at_least(struct hub_check *c, const struct cox_node *map, const char *key,
+			int64_t min);
+
 /* settings.c */
 void hub_check_settings(struct hub_check *c, const struct cox_node *root);
 void hub_check_rules(struct hub_check *c, enum hub_kind kind, const struct cox_node *root);

@@ -5,8 +5,11 @@
 void rollout_end(struct cox_rollout *r, enum cox_rollout_phase phase, char *reason_taken,
 		 int64_t now_ms)
 {
-	free(r->reason);
-	r->reason = reason_taken;
+	/* a way back goes on saying what it came from */
+	if (reason_taken || r->plan.source != COX_ROLLOUT_BACK) {
+		free(r->reason);
+		r->reason = reason_taken;
+	}
 	r->phase = phase;
 	r->finished_ms = now_ms;
 	rollout_unpause(r);
@@ -67,6 +70,7 @@ void rollout_bar_all(struct cox_rollout *r)
 		memcpy(b.digest, t->digest, sizeof(b.digest));
 		rollout_bar_add(r, b);
 	}
+	r->bars_all = true;
 }
 
 static bool returns(const struct cox_rollout_target *t)
@@ -255,10 +259,16 @@ struct cox_rollout *cox_rollout_rollback(struct cox_rollout *failed, const char 
 		copy.uid = cox_strdup(b->uid);
 		rollout_bar_add(r, copy);
 	}
+	r->bars_all = failed->bars_all;
 	rollout_record(r, ROLLOUT_ENGINE, "begin", now_ms, "%s", r->reason);
 	failed->rollback_due = false;
 	memcpy(failed->reversed_by, r->id, sizeof(r->id));
 	return r;
+}
+
+bool rollout_holds_back(const struct cox_rollout *r)
+{
+	return r->bars_all || (r->phase == COX_ROLLOUT_FAILED && r->bars.n > 0);
 }
 
 bool cox_rollout_is_barred(const struct cox_rollout *r, const struct cox_rollout_member *members,
@@ -267,9 +277,7 @@ bool cox_rollout_is_barred(const struct cox_rollout *r, const struct cox_rollout
 	_cleanup_map_ struct cox_map digests = COX_MAP_INIT;
 	size_t known = 0;
 
-	/* What a rollout after it still holds back is single targets, which it says itself. */
-	if (r->plan.source != COX_ROLLOUT_BACK && r->phase != COX_ROLLOUT_FAILED &&
-	    r->phase != COX_ROLLOUT_ABORTED)
+	if (!r->bars_all)
 		return false;
 	COX_VEC_EACH (&r->bars, b)
 		cox_map_set(&digests, b->uid, (void *)b);

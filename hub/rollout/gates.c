@@ -304,6 +304,16 @@ void rollout_gates_sweep(struct rollout_step *s)
 						 .wave = w, .after = after, .gate = i});
 }
 
+int cox_rollout_gate_note(struct cox_rollout *r, const struct cox_rollout_probe *probe,
+			  const char *message, int64_t now_ms)
+{
+	struct cox_rollout_gate_run *g = rollout_gate_run(r, probe);
+
+	if (!g || !g->asked || g->attempt != probe->attempt || g->state != COX_GATE_RUNNING)
+		return 0;
+	return rollout_gate_set(g, COX_GATE_RUNNING, cox_strdup(message), now_ms);
+}
+
 int cox_rollout_answer(struct cox_rollout *r, const struct cox_rollout_probe *probe,
 		       enum cox_rollout_answer answer, const char *message, int64_t now_ms)
 {

@@ -184,6 +184,8 @@ void rollout_end(struct cox_rollout *r, enum cox_rollout_phase phase, char *reas
 /* Nothing is barred any more. */
 void rollout_unbar(struct cox_rollout *r);
 bool rollout_is_bar(const struct cox_rollout *r, const struct cox_rollout_target *t);
+/* It is over (or the way back of one that is), and what it was about is not deployed anew by itself. */
+bool rollout_holds_back(const struct cox_rollout *r);
 /* What is pinned is not deployed again by itself. */
 void rollout_bar_all(struct cox_rollout *r);
 /* Whether there is a target to return. */

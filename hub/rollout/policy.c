@@ -225,6 +225,8 @@ static int clusters_parse(const struct cox_node *node, struct cox_rollout_wave *
 
 	for (size_t i = 0; i < cox_node_len(names); i++)
 		cox_vec_push(&w->names, cox_str_dup(cox_node_text(cox_node_at(names, i))));
+	if (names && w->names.n == 0)
+		return cox_error(err, COX_INVALID_ARGUMENT, "clusters.names: is empty");
 	if (w->names.n > 0 && labels)
 		return cox_error(err, COX_INVALID_ARGUMENT,
 				 "clusters: names and labels together are not clear: give one of "

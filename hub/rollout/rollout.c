@@ -94,6 +94,7 @@ void rollout_bar_add(struct cox_rollout *r, struct cox_rollout_bar taken)
 void rollout_unbar(struct cox_rollout *r)
 {
 	r->bars_touched = r->bars_touched || r->bars.n > 0;
+	r->bars_all = false;
 	COX_VEC_EACH (&r->bars, b)
 		free(b->uid);
 	cox_vec_fini((bar_vec *)&r->bars);
@@ -154,7 +155,8 @@ static struct cox_rollout_target target_from(const struct cox_rollout_plan *plan
 		.wave = m->by_hand ? -1 : cox_rollout_plan_wave(plan, m, NULL),
 		.since_ms = now_ms,
 		.clock_ms = now_ms,
-		.offline = m->offline,
+		.offline = m->offline || m->awaited,
+		.awaited = m->awaited,
 		.by_hand = m->by_hand,
 	};
 
@@ -176,41 +178,55 @@ static struct cox_rollout_target target_from(const struct cox_rollout_plan *plan
 	return t;
 }
 
+static bool is_at(const struct cox_rollout_target *t, const struct cox_rollout_target *b)
+{
+	return t->has_digest && b->has_digest &&
+	       memcmp(t->digest, b->digest, sizeof(t->digest)) == 0;
+}
+
 /* It was moved to what it is at still, in a wave that has not passed: it owes the gates behind it. */
 static bool owes_gates(const struct cox_rollout_target *t, const struct cox_rollout *before,
 		       const struct cox_rollout_target *b)
 {
-	return t->state == COX_TARGET_MOVING && b->moved && b->wave >= 0 && b->has_digest &&
-	       memcmp(b->digest, t->digest, sizeof(b->digest)) == 0 &&
+	return t->state == COX_TARGET_MOVING && b->moved && b->wave >= 0 && is_at(t, b) &&
 	       before->plan.source == COX_ROLLOUT_POLICY &&
 	       before->waves.items[b->wave].phase != COX_WAVE_PASSED;
 }
 
-/* What the rollout before left half done is no place to return to. */
-static void inherit(struct cox_rollout_target *t, const struct cox_rollout *before)
+static bool is_half_done(const struct cox_rollout_target *b, const uint8_t *have)
 {
-	const struct cox_rollout_target *b = before ? cox_rollout_find(before, t->uid) : NULL;
+	if (b->state == COX_TARGET_HEALTHY)
+		return false;
+	/* It did not come to it; but what it found there an earlier one had left so. */
+	return b->moved ||
+	       (b->has_found && have && memcmp(have, b->found, COX_ROLLOUT_DIGEST) == 0);
+}
 
-	/* What failed neither, when its way back was cut short. */
-	if (b && before->plan.source == COX_ROLLOUT_BACK && t->state != COX_TARGET_MOVING) {
-		set_digest(&t->has_previous, t->previous, b->digest);
-		free(t->previous_revision);
-		t->previous_revision = cox_strdup(b->revision);
+/* What the rollout before left half done is no place to return to, also when there was nothing before
+ * that; what failed neither, when its way back was cut short. */
+static void inherit(struct cox_rollout_target *t, const struct cox_rollout_spec *spec)
+{
+	const struct cox_rollout *before = spec->before;
+	const struct cox_rollout_target *b = before ? cox_rollout_find(before, t->uid) : NULL;
+	bool there = t->state == COX_TARGET_MOVING;
+	const uint8_t *have = there ? t->digest : t->has_previous ? t->previous : NULL;
+	/* Also one who is still where the way back was to take him from. */
+	bool back = b && before->plan.source == COX_ROLLOUT_BACK && (!there || !is_at(t, b));
+	bool owes = b && owes_gates(t, before, b);
+
+	if (!b && spec->reversed)
+		b = cox_rollout_find(spec->reversed, t->uid);
+	if (!b || (!back && !owes && !is_half_done(b, have)))
 		return;
-	}
-	if (!b || !b->moved)
-		return;
-	if (owes_gates(t, before, b))
+	set_digest(&t->has_found, t->found, have);
+	if (there) /* nobody has seen it well there, or it owes gates */
 		t->moved = true;
-	else if (b->state == COX_TARGET_HEALTHY)
-		return;
-	if (!b->has_previous)
-		return;
-	if (t->state == COX_TARGET_MOVING) /* at its digest, but nobody has seen it well there */
-		t->moved = true;
-	set_digest(&t->has_previous, t->previous, b->previous);
+	set_digest(&t->has_previous, t->previous,
+		   back		     ? b->digest
+		   : b->has_previous ? b->previous
+				     : NULL);
 	free(t->previous_revision);
-	t->previous_revision = cox_strdup(b->previous_revision);
+	t->previous_revision = cox_strdup(back ? b->revision : b->previous_revision);
 }
 
 /* Who has it already is not sent there again. */
@@ -262,7 +278,7 @@ struct cox_rollout *cox_rollout_new(const struct cox_rollout_spec *spec, int64_t
 	for (size_t i = 0; i < spec->n_members; i++) {
 		struct cox_rollout_target t = target_from(&r->plan, &spec->members[i], now_ms);
 
-		inherit(&t, spec->before);
+		inherit(&t, spec);
 		bar(r, &t);
 		rollout_target_add(r, t);
 	}
@@ -543,9 +559,10 @@ int cox_rollout_reach(struct cox_rollout *r, const char *uid, bool online, const
 	if (!t || !rollout_is_live(r))
 		return 0;
 	rollout_clock(r, now_ms);
-	news = t->offline == online;
-	if (news)
+	news = t->offline == online || t->awaited;
+	if (t->offline == online)
 		rollout_edit(r, t)->offline = !online;
+	rollout_unkept(t)->awaited = false;
 	if (!online)
 		rollout_unkept(t)->unheard = true;
 	if (news && online) {
@@ -559,6 +576,23 @@ int cox_rollout_reach(struct cox_rollout *r, const char *uid, bool online, const
 		news |= rollout_set(r, t, t->state,
 				    cox_strdup(message ? message : "its cluster is away"), now_ms);
 	return news;
+}
+
+int cox_rollout_await(struct cox_rollout *r, const char *uid, int64_t now_ms)
+{
+	const struct cox_rollout_target *t = rollout_target(r, uid);
+
+	if (!t || !rollout_is_live(r))
+		return 0;
+	rollout_clock(r, now_ms);
+	if (!t->offline)
+		rollout_edit(r, t)->offline = true;
+	rollout_unkept(t)->awaited = rollout_unkept(t)->unheard = true;
+	if (t->state == COX_TARGET_MOVING || t->state == COX_TARGET_WAITING)
+		rollout_set(r, t, t->state,
+			    cox_strdup("its agent has not come back since the hub started"),
+			    now_ms);
+	return 1;
 }
 
 int cox_rollout_hold(struct cox_rollout *r, const char *uid, const char *message, int64_t until_ms,

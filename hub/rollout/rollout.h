@@ -214,6 +214,7 @@ struct cox_rollout_member {
 	const uint8_t *previous;
 	const char *previous_revision;
 	bool offline; /* its agent is away */
+	bool awaited; /* or is expected back any moment, see cox_rollout_await */
 };
 
 /* The first wave that the member is in; -1: none. *ret_also (may be NULL) is the next one that
@@ -261,8 +262,12 @@ struct cox_rollout_target {
 	char *cluster; /* NULL: none known */
 	int wave;      /* -1: not planned */
 	bool has_digest, has_previous;
-	uint8_t digest[COX_ROLLOUT_DIGEST]; /* pinned */
-	uint8_t previous[COX_ROLLOUT_DIGEST];
+	uint8_t digest[COX_ROLLOUT_DIGEST];   /* pinned */
+	uint8_t previous[COX_ROLLOUT_DIGEST]; /* what it returns to */
+	/* what it had when the rollout began, where an earlier one left that half done: no place to
+	 * return to */
+	bool has_found;
+	uint8_t found[COX_ROLLOUT_DIGEST];
 	char *revision, *previous_revision; /* for people */
 	enum cox_rollout_state state;
 	char *message;	/* NULL: nothing to say */
@@ -283,6 +288,7 @@ struct cox_rollout_target {
 	bool approved; /* as part of what an approval named */
 	bool barred;   /* Blocked because it failed at this digest before */
 	bool offline;
+	bool awaited;	   /* offline, but not skipped: not kept */
 	int64_t clock_ms;  /* its progress deadline counts from here */
 	int64_t online_ms; /* when it came back; 0: it was never away */
 	char *hold;	   /* why it may not start (sync windows); NULL: it may */
@@ -373,6 +379,7 @@ struct cox_rollout {
 	COX_VEC(struct cox_rollout_audit) audit;
 	int64_t n_audit_dropped;
 	COX_VEC(const struct cox_rollout_bar) bars;
+	bool bars_all; /* they are all that was pinned when it failed, and not only some from before */
 	int64_t last_ms; /* the latest now_ms */
 
 	/* not kept */
@@ -393,6 +400,9 @@ struct cox_rollout_spec {
 	/* The rollout that this one takes over from, or NULL: a target that it left half done keeps
 	 * what that one would have returned to, and bars go on until their digest changes. */
 	const struct cox_rollout *before;
+	/* What that is the way back of (its `reverses`), or NULL: it knows of targets that did not go
+	 * back, and were left half done all the same. */
+	const struct cox_rollout *reversed;
 };
 
 struct cox_rollout *cox_rollout_new(const struct cox_rollout_spec *spec, int64_t now_ms);
@@ -453,6 +463,9 @@ int cox_rollout_observe(struct cox_rollout *r, const char *uid,
 /* message: why it is away, for people; NULL when it is there. */
 int cox_rollout_reach(struct cox_rollout *r, const char *uid, bool online, const char *message,
 		      int64_t now_ms);
+/* The hub has only just started, and nobody can say yet whether the target's cluster is away: it is not
+ * moved, its clocks stand still, and its wave waits for it until cox_rollout_reach says which. */
+int cox_rollout_await(struct cox_rollout *r, const char *uid, int64_t now_ms);
 /* message: why the target may not start before until_ms (COX_ROLLOUT_FOREVER: not known), or NULL:
  * it may. */
 int cox_rollout_hold(struct cox_rollout *r, const char *uid, const char *message, int64_t until_ms,
@@ -479,6 +492,9 @@ int cox_rollout_answer(struct cox_rollout *r, const struct cox_rollout_probe *pr
 		       enum cox_rollout_answer answer, const char *message, int64_t now_ms);
 /* The gate's next try is due now: what kept it from being asked may be gone. 1: it waited for it. */
 int cox_rollout_hurry(struct cox_rollout *r, const struct cox_rollout_probe *probe, int64_t now_ms);
+/* What is known of a question that was asked and is not answered; NULL: nothing. 1 when it is news. */
+int cox_rollout_gate_note(struct cox_rollout *r, const struct cox_rollout_probe *probe,
+			  const char *message, int64_t now_ms);
 /* The gate of a probe; NULL when there is none. */
 const struct cox_rollout_gate *cox_rollout_gate(const struct cox_rollout *r,
 						const struct cox_rollout_probe *probe);

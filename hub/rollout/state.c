@@ -94,6 +94,7 @@ static const struct field target_fields[] = {
 	TARGET(F_TEXT, "revision", revision),
 	DIGEST_IF("previous", cox_rollout_target, previous, has_previous),
 	TARGET(F_TEXT, "previousRevision", previous_revision),
+	DIGEST_IF("found", cox_rollout_target, found, has_found),
 	WORD("state", cox_rollout_target, state, state_names),
 	TARGET(F_TEXT, "message", message),
 	TARGET(F_TEXT, "resource", resource),
@@ -173,6 +174,7 @@ static const struct field head_fields[] = {
 	HEAD(F_ID, "reversedBy", reversed_by),
 	HEAD(F_BOOL, "rollbackDue", rollback_due),
 	HEAD(F_INT, "auditDropped", n_audit_dropped),
+	HEAD(F_BOOL, "barsAll", bars_all),
 };
 
 static const struct field paused_fields[] = {
@@ -266,13 +268,20 @@ static struct cox_node *plan_to(const struct cox_rollout_plan *plan, struct cox_
 	return map;
 }
 
+static void put_list(struct cox_doc *doc, struct cox_node *map, const char *key,
+		     struct cox_node *list)
+{
+	if (cox_node_len(list) > 0)
+		cox_map_put(doc, map, key, list);
+}
+
 static struct cox_node *wave_to(const struct cox_rollout_wave_run *w, struct cox_doc *doc)
 {
 	struct cox_node *map = MAP_OF(wave_fields, w, doc);
 
-	cox_map_put(doc, map, "before", LIST_OF(gate_fields, &w->before, doc));
-	cox_map_put(doc, map, "after", LIST_OF(gate_fields, &w->after, doc));
-	cox_map_put(doc, map, "approvals", LIST_OF(approval_fields, &w->approvals, doc));
+	put_list(doc, map, "before", LIST_OF(gate_fields, &w->before, doc));
+	put_list(doc, map, "after", LIST_OF(gate_fields, &w->after, doc));
+	put_list(doc, map, "approvals", LIST_OF(approval_fields, &w->approvals, doc));
 	return map;
 }
 
@@ -594,6 +603,10 @@ static int rest_from(struct cox_rollout_reader *q, const struct cox_node *node,
 	q->n_bars = (int64_t)cox_node_len(bars);
 	if (r == 0)
 		r = bars_from(q, bars, err);
+	/* It did not say; but whoever failed, or goes back, barred all. */
+	q->r->bars_all = q->n_bars > 0 &&
+			 (q->r->phase == COX_ROLLOUT_FAILED || q->r->phase == COX_ROLLOUT_ABORTED ||
+			  q->r->plan.source == COX_ROLLOUT_BACK);
 	return r == 0 ? targets_from(q, targets, err) : r;
 }
 
@@ -737,6 +750,7 @@ void cox_rollout_go_on(struct cox_rollout *to, const struct cox_rollout *from)
 		const struct cox_rollout_target *f = rollout_target(from, t->uid);
 
 		rollout_unkept(t)->unheard = f && f->unheard;
+		rollout_unkept(t)->awaited = f && f->awaited;
 	}
 }
 

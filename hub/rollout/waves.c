@@ -6,14 +6,14 @@
 /* Away, and not waited for. On the way back everybody is told, wherever he is. */
 bool rollout_skips(const struct cox_rollout *r, const struct cox_rollout_target *t)
 {
-	return t->offline && r->plan.offline == COX_OFFLINE_SKIP &&
+	return t->offline && !t->awaited && r->plan.offline == COX_OFFLINE_SKIP &&
 	       (t->state == COX_TARGET_MOVING ||
 		(t->state == COX_TARGET_WAITING && r->plan.source != COX_ROLLOUT_BACK));
 }
 
 static bool may_start(const struct cox_rollout *r, const struct cox_rollout_target *t)
 {
-	return t->state == COX_TARGET_WAITING && !rollout_skips(r, t) && !t->hold &&
+	return t->state == COX_TARGET_WAITING && !rollout_skips(r, t) && !t->awaited && !t->hold &&
 	       (t->approved || !rollout_needs_approval(r, (size_t)t->wave));
 }
 
@@ -287,7 +287,7 @@ static bool in_after(struct rollout_step *s, size_t wave, bool held)
 	if (!gates(s, wave, true))
 		return false;
 	COX_VEC_EACH (&r->targets, t)
-		if (t->wave == (int)wave && r->plan.source == COX_ROLLOUT_POLICY &&
+		if (t->wave == (int)wave && r->plan.on_failure != COX_FAILURE_HOLD &&
 		    rollout_skips(r, t))
 			rollout_edit(r, t)->late = true;
 	return enter(s, wave, COX_WAVE_PASSED);
@@ -303,18 +303,18 @@ static bool (*const phases[])(struct rollout_step *s, size_t wave, bool held) = 
 /* ---- the step ---- */
 
 /* How many are failed for good, in waves that bear fewer. */
-static size_t too_many(const struct rollout_step *s)
+static size_t too_many(const struct cox_rollout *r, const struct rollout_tallies *all)
 {
 	size_t n = 0;
 
-	for (size_t i = 0; i < s->r->waves.n; i++) {
-		const struct rollout_tally *c = &s->c.waves[i];
-		size_t all = c->failed +
-			     (s->r->plan.on_failure == COX_FAILURE_CONTINUE ? c->excused : 0);
+	for (size_t i = 0; i < r->waves.n; i++) {
+		const struct rollout_tally *c = &all->waves[i];
+		size_t failed =
+			c->failed + (r->plan.on_failure == COX_FAILURE_CONTINUE ? c->excused : 0);
 
-		if (s->r->plan.source == COX_ROLLOUT_BACK ||
-		    all > cox_rollout_tolerance(&s->r->plan, i, c->n))
-			n += all;
+		if (r->plan.source == COX_ROLLOUT_BACK ||
+		    failed > cox_rollout_tolerance(&r->plan, i, c->n))
+			n += failed;
 	}
 	return n;
 }
@@ -330,19 +330,38 @@ static void leave_late(struct rollout_step *s)
 			rollout_edit(s->r, t)->late = true;
 }
 
+static char *failed_at_the_end(const struct cox_rollout *r, size_t n)
+{
+	bool back = r->plan.source == COX_ROLLOUT_BACK && r->reason;
+
+	COX_VEC_EACH (&r->targets, t)
+		if (t->wave >= 0 && t->state == COX_TARGET_FAILED)
+			return cox_asprintf(
+				"%s%sit came to its end with %zu failed: '%s' on cluster "
+				"'%s': %s",
+				back ? r->reason : "", back ? "; " : "", n, t->name,
+				t->cluster ? t->cluster : "?", t->message ? t->message : "");
+	return cox_asprintf("it came to its end with %zu failed", n);
+}
+
+/* It has come to its end. */
+static void end(struct cox_rollout *r, const struct rollout_tallies *c, int64_t now_ms)
+{
+	size_t n = too_many(r, c);
+
+	if (n == 0)
+		rollout_end(r, COX_ROLLOUT_SUCCEEDED, NULL, now_ms);
+	else
+		rollout_end(r, COX_ROLLOUT_FAILED, failed_at_the_end(r, n), now_ms);
+}
+
 static void finish(struct rollout_step *s)
 {
-	size_t n = too_many(s);
-
 	for (size_t i = 0; i < s->r->waves.n; i++)
 		if (s->c.waves[i].late_busy > 0)
 			return;
 	leave_late(s);
-	if (n == 0)
-		rollout_end(s->r, COX_ROLLOUT_SUCCEEDED, NULL, s->now_ms);
-	else
-		rollout_end(s->r, COX_ROLLOUT_FAILED,
-			    cox_asprintf("it came to its end with %zu failed", n), s->now_ms);
+	end(s->r, &s->c, s->now_ms);
 	s->changed = true;
 }
 
@@ -468,7 +487,7 @@ bool cox_rollout_may_supersede(const struct cox_rollout *r, int64_t now_ms, int6
 
 		may = is_stuck(r, open, c, now_ms, &again);
 		if (r->plan.supersede == COX_SUPERSEDE_WAVE)
-			may = may || rollout_wave_is_done(r, open, c) ||
+			may = may || rollout_wave_is_done(r, open, c) || c->moved == 0 ||
 			      (c->moving == 0 && c->healthy == 0);
 		if (may)
 			again = COX_ROLLOUT_FOREVER;
@@ -479,23 +498,26 @@ bool cox_rollout_may_supersede(const struct cox_rollout *r, int64_t now_ms, int6
 }
 
 /* The last report may just have come. */
-static bool is_done(const struct cox_rollout *r)
+static bool is_done(const struct cox_rollout *r, const struct rollout_tallies *c)
 {
-	struct rollout_tallies c;
-
-	rollout_count(r, &c);
 	for (size_t i = 0; i < r->waves.n; i++)
-		if (c.waves[i].n > 0 && r->waves.items[i].phase != COX_WAVE_PASSED &&
+		if (c->waves[i].n > 0 && r->waves.items[i].phase != COX_WAVE_PASSED &&
 		    (r->plan.waves.items[i].after.n > 0 ||
-		     !rollout_wave_is_done(r, i, &c.waves[i])))
+		     !rollout_wave_is_done(r, i, &c->waves[i])))
 			return false;
-	return rollout_fallen(r, &c, r->waves.n) == r->waves.n;
+	return rollout_fallen(r, c, r->waves.n) == r->waves.n;
 }
 
 void cox_rollout_supersede(struct cox_rollout *r, int64_t now_ms)
 {
+	struct rollout_tallies c;
+
 	if (r->phase != COX_ROLLOUT_PROGRESSING)
 		return;
 	rollout_clock(r, now_ms);
-	rollout_end(r, is_done(r) ? COX_ROLLOUT_SUCCEEDED : COX_ROLLOUT_SUPERSEDED, NULL, now_ms);
+	rollout_count(r, &c);
+	if (is_done(r, &c))
+		end(r, &c, now_ms);
+	else
+		rollout_end(r, COX_ROLLOUT_SUPERSEDED, NULL, now_ms);
 }

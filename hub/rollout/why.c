@@ -77,6 +77,13 @@ static void why_unmatched(const struct cox_rollout *r, struct cox_rollout_why *w
 	COX_VEC_EACH (&r->targets, t) {
 		if (t->wave >= 0 || t->by_hand)
 			continue;
+		/* whose cluster nobody knows: that is what is wrong with it */
+		if (!t->cluster && t->message) {
+			why->target = t;
+			say(why, "'%s' belongs to no wave, because it has no cluster: %s", t->name,
+			    t->message);
+			return;
+		}
 		if (n++ < 10)
 			cox_buf_printf(&names, "%s'%s'", names.len ? ", " : "",
 				       t->cluster ? t->cluster : t->name);
@@ -145,6 +152,12 @@ static void why_not_started(const struct cox_rollout *r, size_t open, struct cox
 		if (t->state != COX_TARGET_WAITING || rollout_skips(r, t))
 			continue;
 		left++;
+		if (t->awaited) {
+			why->target = t;
+			say(why, "'%s' on cluster '%s' waits: %s", t->name,
+			    t->cluster ? t->cluster : "?", t->message ? t->message : "");
+			return;
+		}
 		if (t->hold) {
 			why->target = t;
 			why->until_ms =
@@ -201,6 +214,16 @@ static void why_late(const struct cox_rollout *r, struct cox_rollout_why *why)
 		}
 }
 
+/* It is over, and what it was about is not deployed anew by itself. */
+static void why_barred(const struct cox_rollout *r, struct cox_rollout_why *why)
+{
+	if (!rollout_holds_back(r))
+		return;
+	why->since_ms = r->finished_ms;
+	say(why, "its content is held back until it changes, or until `retry`: %s",
+	    r->reason ? r->reason : "it failed");
+}
+
 void cox_rollout_why(const struct cox_rollout *r, struct cox_rollout_why *ret_why)
 {
 	struct cox_rollout_why why = {.wave = -1, .since_ms = r->started_ms};
@@ -209,8 +232,10 @@ void cox_rollout_why(const struct cox_rollout *r, struct cox_rollout_why *ret_wh
 	size_t open, front;
 
 	*ret_why = why;
-	if (r->phase != COX_ROLLOUT_PROGRESSING)
+	if (r->phase != COX_ROLLOUT_PROGRESSING) {
+		why_barred(r, ret_why);
 		return;
+	}
 	rollout_count(r, &c);
 	front = rollout_front(r, &c);
 	open = rollout_fallen(r, &c, front);
@@ -257,8 +282,11 @@ void cox_rollout_why_text(const struct cox_rollout *r, const struct cox_rollout_
 /* What the bars of a rollout that is over say of the target. */
 static char *barred(const struct cox_rollout *r, const char *uid)
 {
+	bool joined = !cox_rollout_find(r, uid) && rollout_holds_back(r);
+
+	/* Who joined since then would get nothing else. */
 	COX_VEC_EACH (&r->bars, b)
-		if (strcmp(b->uid, uid) == 0)
+		if (joined || strcmp(b->uid, uid) == 0)
 			return cox_asprintf("held back, until it changes or until `retry` of the "
 					    "rollout: %s",
 					    r->reason ? r->reason : "it failed");
@@ -270,15 +298,15 @@ char *cox_rollout_waits(const struct cox_rollout *r, const char *uid)
 	const struct cox_rollout_target *t = cox_rollout_find(r, uid);
 	struct cox_rollout_why why;
 
-	if (r->phase != COX_ROLLOUT_PROGRESSING)
-		return barred(r, uid);
-	if (!t || r->phase != COX_ROLLOUT_PROGRESSING || t->state != COX_TARGET_WAITING)
-		return NULL;
-	if (t->wave < 0)
+	if (t && t->wave < 0 && t->state == COX_TARGET_WAITING)
 		return cox_asprintf("the application is in no %s and is synced by hand only",
 				    r->plan.source == COX_ROLLOUT_POLICY
 					    ? "wave of the rollout policy"
 					    : "step of the strategy");
+	if (r->phase != COX_ROLLOUT_PROGRESSING)
+		return barred(r, uid);
+	if (!t || t->state != COX_TARGET_WAITING)
+		return NULL;
 	cox_rollout_why(r, &why);
 	if (why.wave < 0 || why.wave >= t->wave)
 		return cox_asprintf("waiting for its turn in wave %d of %zu ('%s'): %s",

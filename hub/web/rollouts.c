@@ -25,14 +25,27 @@ static void list_one(void *ctx, const struct cox_rollout *r)
 	cox_list_push(l->doc, l->list, hub_control_rollout_status(l->control, r, l->doc));
 }
 
+/* KIND/NAMESPACE/NAME, with "-" for the home namespace; the caller's. */
+static char *owner_of(struct web_call *call)
+{
+	const char *said = cox_http_query(call->request, "owner");
+	const char *at = said ? strstr(said, "/-/") : NULL;
+
+	if (!at)
+		return cox_strdup(said);
+	return cox_asprintf("%.*s/%s/%s", (int)(at - said), said,
+			    hub_control_namespace(call->web->control), at + 3);
+}
+
 void web_rollouts(struct web_call *call)
 {
 	_cleanup_doc_ struct cox_doc *doc = cox_doc_new("rollouts");
+	_cleanup_free_ char *owner = owner_of(call);
 	struct cox_node *map = cox_doc_map(doc);
 	struct listing l = {.control = call->web->control,
 			    .doc = doc,
 			    .list = cox_doc_list(doc),
-			    .owner = cox_http_query(call->request, "owner")};
+			    .owner = owner};
 
 	hub_control_each_rollout(call->web->control, list_one, &l);
 	cox_map_put(doc, map, "items", l.list);

@@ -15,7 +15,7 @@
  *	ok|slow|bad|unsynced|failed|running|stale|other NAME…   a report; other: at another digest
  *	well SINCE NAME…        ok, and for so long without a break ("5m"), as the agent watched it
  *	kept NAME…              ok, but told before the connection that is up now
- *	away|back NAME…         the cluster's agent
+ *	away|back NAME…         the cluster's agent; await NAME…: the hub has started, and it may come back
  *	hold NAME UNTIL TEXT, free NAME…   the project's sync windows
  *	join|leave NAME…
  *	commit REV [NAME…]      new content, for those that are named or for everybody
@@ -25,6 +25,7 @@
  *	pause|resume|promote|retry BY, abort BY [back], approve BY WAVE|wrong
  *			('_' in BY is a space)
  *	sync NAME BY [force]    a person's sync
+ *	byhand NAME REV         a person puts something else there, past the rollout
  *	restart [alone]         the hub's: the state comes back from the disk, and the agents that were
  *	                        there connect again; alone: they have yet to dial
  *	digest WAVE, waits NAME, status, delete, super   print what the planner says
@@ -399,6 +400,14 @@ static size_t members(struct story *s, struct cox_rollout_member *ret)
 	return n;
 }
 
+static const struct cox_rollout *reversed(const struct story *s)
+{
+	COX_VEC_EACH (&s->past, r)
+		if (s->r && strcmp((*r)->id, s->r->reverses) == 0)
+			return *r;
+	return NULL;
+}
+
 static void new_rollout(struct story *s, const struct cox_rollout_member *m, size_t n)
 {
 	char id[COX_UUID_TEXT];
@@ -411,7 +420,8 @@ static void new_rollout(struct story *s, const struct cox_rollout_member *m, siz
 						       .plan = &s->plan,
 						       .members = m,
 						       .n_members = n,
-						       .before = s->r},
+						       .before = s->r,
+						       .reversed = reversed(s)},
 			    s->now_ms);
 	if (s->r && s->r->phase == COX_ROLLOUT_PROGRESSING) {
 		cox_rollout_supersede(s->r, s->now_ms);
@@ -506,6 +516,8 @@ static void one_name(struct story *s, const char *verb, const char *name)
 	if (strcmp(verb, "away") == 0 || strcmp(verb, "back") == 0) {
 		a->offline = *verb == 'a';
 		cox_rollout_reach(s->r, name, !a->offline, "its agent is away", s->now_ms);
+	} else if (strcmp(verb, "await") == 0) {
+		cox_rollout_await(s->r, name, s->now_ms);
 	} else if (strcmp(verb, "free") == 0) {
 		cox_rollout_hold(s->r, name, NULL, 0, s->now_ms);
 	} else if (strcmp(verb, "join") == 0) {
@@ -640,6 +652,11 @@ static void do_answer(struct story *s, const struct words *w)
 		     (i == 0 && strcmp("old", word(w, 4)) == 0)) &&
 		    !cox_rollout_answer(s->r, &p, i, *text ? text : NULL, s->now_ms))
 			tell(s, "nobody waits for that answer");
+}
+
+static void do_by_hand(struct story *s, const struct words *w)
+{
+	have(app(s, word(w, 1)), word(w, 2));
 }
 
 static void do_well(struct story *s, const struct words *w)
@@ -837,14 +854,14 @@ static const struct {
 	const char *verb;
 	void (*run)(struct story *s, const struct words *w);
 } verbs[] = {
-	{"pause", do_pause},   {"resume", do_resume},	{"promote", do_promote},
-	{"retry", do_retry},   {"abort", do_abort},	{"approve", do_approve},
-	{"answer", do_answer}, {"hold", do_hold},	{"commit", do_commit},
-	{"sync", do_sync},     {"restart", do_restart}, {"digest", do_digest},
-	{"waits", do_waits},   {"status", do_status},	{"audit", do_audit},
-	{"super", do_super},   {"delete", do_delete},	{"starts", do_starts},
-	{"tick", do_nothing},  {"well", do_well},	{"kept", do_kept},
-	{"policy", do_policy}, {"label", do_label},
+	{"pause", do_pause},	{"resume", do_resume},	 {"promote", do_promote},
+	{"retry", do_retry},	{"abort", do_abort},	 {"approve", do_approve},
+	{"answer", do_answer},	{"hold", do_hold},	 {"commit", do_commit},
+	{"sync", do_sync},	{"restart", do_restart}, {"digest", do_digest},
+	{"waits", do_waits},	{"status", do_status},	 {"audit", do_audit},
+	{"super", do_super},	{"delete", do_delete},	 {"starts", do_starts},
+	{"tick", do_nothing},	{"well", do_well},	 {"kept", do_kept},
+	{"byhand", do_by_hand}, {"policy", do_policy},	 {"label", do_label},
 };
 
 static void event(struct story *s, const struct words *w)

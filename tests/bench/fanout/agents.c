@@ -13,9 +13,10 @@
  *			to report; the time is that of the last. REFUSED counts attempts.
  *	drop		dropped
  *	return		as connect, of agents that have lost the hub and dial again by themselves
- *	await REV	at REV ASSIGNED ACKED REPORTED ACCEPTED, then for each wave FIRST:LAST, the first
- *			assignment that came and the last report of health that went: all clusters were
- *			assigned the commit and are healthy at it. The four times are those of the last.
+ *	await REV	at REV ASSIGNED ACKED REPORTED ACCEPTED, then for each wave FIRST:LAST:ALL, the
+ *			first assignment that came, the last report of health that went, and the last
+ *			assignment that came: all clusters were assigned the commit and are healthy at
+ *			it. The four times are those of the last.
  *	hold		the first agent says that it is well only after all others of its wave did; no answer
  *	quit
  *
@@ -43,7 +44,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { JOINS_AT_ONCE = 32, MAX_WAVES = 8, N_RESOURCES = 3, FILE_BYTES = 16 << 20 };
+enum { JOINS_AT_ONCE = 32, MAX_WAVES = 100, N_RESOURCES = 3, FILE_BYTES = 16 << 20 };
 
 typedef Coxswain__Assignment__V1__Change change_msg;
 typedef Coxswain__Assignment__V1__Assignment assignment_msg;
@@ -436,6 +437,7 @@ static void resume(struct agent *a)
 	}
 	cox_stamps_digest(&stamp, x != NULL, digest);
 	body.position = a->position;
+	body.highest_epoch = stamp.epoch;
 	body.digest.data = digest;
 	body.digest.len = sizeof(digest);
 	request.body_case = COXSWAIN__ASSIGNMENT__V1__FOLLOW_REQUEST__BODY_RESUME;
@@ -623,7 +625,7 @@ static void answer_heard(void)
 static void answer_at(void)
 {
 	_cleanup_buf_ struct cox_buf text = COX_BUF_INIT;
-	int64_t first_us[MAX_WAVES] = {0}, last_us[MAX_WAVES] = {0};
+	int64_t first_us[MAX_WAVES] = {0}, last_us[MAX_WAVES] = {0}, all_us[MAX_WAVES] = {0};
 	int64_t assigned_us = 0, acked_us = 0, reported_us = 0, accepted_us = 0;
 
 	COX_VEC_EACH (&all.agents, p) {
@@ -636,13 +638,15 @@ static void answer_at(void)
 		later(&reported_us, a->reported_us);
 		later(&accepted_us, a->accepted_us);
 		later(&last_us[a->wave], a->reported_us);
+		later(&all_us[a->wave], a->assigned_us);
 		if (!first_us[a->wave] || a->assigned_us < first_us[a->wave])
 			first_us[a->wave] = a->assigned_us;
 	}
 	cox_buf_printf(&text, "at %s %.6f %.6f %.6f %.6f", all.revision, seconds(assigned_us),
 		       seconds(acked_us), seconds(reported_us), seconds(accepted_us));
 	for (int i = 0; i < MAX_WAVES && first_us[i]; i++)
-		cox_buf_printf(&text, " %.6f:%.6f", seconds(first_us[i]), seconds(last_us[i]));
+		cox_buf_printf(&text, " %.6f:%.6f:%.6f", seconds(first_us[i]), seconds(last_us[i]),
+			       seconds(all_us[i]));
 	answer(cox_buf_cstr(&text));
 }
 

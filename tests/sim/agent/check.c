@@ -3,6 +3,7 @@
 #include "tests/sim/agent/world.h"
 
 #include "agent/sync/app.h"
+#include "common/base/clock.h"
 #include "common/doc/json.h"
 #include "tests/kubesim/sim.h"
 
@@ -601,6 +602,29 @@ const char *sim_unhealthy(struct sim_app *app, const struct sim_bundle *b)
 	return NULL;
 }
 
+/* How long it is well: only while it is, no longer than the agent watches, and never over a moment in
+ * which it said otherwise. */
+static void check_well(struct sim_app *app, const Coxswain__Report__V1__ApplicationReport *r)
+{
+	int64_t since_ms = cox_clock_ms() - r->well_ms + 1;
+
+	if (r->well_ms == 0) {
+		app->ill_ms = cox_clock_ms();
+		return;
+	}
+	if (r->assigned_sync != COXSWAIN__REPORT__V1__SYNC_STATUS__SYNCED ||
+	    r->health != COXSWAIN__REPORT__V1__HEALTH__HEALTHY ||
+	    (r->operation && r->operation->phase == COXSWAIN__REPORT__V1__PHASE__RUNNING))
+		sim_fail("W: %s is not well and says that it is so for %lld ms", app->name,
+			 (long long)r->well_ms);
+	if (since_ms < w.started_ms || since_ms < app->ill_ms)
+		sim_fail("W: %s is well for %lld ms, its agent there for %lld, and it was not %lld "
+			 "ms ago",
+			 app->name, (long long)r->well_ms,
+			 (long long)(cox_clock_ms() - w.started_ms),
+			 (long long)(cox_clock_ms() - app->ill_ms));
+}
+
 void sim_check_report(struct sim_app *app, const Coxswain__Report__V1__ApplicationReport *r)
 {
 	if (r->epoch != app->accepted.epoch || r->generation != app->accepted.generation)
@@ -611,6 +635,7 @@ void sim_check_report(struct sim_app *app, const Coxswain__Report__V1__Applicati
 	if (r->assigned_sync == COXSWAIN__REPORT__V1__SYNC_STATUS__SYNCED &&
 	    !app->accepted.tombstone)
 		check_synced(app, r);
+	check_well(app, r);
 	if (r->operation && r->operation->phase == COXSWAIN__REPORT__V1__PHASE__SUCCEEDED &&
 	    begun(r->operation->id)->hooks && r->operation->digest.len == COX_SHA256_BYTES)
 		check_succeeded(r->operation);

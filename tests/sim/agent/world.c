@@ -2,6 +2,7 @@
 #include "tests/sim/agent/world.h"
 
 #include "agent/sync/app.h"
+#include "common/base/clock.h"
 #include "common/base/file.h"
 #include "common/base/log.h"
 
@@ -120,6 +121,7 @@ static void open_agent(void *arg)
 		cox_timer_start(&w.restart, 1000);
 		return;
 	}
+	w.started_ms = cox_clock_ms();
 	sim_trace("agent: is up at position %llu",
 		  (unsigned long long)agent_engine_position(w.engine));
 	sim_check_restarted();

@@ -87,6 +87,7 @@ struct sim_app {
 	/* the newest report */
 	uint64_t seen_generation, sequence;
 	int seen_sync, seen_health, seen_phase;
+	int64_t ill_ms; /* when a report said last that it is not well; steady clock */
 	char seen_operation[COX_UUID_TEXT], seen_message[256], seen_conditions[512];
 	/* the operation that the agent runs, as the checks follow it */
 	char running[COX_UUID_TEXT];
@@ -167,6 +168,7 @@ struct world {
 	uint64_t quiet_writes;
 	char failure[1024];
 	struct sim_stats stats;
+	int64_t started_ms; /* the agent that is up; steady clock */
 };
 extern struct world w;
 

@@ -551,6 +551,8 @@ static void on_response(struct sim_agent *a, struct cox_str body)
 	struct sim_deploy *d = r ? cox_map_get(&a->deploys, r->app_uid) : NULL;
 
 	COX_ASSERT(r);
+	sim_trace("%s: %.8s report %llu %s", a->name, r->app_uid, (unsigned long long)r->sequence,
+		  r->want_full ? "is wanted in full" : "was taken");
 	if (d && r->want_full) {
 		d->full = true;
 		changed(d);
@@ -619,6 +621,10 @@ static void send_report(struct sim_deploy *d)
 	request.body_case = COXSWAIN__REPORT__V1__REPORT_REQUEST__BODY_APPLICATION;
 	request.application = &r;
 	d->dirty = d->full = false;
+	sim_trace("%s: reports %.8s %llu%s at (%llu, %llu), sync %d, health %d, phase %d",
+		  d->agent->name, d->uid, (unsigned long long)r.sequence, r.full ? " in full" : "",
+		  (unsigned long long)d->epoch, (unsigned long long)d->generation,
+		  (int)r.assigned_sync, (int)r.health, d->phase);
 	w.stats.reports++;
 	sim_wire_send(d->agent->conn, SIM_CALL_REPORT, &request.base);
 }

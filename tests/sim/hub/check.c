@@ -16,7 +16,7 @@ static struct cox_map entries;	 /* "CLUSTER/UID" -> struct sim_entry */
 static struct cox_map stamps;	 /* "CLUSTER/UID/EPOCH/GENERATION" -> hash of its content */
 static struct cox_map apps;	 /* name -> struct sim_app */
 static struct cox_map confirmed; /* "SET/NAME": a person said that it may go */
-static struct cox_map jobs;	 /* operation of a gate's job -> how often it began */
+static struct cox_map jobs;	 /* name of a gate's job -> how often it began */
 
 /* ---- entries ---- */
 
@@ -124,7 +124,7 @@ static void judge(struct sim_entry *e, const sim_report *r)
 
 	this_ms(e);
 	e->healthy = synced && r->health == SIM_HEALTHY && (!ours || op->phase == SIM_SUCCEEDED) &&
-		     (ours || strcmp(e->by, "rollout") != 0);
+		     (ours || !sim_is_of_rollout(e->by));
 	e->failed =
 		at && ((ours && op->phase == SIM_FAILED) || (synced && r->health == SIM_DEGRADED));
 	e->was_healthy = e->was_healthy || e->healthy;
@@ -227,6 +227,17 @@ static void check_report_row(const struct hub_row *row)
 			 (unsigned long long)r->generation, (unsigned long long)e->sequence,
 			 (unsigned long long)e->epoch, (unsigned long long)e->generation);
 	coxswain__report__v1__application_report__free_unpacked(r, NULL);
+}
+
+static void forget_report(const char *key)
+{
+	struct sim_entry *e = cox_map_get(&entries, key);
+
+	if (!e)
+		return;
+	e->boot[0] = 0;
+	e->sequence = 0;
+	e->healthy = e->failed = false;
 }
 
 /* ---- deletions ---- */
@@ -343,6 +354,8 @@ void sim_check_commit(const struct hub_batch *b)
 		if (row->table == HUB_TABLE_ASSIGNMENT)
 			cox_map_set(&last, row->key, row);
 	COX_VEC_EACH (&b->rows, row) {
+		if (row->table == HUB_TABLE_REPORT && row->gone)
+			forget_report(row->key);
 		if (row->table == HUB_TABLE_BUNDLE && !row->gone)
 			sim_bundle_learn(row->key, cox_buf_str(&row->body));
 		objects = objects || row->table == HUB_TABLE_OBJECT;
@@ -501,10 +514,10 @@ void sim_check_response(const char *cluster, const char *boot,
 
 void sim_check_job(const struct sim_agent *a, const char *app_name, const char *operation)
 {
-	size_t n = (size_t)cox_map_get(&jobs, operation) + 1;
+	size_t n = (size_t)cox_map_get(&jobs, app_name) + 1;
 
-	cox_map_set(&jobs, operation, (void *)n);
-	sim_trace("%s: runs job %s", a->name, app_name);
+	cox_map_set(&jobs, app_name, (void *)n);
+	sim_trace("%s: runs job %s, operation %s", a->name, app_name, operation);
 	/* An older copy of the state does not know that it ran. */
 	if (n > 1 + w.stats.restores)
 		sim_fail("J: job %s runs %zu times", app_name, n);

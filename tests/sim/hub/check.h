@@ -4,6 +4,8 @@
 
 #include "tests/sim/hub/world.h"
 
+#include <string.h>
+
 /* One application on one cluster: what the hub assigned last (it may not be durable yet), and what
  * the newest report about exactly that said. */
 struct sim_entry {
@@ -30,6 +32,12 @@ struct sim_move {
 	bool sync_changed, operation_changed, justified;
 };
 typedef COX_VEC(struct sim_move) sim_moves;
+
+/* Whether an operation of this initiator is a rollout's, there or back. */
+static inline bool sim_is_of_rollout(const char *by)
+{
+	return strcmp(by, "rollout") == 0 || strcmp(by, "rollback") == 0;
+}
 
 struct sim_entry *sim_entry_find(const char *cluster, const char *uid);
 bool sim_was_healthy(struct sim_entry *e);

@@ -3,6 +3,7 @@
  * by rules of our own, from the plan that was applied (scene.c), never by asking hub/rollout. */
 #include "tests/sim/hub/check.h"
 
+#include "common/base/clock.h"
 #include "common/base/encode.h"
 #include "common/base/mem.h"
 
@@ -16,6 +17,7 @@ struct pin {
 	uint8_t digest[COX_ROLLOUT_DIGEST];
 	int64_t started_ms;
 	bool here; /* in this look */
+	enum cox_rollout_state state;
 };
 
 struct roll {
@@ -25,11 +27,15 @@ struct roll {
 	bool fresh;	     /* the hub began anew: what it says now is where we go on from */
 	bool paused, failed; /* by a person; over, and not well */
 	int n_resumes, n_retries, n_aborts;
-	struct cox_map approvals; /* "WAVE/PERSON/UID/HEX" -> anything */
-	struct cox_map promoted;  /* "WAVE/AFTER/GATE" -> anything */
-	struct cox_map good;	  /* "WAVE/AFTER/GATE" -> good answers in a row */
-	struct cox_map passed;	  /* waves that were said to have passed: "WAVE" */
-	struct cox_map over;	  /* gates that were said to be over: "WAVE/AFTER/GATE" */
+	bool was_under_way, restarted, paused_by_failure;
+	size_t best[COX_ROLLOUT_MAX_WAVES];	    /* so many were healthy at most */
+	int64_t progress_ms[COX_ROLLOUT_MAX_WAVES]; /* when that, or a start, was */
+	COX_VEC(int64_t) starts;		    /* times, since the hub began */
+	struct cox_map approvals;		    /* "WAVE/PERSON/UID/HEX" -> anything */
+	struct cox_map promoted;		    /* "WAVE/AFTER/GATE" -> anything */
+	struct cox_map good;			    /* "WAVE/AFTER/GATE" -> good answers in a row */
+	struct cox_map passed; /* waves that were said to have passed: "WAVE" */
+	struct cox_map over;   /* gates that were said to be over: "WAVE/AFTER/GATE" */
 	int64_t begun_ms;
 };
 
@@ -38,6 +44,7 @@ static struct cox_map looked; /* hex of an approval's digest -> struct cox_map *
 static struct cox_map synced; /* operation -> "" or "past": by a person */
 static const struct cox_rollout *before_verb;
 static struct cox_map before_gates; /* "WAVE/AFTER/GATE": was not over */
+static struct cox_map barred;	    /* "UID/HEX": failed there, and everything went back for it */
 
 /* ---- life ---- */
 
@@ -56,6 +63,7 @@ static void roll_free(void *p)
 	cox_map_fini(&r->good);
 	cox_map_fini(&r->passed);
 	cox_map_fini(&r->over);
+	cox_vec_fini(&r->starts);
 	free(r);
 }
 
@@ -75,7 +83,8 @@ void sim_check_rolls_close(void)
 	cox_map_fini_values(&looked, looked_free);
 	cox_map_fini(&synced);
 	cox_map_fini(&before_gates);
-	rolls = looked = synced = before_gates = COX_MAP_INIT;
+	cox_map_fini(&barred);
+	rolls = looked = synced = before_gates = barred = COX_MAP_INIT;
 }
 
 void sim_check_rolls_restart(void)
@@ -214,6 +223,7 @@ void sim_check_verb(const struct cox_rollout *r, const struct hub_rollout_order 
 		roll->n_retries++;
 		COX_MAP_EACH (&roll->pins, e)
 			((struct pin *)e->value)->retried = true;
+		cox_map_clear(&barred); /* of others too: what they forgot is not looked for */
 	}
 	if (strcmp(o->verb, "abort") == 0)
 		roll->n_aborts++;
@@ -419,11 +429,13 @@ static void check_targets(const struct look *l, bool first)
 		if (is_away(t))
 			p->was_away = true;
 		check_pinned(l, t, p);
+		/* Who is on his way already has no longer for being told again. */
 		if (m && is_to(m, t) && t->state == COX_TARGET_MOVING &&
-		    (m->sync_changed || m->operation_changed)) {
+		    (m->sync_changed || (m->operation_changed && p->state != COX_TARGET_MOVING))) {
 			p->started = true;
 			p->started_ms = virtual_now_ms();
 		}
+		p->state = t->state;
 		w.stats.claims++;
 		if (l->r->phase != COX_ROLLOUT_PROGRESSING)
 			continue;
@@ -534,7 +546,8 @@ static void check_budget(const struct look *l, int wave)
 	bool steps = l->plan->strategy == SIM_STEPS;
 
 	COX_VEC_EACH (&l->r->targets, u) {
-		bool now = move_of(l, u->uid) != NULL && u->state == COX_TARGET_MOVING;
+		const struct sim_move *m = move_of(l, u->uid);
+		bool now = m && (m->sync_changed || m->operation_changed);
 
 		if (u->wave != wave || u->state == COX_TARGET_WAITING ||
 		    u->state == COX_TARGET_BLOCKED)
@@ -625,10 +638,44 @@ static void check_before(const struct look *l, const struct cox_rollout_target *
 	}
 }
 
+/* Spread over time, with a second's share at once; the hub counts anew when it begins anew. */
+static void check_rate(const struct look *l)
+{
+	size_t may = l->plan->strategy == SIM_POLICY ? (size_t)l->plan->starts_per_minute : 0;
+	size_t recent = 0;
+
+	cox_vec_push(&l->roll->starts, virtual_now_ms());
+	COX_VEC_EACH (&l->roll->starts, ms)
+		recent += virtual_now_ms() - *ms < SIM_MINUTE_MS;
+	if (may > 0 && recent > may + (may < 120 ? 1 : may / 60))
+		sim_fail("C: %zu starts in a minute, %zu may", recent, may);
+}
+
+/* Its project's windows, which only open here. Clocks that jump are looked at when something happens. */
+static void check_project(const struct look *l, const struct cox_rollout_target *t)
+{
+	_cleanup_doc_ struct cox_doc *doc = NULL;
+	struct sim_gate window = {.from = 10, .length = 30};
+
+	if (!w.sets[l->plan->set].project || w.stats.jumps > 0 ||
+	    hub_control_get(w.control, HUB_APP_PROJECT, NULL, "guarded", &doc, NULL) < 0 ||
+	    cox_node_len(COX_GET(cox_doc_root(doc), "spec", "syncWindows")) == 0)
+		return;
+	if (!is_within(&window, cox_clock_wall_ms()) &&
+	    !is_within(&window, cox_clock_wall_ms() - 2000))
+		sim_fail("G: '%s' starts outside of its project's windows", t->name);
+}
+
 static void check_start(const struct look *l, const struct cox_rollout_target *t,
 			const struct pin *p)
 {
+	_cleanup_free_ char *what = target_key(t->uid, t->digest);
+
 	w.stats.moves++;
+	if (cox_map_has(&barred, what) && !is_back(l->r))
+		sim_fail("O: '%s' is moved to what failed there, and nobody said `retry`", t->name);
+	if (t->wave >= 0)
+		l->roll->progress_ms[t->wave] = virtual_now_ms();
 	if (l->roll->paused && !l->roll->fresh)
 		sim_fail("G: '%s' starts while the rollout is paused", t->name);
 	if (t->wave < 0)
@@ -638,8 +685,11 @@ static void check_start(const struct look *l, const struct cox_rollout_target *t
 	/* When it is over nobody looks any more how the others are; who is late catches up. */
 	for (int v = 0; v < t->wave && l->r->phase == COX_ROLLOUT_PROGRESSING; v++)
 		check_order(l, t, v);
-	check_budget(l, t->wave);
+	if (l->r->phase == COX_ROLLOUT_PROGRESSING)
+		check_budget(l, t->wave);
 	check_failures(l, t);
+	check_rate(l);
+	check_project(l, t);
 	if (t->wave < l->plan->n_waves) {
 		check_windows(l, t);
 		check_before(l, t, p);
@@ -655,7 +705,7 @@ static bool is_start(const struct look *l, const struct sim_move *m)
 
 	if (!l->r->plan.ordered)
 		return m->sync_changed && !(op && m->operation_changed);
-	return op && m->operation_changed && strcmp(op->initiated_by, "rollout") == 0;
+	return op && m->operation_changed && sim_is_of_rollout(op->initiated_by);
 }
 
 /* A way back that ends with this start, because nobody waits for it, has not noted its stamp. */
@@ -777,6 +827,110 @@ static void check_waves(const struct look *l)
 	}
 }
 
+/* ---- its end ---- */
+
+static bool is_under_way(const struct look *l, const struct cox_rollout_target *t)
+{
+	return is_assigned(t, entry_of(t)) && !is_healthy(t) && !is_failed(t) &&
+	       !(l->plan->skip && l->plan->strategy == SIM_POLICY && is_away(t));
+}
+
+/* Nobody gets on any more, or somebody cannot. */
+static bool is_stuck(const struct look *l, int wave, size_t failed)
+{
+	int64_t patience = l->plan->strategy == SIM_STEPS ? SIM_MINUTE_MS : 10 * SIM_MINUTE_MS;
+
+	if (l->roll->paused_by_failure || failed > tolerance(l->plan, wave, size_of(l, wave)) ||
+	    virtual_now_ms() - l->roll->progress_ms[wave] >= patience)
+		return true;
+	COX_VEC_EACH (&l->r->targets, t)
+		if ((t->wave == wave && t->state == COX_TARGET_BLOCKED) || t->wave < 0)
+			return true;
+	return false;
+}
+
+/* A newer one takes over in the middle of a wave only where the policy says so. Those of later waves who
+ * are on their way were sent there by hand. */
+static void check_superseded(const struct look *l)
+{
+	size_t under_way = 0, left = 0, front = 0;
+
+	while (front + 1 < l->r->waves.n && l->r->waves.items[front].phase == COX_WAVE_PASSED)
+		front++;
+	for (size_t v = 0; v <= front; v++) {
+		size_t failed = 0;
+
+		COX_VEC_EACH (&l->r->targets, t) {
+			if (t->wave != (int)v || t->late)
+				continue;
+			under_way += is_under_way(l, t);
+			failed += is_failed(t) && !t->excused;
+		}
+		if (is_stuck(l, (int)v, failed))
+			return;
+	}
+	COX_VEC_EACH (&l->r->targets, t)
+		left += t->state == COX_TARGET_WAITING && t->wave >= 0 && !is_away(t) && !t->late;
+	if (under_way > 0 ||
+	    (l->plan->supersede == SIM_FINISHED && left > 0 && l->plan->strategy == SIM_POLICY))
+		sim_fail("M: rollout %s is superseded with %zu under way and %zu to come", l->r->id,
+			 under_way, left);
+}
+
+/* Everybody was told to go back, also who is away. */
+static void check_is_back(const struct look *l)
+{
+	COX_VEC_EACH (&l->r->targets, t) {
+		const struct sim_move *m = move_of(l, t->uid);
+
+		if (!is_assigned(t, entry_of(t)) && !(m && is_to(m, t)))
+			sim_fail("P: everything is said to be back, and '%s' is not", t->name);
+	}
+}
+
+static void note_bars(const struct look *l)
+{
+	COX_VEC_EACH (&l->r->targets, t) {
+		_cleanup_free_ char *what = target_key(t->uid, t->digest);
+
+		if (t->wave >= 0 && t->state == COX_TARGET_FAILED && !t->excused && is_failed(t))
+			cox_map_set(&barred, what, &barred);
+	}
+}
+
+static void check_end(const struct look *l)
+{
+	bool ended = l->roll->was_under_way && l->r->phase != COX_ROLLOUT_PROGRESSING;
+
+	l->roll->was_under_way = l->r->phase == COX_ROLLOUT_PROGRESSING;
+	if (!ended || l->roll->fresh)
+		return;
+	if (is_back(l->r) &&
+	    (l->r->phase == COX_ROLLOUT_SUCCEEDED || l->r->phase == COX_ROLLOUT_FAILED))
+		check_is_back(l);
+	if (l->plan && l->plan->on_failure == SIM_ROLLBACK && l->plan->strategy == SIM_POLICY &&
+	    l->r->phase == COX_ROLLOUT_FAILED)
+		note_bars(l);
+	if (l->plan && l->r->phase == COX_ROLLOUT_SUPERSEDED &&
+	    (l->plan->supersede != SIM_NOW || l->plan->strategy == SIM_STEPS) &&
+	    !l->roll->restarted)
+		check_superseded(l);
+}
+
+static void note_progress(const struct look *l)
+{
+	for (size_t v = 0; v < l->r->waves.n; v++) {
+		size_t n = 0;
+
+		COX_VEC_EACH (&l->r->targets, t)
+			n += t->wave == (int)v && !t->late && is_healthy(t);
+		if (n <= l->roll->best[v] && l->roll->progress_ms[v])
+			continue;
+		l->roll->best[v] = n > l->roll->best[v] ? n : l->roll->best[v];
+		l->roll->progress_ms[v] = virtual_now_ms();
+	}
+}
+
 /* ---- the whole ---- */
 
 static void tell(const struct look *l)
@@ -828,6 +982,9 @@ static void sync_with(struct roll *roll, const struct cox_rollout *r)
 	if (!roll->fresh)
 		return;
 	roll->paused = r->paused && !r->paused_by_failure;
+	roll->was_under_way = r->phase == COX_ROLLOUT_PROGRESSING;
+	roll->restarted = true;
+	roll->starts.n = 0;
 }
 
 void sim_check_rollout(const struct cox_rollout *r, sim_moves *moves)
@@ -851,6 +1008,9 @@ void sim_check_rollout(const struct cox_rollout *r, sim_moves *moves)
 		check_gates(&l);
 		check_waves(&l);
 	}
+	note_progress(&l);
+	check_end(&l);
+	roll->paused_by_failure = r->paused_by_failure; /* its end takes it away */
 	if (*w.failure && !had_failed)
 		tell(&l);
 	roll->fresh = false;

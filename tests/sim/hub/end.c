@@ -51,16 +51,40 @@ static void __attribute__((format(printf, 2, 3))) not_yet(struct end *e, const c
 	va_end(args);
 }
 
+/* Somebody is still to catch up. */
+static bool has_late(const struct cox_rollout *r)
+{
+	if ((r->phase != COX_ROLLOUT_SUCCEEDED && r->phase != COX_ROLLOUT_FAILED) ||
+	    hub_control_rollout(w.control, NULL, strrchr(r->owner, '/') + 1) != r)
+		return false;
+	COX_VEC_EACH (&r->targets, t)
+		if (t->late && t->state <= COX_TARGET_MOVING && !t->offline)
+			return true;
+	return false;
+}
+
 static void rollout_is_over(void *ctx, const struct cox_rollout *r)
 {
 	struct cox_rollout_why why;
 	_cleanup_buf_ struct cox_buf text = COX_BUF_INIT;
 
+	if (has_late(r))
+		not_yet(ctx, "somebody catches up with rollout %.8s of %s", r->id, r->owner);
 	if (r->phase != COX_ROLLOUT_PROGRESSING)
 		return;
 	cox_rollout_why(r, &why);
 	cox_rollout_why_text(r, &why, &text);
 	not_yet(ctx, "rollout %.8s of %s is under way: %s", r->id, r->owner, cox_buf_cstr(&text));
+}
+
+/* It is brought to what it is compared with. */
+static bool is_moved(const struct sim_agent *a, const char *uid)
+{
+	const hub_assignment *have =
+		hub_fleet_assignment(hub_control_fleet(w.control), a->name, uid);
+
+	return have && have->sync_digest.len == HUB_DIGEST_BYTES &&
+	       memcmp(have->sync_digest.data, have->target_digest.data, HUB_DIGEST_BYTES) == 0;
 }
 
 /* The newest version of its folder, on the cluster, well, and said to be so. */
@@ -85,6 +109,8 @@ static void app_is_well(struct end *e, const char *name, int path, const struct 
 			w.paths[path].versions.n);
 	else if (!sim_deploy_is_well(d))
 		not_yet(e, "'%s' is not well", name);
+	else if (!is_moved(a, uid))
+		not_yet(e, "'%s' has what Git wants, and was not assigned it", name);
 	else if (!cox_str_is(cox_node_str(COX_GET(status, "sync", "status")), "Synced") ||
 		 !cox_str_is(cox_node_str(COX_GET(status, "health", "status")), "Healthy"))
 		not_yet(e, "'%s' is well, and the hub says %s and %s", name,

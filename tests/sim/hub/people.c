@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#define PATIENCE_MS (90 * SIM_MINUTE_MS)
+
 static const char *const names[] = {"ann", "bob", "cem", "dee"};
 
 static int pick(int low, int high)
@@ -147,6 +149,14 @@ static void drop_many(void)
 			sim_set_apply(i);
 }
 
+/* Its objects stay where they are. */
+static void move_lone(int i)
+{
+	w.lone_on[i] = pick(0, w.n_clusters - 1);
+	sim_trace("people: lone%d moves to c%03d", i, w.lone_on[i]);
+	sim_lone_apply(i);
+}
+
 static void confirm(int set)
 {
 	_cleanup_doc_ struct cox_doc *doc = NULL;
@@ -187,6 +197,8 @@ static void do_one(void)
 		sim_project_apply(maybe(50));
 	else if (what < 95)
 		drop_many();
+	else if (what < 97 && w.n_lone)
+		move_lone(pick(0, w.n_lone - 1));
 	else
 		confirm(set);
 }
@@ -245,6 +257,9 @@ static void help(int set)
 		act(set, r->paused_by_failure ? "retry" : "resume", "ann", NULL, false);
 	for (int i = 0; i < 2; i++)
 		approve(set, names[i], false);
+	/* windows that shut each other out */
+	if (r->phase == COX_ROLLOUT_PROGRESSING && virtual_now_ms() - w.calm_ms > PATIENCE_MS)
+		act(set, "promote", "ann", NULL, false);
 	if (r->bars.n && r->phase != COX_ROLLOUT_PROGRESSING)
 		act(set, "retry", "ann", NULL, false);
 }

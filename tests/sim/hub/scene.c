@@ -144,7 +144,7 @@ static struct sim_plan *plan_draw(int set)
 
 		p->waves[p->n_waves++] = rest;
 	}
-	p->on_failure = pick(SIM_PAUSE, SIM_CONTINUE);
+	p->on_failure = maybe(30) ? SIM_ROLLBACK : pick(SIM_PAUSE, SIM_CONTINUE);
 	p->supersede = pick(SIM_NOW, SIM_FINISHED);
 	p->skip = maybe(60);
 	p->jitter_ms = maybe(20) ? pick(1, 60) * 1000 : 0;

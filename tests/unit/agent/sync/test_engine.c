@@ -288,6 +288,32 @@ static void test_guards_against_emptying(void **state)
 	WAIT("the pruning", call("GET", CM("a"), NULL, "") == 404);
 }
 
+/* A rollout's sync is guarded as an automated one is; its way back, and a person's, are not. */
+static void test_rollouts_are_guarded_against_emptying(void **state)
+{
+	struct assign empty = {
+		.uid = "u1", .name = "shop", .yaml = "[]", .operation = "op-1", .by = "rollout"};
+
+	(void)state;
+	assign((struct assign){.uid = "u1", .name = "shop", .yaml = two_maps});
+	WAIT("the first sync", is_settled("u1"));
+	assign(empty);
+	WAIT("the refusal",
+	     cox_streq(picture("u1")->operation, "op-1") && picture("u1")->phase == 4);
+	assert_int_equal(call("GET", CM("a"), NULL, ""), 200);
+	/* the same again, by hand */
+	empty.operation = "op-2";
+	empty.by = NULL;
+	assign(empty);
+	WAIT("the pruning by hand", call("GET", CM("a"), NULL, "") == 404);
+	assign((struct assign){.uid = "u1", .name = "shop", .yaml = two_maps});
+	WAIT("the objects to be there again", is_settled("u1"));
+	empty.operation = "op-3";
+	empty.by = "rollback";
+	assign(empty);
+	WAIT("the pruning on the way back", call("GET", CM("a"), NULL, "") == 404);
+}
+
 static void test_only_what_is_ours_is_pruned(void **state)
 {
 	(void)state;
@@ -552,6 +578,7 @@ int main(void)
 		TEST(test_tells_since_when_it_is_well),
 		TEST(test_shared_objects_are_told_and_may_be_refused),
 		TEST(test_guards_against_emptying),
+		TEST(test_rollouts_are_guarded_against_emptying),
 		TEST(test_only_what_is_ours_is_pruned),
 		TEST(test_kinds_that_come_with_the_bundle),
 		TEST(test_failures_are_sentences),

@@ -315,7 +315,7 @@ void assign(struct assign a)
 		op.revision = (char *)a.revision;
 		op.retry = &retry;
 		op.prune = true;
-		op.initiated_by = (char *)"alice";
+		op.initiated_by = (char *)(a.by ? a.by : "alice");
 		m.operation = &op;
 	}
 	change.position = w.generation;

@@ -95,6 +95,7 @@ struct assign {
 	bool manual, no_prune, no_heal, allow_empty, no_namespace;
 	bool not_shared;
 	const char *operation; /* id */
+	const char *by;	       /* NULL: alice */
 	bool dry_run, skip_hooks, terminate;
 	const char *only; /* a selective sync: the name of a ConfigMap */
 	const char *revision;

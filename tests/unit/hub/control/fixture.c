@@ -543,8 +543,10 @@ static void reports_ended(struct cox_rpc_call *call, const struct cox_rpc_status
 	a->reports = NULL;
 }
 
-static void agent_digest(struct agent *a, uint8_t ret_digest[COX_SHA256_BYTES])
+/* Gives the highest epoch among them. */
+static uint64_t agent_digest(struct agent *a, uint8_t ret_digest[COX_SHA256_BYTES])
 {
+	uint64_t highest = 0;
 	COX_VEC(struct cox_stamp) stamps = {0};
 
 	COX_MAP_EACH (&a->told, slot) {
@@ -563,10 +565,12 @@ static void agent_digest(struct agent *a, uint8_t ret_digest[COX_SHA256_BYTES])
 			cox_stamp_set_digest(stamp.sync_digest, x->sync_digest.data,
 					     x->sync_digest.len);
 		}
+		highest = stamp.epoch > highest ? stamp.epoch : highest;
 		cox_vec_push(&stamps, stamp);
 	}
 	cox_stamps_digest(stamps.items, stamps.n, ret_digest);
 	cox_vec_fini(&stamps);
+	return highest;
 }
 
 static const struct cox_rpc_call_events follow_events = {.on_message = on_change,
@@ -591,7 +595,7 @@ static void on_up(void *ctx, struct cox_rpc_conn *conn)
 		conn, &coxswain__assignment__v1__assignments__descriptor, "Follow",
 		&(struct cox_rpc_call_options){.kind = COX_RPC_BIDI, .lane = COX_LANE_ASSIGNMENT},
 		&follow_events, a, &a->follow, NULL);
-	agent_digest(a, digest);
+	body.highest_epoch = agent_digest(a, digest);
 	body.position = a->position;
 	body.digest.data = digest;
 	body.digest.len = sizeof(digest);

@@ -489,7 +489,7 @@ static void test_blockers(void **state)
 		strstr(text(cox_node_get(p, "rollout"), "message"), "no RolloutPolicy 'nobody'"));
 	assert_non_null(find(cox_node_get(p, "blockers"), "message",
 			     "there is no RolloutPolicy 'nobody', which "
-			     "coxswain.dev/rollout-policy names: nothing moves"));
+			     "coxswain.dev/rollout-policy names: no rollout begins"));
 	assert_int_equal(count(p, "argocd/dev-two", "create"), 1);
 }
 

@@ -304,6 +304,42 @@ static void test_cluster_that_is_away_is_skipped_and_catches_up(void **state)
 	wait_all(w, "bbbb");
 }
 
+static bool is_on_dev(void *arg)
+{
+	struct world *w = arg;
+	const struct told *t = agent_told(&w->agents[0], apps[1]);
+
+	return t && !t->tombstone;
+}
+
+/* The set sends an Application to another cluster in the middle of its move, and back: it is moved anew. */
+static void test_another_cluster_midway(void **state)
+{
+	struct world *w = *state;
+	_cleanup_free_ char *first = NULL;
+	const char *at = strstr(SET, "'{{server}}'");
+	_cleanup_free_ char *strayed =
+		cox_asprintf("%.*s'https://1.1.1.1'%s", (int)(at - SET), SET, at + 12);
+
+	site_apply(&w->site, "apiVersion: coxswain.dev/v1alpha1\nkind: RolloutPolicy\n"
+			     "metadata: {name: staged}\nspec:\n  waves:\n  - {name: all}\n");
+	site_apply(&w->site, SET);
+	wait_all(w, "aaaa");
+	first = digest_of(w, 1);
+	for (int i = 0; i < 3; i++)
+		w->agents[i].hold = true;
+	push(w, "bbbb", "2");
+	wait_another(w, 1, first);
+	site_apply(&w->site, strayed);
+	site_wait(&w->site, is_on_dev, w);
+	site_apply(&w->site, SET);
+	for (int i = 0; i < 3; i++)
+		w->agents[i].hold = false;
+	for (int i = 0; i < 3; i++)
+		agent_report(&w->agents[i]);
+	wait_all(w, "bbbb");
+}
+
 static void restart_with(struct world *w, int agent)
 {
 	for (int i = 0; i < 3; i++)
@@ -447,6 +483,35 @@ static void test_policy_that_is_missing_moves_nobody(void **state)
 	}
 	site_apply(&w->site, POLICY(""));
 	wait_all(w, "aaaa");
+}
+
+/* What a rollout pinned is how it goes on, whatever has become of its policy. */
+static void test_policy_that_goes_midway(void **state)
+{
+	struct world *w = *state;
+	_cleanup_free_ char *dev = NULL, *pre = NULL;
+	struct hub_batch *batch = hub_batch_new();
+	const struct told *t;
+
+	site_apply(&w->site, POLICY(""));
+	site_apply(&w->site, SET);
+	wait_all(w, "aaaa");
+	dev = digest_of(w, 0);
+	pre = digest_of(w, 1);
+	w->agents[0].hold = true;
+	push(w, "bbbb", "2");
+	site_wait(&w->site, has_another_digest, &(struct told_digest){&w->agents[0], apps[0], dev});
+	assert_int_equal(hub_control_delete(w->site.control, batch, HUB_ROLLOUT_POLICY, NULL,
+					    "staged", HUB_DELETE_DEFAULT, NULL),
+			 0);
+	hub_store_commit(w->site.store, batch);
+	site_wait(&w->site, is_held, w);
+	agent_report(&w->agents[0]);
+	site_wait(&w->site, has_another_digest, &(struct told_digest){&w->agents[1], apps[1], pre});
+	t = agent_told(&w->agents[1], apps[1]);
+	assert_non_null(t->change->assignment->operation);
+	assert_string_equal(t->change->assignment->operation->initiated_by, "rollout");
+	wait_all(w, "bbbb");
 }
 
 static bool names_the_unmatched(void *arg)
@@ -874,7 +939,9 @@ int main(void)
 		TEST(test_new_target_that_is_away_is_moved_when_it_comes),
 		TEST(test_paused_before_its_turn),
 		TEST(test_restart_passes_no_wave),
+		TEST(test_another_cluster_midway),
 		TEST(test_policy_that_is_missing_moves_nobody),
+		TEST(test_policy_that_goes_midway),
 		TEST(test_clusters_in_no_wave_hold_the_start),
 		TEST(test_soak_and_window),
 		TEST(test_soak_goes_on_while_the_hub_is_away),

@@ -346,6 +346,7 @@ static void test_version_2_aborted(void **state)
 	assert_true(s.r->rollback_due);
 	assert_int_equal(s.r->bars.n, 3);
 	assert_true(s.r->bars.items[1].failed && !s.r->bars.items[0].failed);
+	assert_true(s.r->bars_all);
 	assert_int_equal(written(&s), 5);
 	back = cox_rollout_rollback(s.r, "r2", s.now_ms);
 	assert_int_equal(back->targets.n, 2); /* what was moved */

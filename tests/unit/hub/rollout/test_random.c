@@ -37,6 +37,7 @@ struct agent {
 	struct cox_rollout_report last;
 	uint8_t last_digest[32];
 	bool has_last;
+	bool well_with[1024]; /* by content: it was reported well there once */
 };
 
 struct story {
@@ -46,7 +47,7 @@ struct story {
 	struct cox_rollout_plan plan;
 	struct agent agents[MAX_TARGETS];
 	size_t n;
-	struct cox_rollout *r;
+	struct cox_rollout *r, *reversed; /* that r is the way back of; NULL */
 	int64_t now_ms, wake_ms;
 	uint32_t content; /* the newest */
 	bool bad[4096];	  /* contents that are never well */
@@ -182,6 +183,7 @@ static void story_fini(struct story *s)
 	for (size_t i = 0; i < s->n; i++)
 		cox_doc_unref(s->agents[i].labels);
 	cox_rollout_free(s->r);
+	cox_rollout_free(s->reversed);
 	rows_fini(&s->rows);
 	cox_rollout_plan_fini(&s->plan);
 	cox_doc_unref(s->policy);
@@ -250,8 +252,12 @@ static void check_move(struct story *s, const struct cox_rollout_target *t)
 		broken(s, "'%s' is not there", t->name);
 	if (s->r->paused)
 		broken(s, "'%s' moves in a pause", t->name);
-	if (s->r->plan.source == COX_ROLLOUT_BACK)
+	if (s->r->plan.source == COX_ROLLOUT_BACK) {
+		if (!a->well_with[content_of(t->digest) % 1024])
+			broken(s, "'%s' goes back to %u, with which nobody saw it well", t->name,
+			       content_of(t->digest));
 		return;
+	}
 	check_room(s, t);
 	if (!t->late)
 		check_order(s, t);
@@ -358,6 +364,8 @@ static void note_bars(struct story *s)
 static void begin(struct story *s)
 {
 	rows_fini(&s->rows);
+	cox_rollout_free(s->reversed);
+	s->reversed = NULL;
 	memset(s->soaked, 0, sizeof(s->soaked));
 	s->n_asked = 0;
 }
@@ -390,9 +398,9 @@ static void carry_out(struct story *s, const struct cox_rollout_effect *e)
 		back = cox_rollout_rollback(s->r, id, s->now_ms);
 		if (s->tell)
 			print_message("  %s\n", back->reason);
-		cox_rollout_free(s->r);
-		s->r = back;
 		begin(s);
+		s->reversed = s->r;
+		s->r = back;
 		s->n_backs++;
 		step(s);
 	}
@@ -443,7 +451,8 @@ static void new_rollout(struct story *s, const struct cox_rollout_member *m, siz
 						       .plan = &s->plan,
 						       .members = m,
 						       .n_members = n,
-						       .before = s->r},
+						       .before = s->r,
+						       .reversed = s->reversed},
 			    s->now_ms);
 	if (s->r)
 		cox_rollout_supersede(s->r, s->now_ms);
@@ -505,6 +514,7 @@ static void report(struct story *s, struct agent *a, bool stale)
 	digest_of(a, a->has, digest);
 	if (!stale) {
 		a->healthy_at = p.synced && p.healthy;
+		a->well_with[a->has % 1024] |= a->healthy_at;
 		a->well_ms = !a->healthy_at ? 0 : a->well_ms ? a->well_ms : s->now_ms;
 		p.well_since_ms = a->speaks ? a->well_ms : 0;
 		a->last = p;
@@ -654,6 +664,7 @@ static void toggle_there(struct story *s, struct agent *a)
 		a->has = 0; /* it is deleted there */
 		a->healthy_at = a->has_last = false;
 		a->well_ms = 0;
+		memset(a->well_with, 0, sizeof(a->well_with));
 		a->barred = 0;
 	}
 }

@@ -250,6 +250,10 @@ static void test_application(void **state)
 	path = cox_asprintf("/api/v1/rollouts/%s",
 			    cox_node_cstr(cox_node_get(item(w, 0), "id"), ""));
 	ask(w, 200, "GET", path, NULL);
+	ask(w, 200, "GET", "/api/v1/rollouts?owner=Application/-/a", NULL);
+	assert_non_null(item(w, 0));
+	ask(w, 200, "GET", "/api/v1/rollouts?owner=Application/-/b", NULL);
+	assert_null(item(w, 0));
 	ask(w, 200, "GET", "/api/v1/rollouts/-/a", NULL);
 	assert_string_equal(field(w, "owner", "name"), "a");
 	ask(w, 200, "GET", "/metrics", NULL);
