@@ -96,10 +96,7 @@ static void diff(struct cox_rpc_call *call, const ProtobufCMessage *msg)
 	struct agent_diff *d = NULL;
 	struct cox_error err;
 
-	if (agent_engine_diff(link->engine, q->app_uid,
-			      cox_str_n((const char *)q->digest.data, q->digest.len),
-			      cox_str_n((const char *)q->objects.data, q->objects.len), diff_done,
-			      call, &d, &err) < 0)
+	if (agent_engine_diff(link->engine, q, diff_done, call, &d, &err) < 0)
 		cox_rpc_call_fail(call, &err);
 	else
 		cox_rpc_call_set_user(call, d);

@@ -249,6 +249,11 @@ struct agent_call {
 struct agent_call *agent_call_new(struct agent_app *app, const char *key_text,
 				  void (*done)(struct agent_call *call,
 					       const struct cox_kube_answer *answer));
+/* The same; app may be NULL: it is about none that is assigned. */
+struct agent_call *agent_call_new_of(struct agent_engine *e, struct agent_app *app,
+				     const char *key_text,
+				     void (*done)(struct agent_call *call,
+						  const struct cox_kube_answer *answer));
 /* For cox_kube_*; frees the call after its done. */
 void agent_call_done(void *arg, const struct cox_kube_answer *answer);
 void agent_calls_cancel(struct agent_engine *e, struct agent_app *app); /* app NULL: all */
@@ -259,7 +264,16 @@ void agent_calls_cancel_of(struct agent_engine *e, const void *arg);
  * is not there. */
 int agent_app_hold(struct agent_app *app, const uint8_t digest[COX_SHA256_BYTES],
 		   struct agent_holder **ret_holder, struct cox_error *err);
-/* The objects of a bundle as this application would apply them; it has an assignment. */
+/* What a bundle's objects are put into. */
+struct agent_frame {
+	const char *instance, *namespace;
+	const Coxswain__Assignment__V1__ProjectRules *rules; /* NULL: everything is permitted */
+};
+/* The objects of a bundle as an application of that uid would apply them. */
+int agent_frame_desire(struct agent_engine *e, const struct agent_frame *frame, const char *app_uid,
+		       const cox_docs *objects, struct agent_desired *ret_desired,
+		       struct cox_error *err);
+/* The same as this application would; it has an assignment. */
 int agent_app_desire(struct agent_app *app, const cox_docs *objects,
 		     struct agent_desired *ret_desired, struct cox_error *err);
 struct agent_holder *agent_holder_ref(struct agent_holder *h);
@@ -385,8 +399,8 @@ bool agent_is_secret(const struct cox_node *object);
 void agent_object_write(struct cox_buf *out, struct cox_doc *object, const struct cox_node *other);
 
 /* ---- diff.c ---- */
-/* The application is going: its diffs end with an error. */
-void agent_diffs_end(struct agent_app *app);
+/* The application is going: its diffs end with an error. app NULL: all of them, with the engine. */
+void agent_diffs_end(struct agent_engine *e, struct agent_app *app);
 /* Something was assigned, or a bundle has come, or could not be fetched (NULL: not that). */
 void agent_diffs_look(struct agent_engine *e, const uint8_t failed[COX_SHA256_BYTES],
 		      const struct cox_error *why);

@@ -21,23 +21,19 @@ void agent_holder_unref(struct agent_holder *h)
 	free(h);
 }
 
-/* What a bundle's objects are put into. A tombstone has it too: after a restart it is all there is
- * of the application. */
-struct frame {
-	const char *instance, *namespace;
-	const Coxswain__Assignment__V1__ProjectRules *rules;
-};
-
-static struct frame frame_of(const struct agent_app *app)
+/* A tombstone has it too: after a restart it is all there is of the application. */
+static struct agent_frame frame_of(const struct agent_app *app)
 {
 	const agent_assignment *a = app->assignment;
 	const agent_tombstone *t = app->tombstone;
 
 	if (t && *t->instance)
-		return (struct frame){t->instance, t->destination_namespace, t->project_rules};
+		return (struct agent_frame){t->instance, t->destination_namespace,
+					    t->project_rules};
 	if (a)
-		return (struct frame){a->instance, a->destination_namespace, a->project_rules};
-	return (struct frame){"", "", NULL};
+		return (struct agent_frame){a->instance, a->destination_namespace,
+					    a->project_rules};
+	return (struct agent_frame){"", "", NULL};
 }
 
 const char *agent_app_instance(const struct agent_app *app)
@@ -61,28 +57,36 @@ static int read_project(const Coxswain__Assignment__V1__ProjectRules *rules,
 	return code;
 }
 
-int agent_app_desire(struct agent_app *app, const cox_docs *objects,
-		     struct agent_desired *ret_desired, struct cox_error *err)
+int agent_frame_desire(struct agent_engine *e, const struct agent_frame *frame, const char *app_uid,
+		       const cox_docs *objects, struct agent_desired *ret_desired,
+		       struct cox_error *err)
 {
 	COX_CLEANUP(cox_project_fini) struct cox_project project = {0};
-	struct frame frame = frame_of(app);
-	const Coxswain__Assignment__V1__ProjectRules *rules = frame.rules;
+	const Coxswain__Assignment__V1__ProjectRules *rules = frame->rules;
 	int code = read_project(rules, &project, err);
 
 	if (code < 0)
 		return code;
 	struct agent_desired_input input = {
-		.instance = frame.instance,
-		.app_uid = app->uid,
-		.namespace = frame.namespace,
+		.instance = frame->instance,
+		.app_uid = app_uid,
+		.namespace = frame->namespace,
 		.scope = agent_engine_scope,
-		.ctx = app->engine,
+		.ctx = e,
 		.project = rules ? &project : NULL,
 		.server = rules ? rules->server : "",
 		.cluster = rules ? rules->cluster : "",
 	};
 
 	return agent_desired_build(objects, &input, ret_desired, err);
+}
+
+int agent_app_desire(struct agent_app *app, const cox_docs *objects,
+		     struct agent_desired *ret_desired, struct cox_error *err)
+{
+	struct agent_frame frame = frame_of(app);
+
+	return agent_frame_desire(app->engine, &frame, app->uid, objects, ret_desired, err);
 }
 
 static int load(struct agent_app *app, const uint8_t digest[COX_SHA256_BYTES],

@@ -1,6 +1,9 @@
 /* What an application's objects shall be, beside what they are, for people: each is read from the API
  * server, compared, and where it seems to differ tried by a dry run, which may know better. Values of
- * Secrets never leave here. */
+ * Secrets never leave here.
+ *
+ * With a frame the question is a plan's: the application may be assigned otherwise, or not at all, and
+ * what would be written is tried in any case, so that a refusal is known before. Nothing of it is kept. */
 #include "agent/compare/compare.h"
 #include "agent/jq/jq.h"
 #include "agent/sync/app.h"
@@ -20,7 +23,11 @@ typedef Coxswain__Agent__V1__ObjectDifference object_difference;
 typedef Coxswain__Agent__V1__FieldDifference field_difference;
 
 struct agent_diff {
-	struct agent_app *app;
+	struct agent_engine *engine;
+	struct agent_app *app; /* NULL: none that is assigned here */
+	bool framed, deletion;
+	uint32_t options;	     /* of the frame */
+	char *namespace;	     /* the frame's; NULL */
 	struct agent_holder *holder; /* of the bundle that is compared with; or */
 	struct agent_desired own;    /* objects that were given */
 	const struct agent_desired *desired;
@@ -61,7 +68,9 @@ static void looking_free(struct looking *l)
 
 static void diff_free(struct agent_diff *d)
 {
-	struct agent_engine *e = d->app->engine;
+	struct agent_engine *e = d->engine;
+
+	free(d->namespace);
 
 	for (size_t i = 0; i < e->diffs.n; i++)
 		if (e->diffs.items[i] == d) {
@@ -81,7 +90,7 @@ static void diff_free(struct agent_diff *d)
 /* Requests that are under way find nobody any more. */
 static void stop(struct agent_diff *d)
 {
-	struct agent_engine *e = d->app->engine;
+	struct agent_engine *e = d->engine;
 
 	for (size_t i = 0; i < e->calls.n; i++) {
 		struct agent_call *call = e->calls.items[i];
@@ -104,28 +113,41 @@ void agent_diff_cancel(struct agent_diff *d)
 	diff_free(d);
 }
 
+/* In the order of their names, whichever was answered first. */
+static int by_name(const void *a, const void *b)
+{
+	const object_difference *x = *(object_difference *const *)a;
+	const object_difference *y = *(object_difference *const *)b;
+	int r = strcmp(x->group, y->group);
+
+	r = r ? r : strcmp(x->kind, y->kind);
+	r = r ? r : strcmp(x->namespace_, y->namespace_);
+	return r ? r : strcmp(x->name, y->name);
+}
+
 static void answer(struct agent_diff *d, const struct cox_error *error)
 {
 	Coxswain__Agent__V1__DiffResponse response = COXSWAIN__AGENT__V1__DIFF_RESPONSE__INIT;
 
+	cox_vec_sort(&d->found, by_name);
 	response.objects = d->found.items;
 	response.n_objects = d->found.n;
 	response.n_compared = (uint32_t)d->n_compared;
 	response.truncated = d->truncated;
+	response.framed = d->framed;
 	d->done(d->arg, &response, error);
 	diff_free(d);
 }
 
-void agent_diffs_end(struct agent_app *app)
+void agent_diffs_end(struct agent_engine *e, struct agent_app *app)
 {
-	struct agent_engine *e = app->engine;
 	struct cox_error err;
 
 	(void)cox_error(&err, COX_NOT_FOUND, "the application is gone");
 	for (size_t i = 0; i < e->diffs.n; i++) {
 		struct agent_diff *d = e->diffs.items[i];
 
-		if (d->app != app)
+		if (app && d->app != app)
 			continue;
 		stop(d);
 		if (e->is_freed)
@@ -202,7 +224,16 @@ static void add_fields(struct agent_diff *d, object_difference *o, const agent_v
 	}
 }
 
-static void take(struct looking *l, struct cox_doc *predicted)
+static void set_refused(struct agent_diff *d, object_difference *o, const char *refused)
+{
+	if (!refused)
+		return;
+	o->refused = true;
+	o->message = keep(d, cox_str(refused));
+}
+
+/* refused: why the API server would not take it; NULL: it would, or was not asked. */
+static void take(struct looking *l, struct cox_doc *predicted, const char *refused)
 {
 	struct agent_diff *d = l->diff;
 	_cleanup_values_ agent_values values = {0};
@@ -219,9 +250,11 @@ static void take(struct looking *l, struct cox_doc *predicted)
 		  COXSWAIN__AGENT__V1__DIFF_STATE__DIFFERENT);
 	o->n_differing = (uint32_t)n;
 	add_fields(d, o, &values);
+	set_refused(d, o, refused);
 }
 
-static void take_absent(struct agent_diff *d, const struct agent_object *object)
+static void take_absent(struct agent_diff *d, const struct agent_object *object,
+			const char *refused)
 {
 	_cleanup_buf_ struct cox_buf text = COX_BUF_INIT;
 	object_difference *o;
@@ -234,6 +267,7 @@ static void take_absent(struct agent_diff *d, const struct agent_object *object)
 	o = found(d, object->key, object->version, COXSWAIN__AGENT__V1__DIFF_STATE__ABSENT);
 	o->desired.data = (uint8_t *)keep(d, cox_buf_str(&text));
 	o->desired.len = text.len;
+	set_refused(d, o, refused);
 }
 
 static void take_failure(struct agent_diff *d, const struct agent_object *object,
@@ -245,16 +279,42 @@ static void take_failure(struct agent_diff *d, const struct agent_object *object
 	o->message = keep(d, cox_str(message));
 }
 
+/* Whether what is not wanted any more stays all the same: somebody says so, or it is not ours to take. */
+static bool is_kept(const struct agent_diff *d, const struct agent_entry *entry)
+{
+	uint32_t stays = d->deletion ? AGENT_OPT_NO_DELETE : AGENT_OPT_NO_PRUNE;
+
+	return d->framed && (!entry->marked || ((entry->live_options | d->options) & stays));
+}
+
+static void take_extra_one(struct agent_diff *d, const struct agent_entry *entry)
+{
+	object_difference *o;
+
+	if (d->framed && !entry->evaluated) {
+		o = found(d, entry->key, entry->version, COXSWAIN__AGENT__V1__DIFF_STATE__FAILED);
+		o->message = keep(d, COX_STR("it is not known yet whether it is there"));
+	} else if (entry->live && !entry->terminating) {
+		o = found(d, entry->key, entry->version, COXSWAIN__AGENT__V1__DIFF_STATE__EXTRA);
+		o->kept = is_kept(d, entry);
+	}
+}
+
 /* What was applied once and is not wanted any more. */
 static void take_extra(struct agent_diff *d)
 {
+	if (!d->app)
+		return;
 	COX_MAP_EACH (&d->app->entries, slot) {
 		const struct agent_entry *entry = slot->value;
 
-		if (entry->owned && entry->live && !entry->terminating &&
-		    !agent_desired_find(d->desired, entry->key_text))
-			found(d, entry->key, entry->version,
-			      COXSWAIN__AGENT__V1__DIFF_STATE__EXTRA);
+		if (!entry->owned || agent_desired_find(d->desired, entry->key_text))
+			continue;
+		if (d->bytes > RESPONSE_MAX) {
+			d->truncated = true;
+			return;
+		}
+		take_extra_one(d, entry);
 	}
 }
 
@@ -271,49 +331,83 @@ static void looked_at(struct looking *l)
 	go_on(d);
 }
 
-static void tried(struct agent_call *call, const struct cox_kube_answer *answer)
-{
-	struct looking *l = call->arg;
-
-	/* One that is refused leaves what the comparison said. */
-	take(l, answer->error->code == COX_OK ? answer->doc : NULL);
-	looked_at(l);
-}
-
 static struct agent_call *call_for(struct looking *l, void (*done)(struct agent_call *,
 								   const struct cox_kube_answer *))
 {
-	struct agent_call *call = agent_call_new(l->diff->app, l->object->key_text, done);
+	struct agent_call *call =
+		agent_call_new_of(l->diff->engine, l->diff->app, l->object->key_text, done);
 
 	call->arg = l;
 	call->is_diff = true;
 	return call;
 }
 
+/* A namespace that the bundle, or the sync, makes first. */
+static bool makes_namespace(const struct agent_diff *d, struct cox_str name)
+{
+	_cleanup_free_ char *text = cox_asprintf("/Namespace//%.*s", COX_STR_ARG(name));
+
+	return agent_desired_find(d->desired, text) != NULL;
+}
+
+/* Why a dry run was refused, where that means something; the caller's, NULL: it does not. */
+static char *refusal(const struct looking *l, const struct cox_kube_answer *answer)
+{
+	const struct agent_diff *d = l->diff;
+	uint32_t options = l->object->options | d->options;
+
+	if (!d->framed || answer->error->code == COX_OK)
+		return NULL;
+	if (answer->reason == COX_KUBE_NOT_FOUND && makes_namespace(d, l->object->key.namespace))
+		return NULL;
+	/* what cannot be changed is deleted and made anew */
+	if (l->live && (options & AGENT_OPT_FORCE) && answer->status == 422)
+		return NULL;
+	return cox_asprintf("the API server says to a dry run: %s", answer->error->message);
+}
+
+static void tried(struct agent_call *call, const struct cox_kube_answer *answer)
+{
+	struct looking *l = call->arg;
+	_cleanup_free_ char *refused = refusal(l, answer);
+
+	/* One that is refused leaves what the comparison said. */
+	if (l->live)
+		take(l, answer->error->code == COX_OK ? answer->doc : NULL, refused);
+	else
+		take_absent(l->diff, l->object, refused);
+	looked_at(l);
+}
+
 static void try_it(struct looking *l)
 {
-	struct agent_engine *e = l->diff->app->engine;
+	struct agent_engine *e = l->diff->engine;
 	const struct agent_object *o = l->object;
 	_cleanup_free_ char *namespace = cox_str_dup(o->key.namespace);
 	_cleanup_free_ char *name = cox_str_dup(o->key.name);
+	bool lax = (o->options | l->diff->options) & AGENT_OPT_NO_VALIDATE;
 	struct agent_call *call = call_for(l, tried);
 
-	call->call = cox_kube_apply(e->o.kube, agent_engine_resource_of(e, o->key, o->version),
-				    namespace, name, cox_doc_root(o->doc),
-				    &(struct cox_kube_write_options){.field_manager = AGENT_MANAGER,
-								     .force = true,
-								     .dry_run = true},
-				    agent_call_done, call);
+	call->call = cox_kube_apply(
+		e->o.kube, agent_engine_resource_of(e, o->key, o->version), namespace, name,
+		cox_doc_root(o->doc),
+		&(struct cox_kube_write_options){.field_manager = AGENT_MANAGER,
+						 .field_validation = !l->diff->framed ? NULL
+								     : lax	      ? "Ignore"
+										      : "Strict",
+						 .force = true,
+						 .dry_run = true},
+		agent_call_done, call);
 }
 
 static void judge(struct looking *l)
 {
 	if (compare(l, NULL, NULL) > 0 &&
-	    agent_compare_is_managed(cox_doc_root(l->live), AGENT_MANAGER)) {
+	    (l->diff->framed || agent_compare_is_managed(cox_doc_root(l->live), AGENT_MANAGER))) {
 		try_it(l);
 		return;
 	}
-	take(l, NULL);
+	take(l, NULL, NULL);
 	looked_at(l);
 }
 
@@ -341,7 +435,7 @@ static void cuts_known(void *arg, struct cox_doc *paths, const struct cox_error 
 static void begin_to_judge(struct looking *l)
 {
 	struct agent_diff *d = l->diff;
-	struct agent_jq *jq = d->app->engine->o.jq;
+	struct agent_jq *jq = d->engine->o.jq;
 	struct cox_doc *const objects[] = {l->object->doc, l->live};
 
 	if (d->ignore_doc)
@@ -361,8 +455,12 @@ static void looked(struct agent_call *call, const struct cox_kube_answer *answer
 	struct looking *l = call->arg;
 	struct agent_diff *d = l->diff;
 
+	if (answer->reason == COX_KUBE_NOT_FOUND && d->framed) {
+		try_it(l);
+		return;
+	}
 	if (answer->reason == COX_KUBE_NOT_FOUND) {
-		take_absent(d, l->object);
+		take_absent(d, l->object, NULL);
 	} else if (answer->error->code != COX_OK || !answer->doc) {
 		take_failure(d, l->object, answer->error->message);
 	} else {
@@ -376,15 +474,35 @@ static void looked(struct agent_call *call, const struct cox_kube_answer *answer
 /* What the watches show to be as it shall be is not asked for. */
 static bool is_known(const struct agent_diff *d, const struct agent_object *o)
 {
-	const struct agent_entry *entry = cox_map_get(&d->app->entries, o->key_text);
+	const struct agent_entry *entry;
 
-	return d->holder && memcmp(d->holder->digest, d->app->digest, COX_SHA256_BYTES) == 0 &&
-	       entry && entry->evaluated && entry->sync == AGENT_SYNCED;
+	if (!d->holder || memcmp(d->holder->digest, d->app->digest, COX_SHA256_BYTES) != 0)
+		return false;
+	entry = cox_map_get(&d->app->entries, o->key_text);
+	return entry && entry->evaluated && entry->sync == AGENT_SYNCED;
+}
+
+static bool is_definition_of(const struct cox_node *object, struct cox_object_key key)
+{
+	return cox_str_is(cox_node_str(cox_node_get(object, "kind")), "CustomResourceDefinition") &&
+	       cox_str_eq(cox_node_str(COX_GET(object, "spec", "group")), key.group) &&
+	       cox_str_eq(cox_node_str(COX_GET(object, "spec", "names", "kind")), key.kind);
+}
+
+/* Of a kind that the cluster does not know: a sync stops at it, unless something brings it. */
+static const char *unknown_kind(const struct agent_diff *d, const struct agent_object *o)
+{
+	if (!d->framed || ((o->options | d->options) & AGENT_OPT_SKIP_DRY_RUN))
+		return NULL;
+	COX_VEC_EACH (&d->desired->objects, other)
+		if (is_definition_of(cox_doc_root(other->doc), o->key))
+			return NULL;
+	return "the cluster does not know this kind";
 }
 
 static void look_at(struct agent_diff *d, const struct agent_object *o)
 {
-	struct agent_engine *e = d->app->engine;
+	struct agent_engine *e = d->engine;
 	const struct cox_kube_resource *resource = agent_engine_resource_of(e, o->key, o->version);
 	_cleanup_free_ char *namespace = cox_str_dup(o->key.namespace);
 	_cleanup_free_ char *name = cox_str_dup(o->key.name);
@@ -397,7 +515,7 @@ static void look_at(struct agent_diff *d, const struct agent_object *o)
 	if (is_known(d, o))
 		return;
 	if (!resource) {
-		take_absent(d, o);
+		take_absent(d, o, unknown_kind(d, o));
 		return;
 	}
 	l = cox_new(struct looking);
@@ -423,14 +541,53 @@ static void go_on(struct agent_diff *d)
 static int desire_given(struct agent_diff *d, struct cox_str objects, struct cox_error *err)
 {
 	_cleanup_docs_ cox_docs docs = {0};
-	int code;
+	int code = agent_bundle_read(objects, &docs, err);
 
-	if (!cox_discovery_is_ready(d->app->engine->discovery))
-		return cox_error(err, COX_UNAVAILABLE, "the cluster's kinds are not known yet");
-	code = agent_bundle_read(objects, &docs, err);
 	if (code == 0)
 		code = agent_app_desire(d->app, &docs, &d->own, err);
 	d->desired = &d->own;
+	return code;
+}
+
+/* The namespace that a sync makes first, as an object among the others. */
+static void add_namespace(struct agent_diff *d)
+{
+	struct agent_object o = {.version = cox_strdup("v1")};
+	struct cox_doc *doc = cox_doc_new("namespace");
+	struct cox_node *root = cox_doc_map(doc), *metadata = cox_doc_map(doc);
+	struct cox_str rest;
+
+	o.key_text = cox_asprintf("/Namespace//%s", d->namespace);
+	rest = cox_str(o.key_text);
+	cox_str_split(&rest, '/', &o.key.group);
+	cox_str_split(&rest, '/', &o.key.kind);
+	cox_str_split(&rest, '/', &o.key.namespace);
+	o.key.name = rest;
+	cox_map_put_cstr(doc, root, "apiVersion", "v1");
+	cox_map_put_cstr(doc, root, "kind", "Namespace");
+	cox_map_put_cstr(doc, metadata, "name", d->namespace);
+	cox_map_put(doc, root, "metadata", metadata);
+	cox_doc_set_root(doc, root);
+	o.doc = cox_doc_seal(doc);
+	cox_vec_push(&d->own.objects, o);
+	cox_map_set(&d->own.by_key, o.key_text, (void *)(uintptr_t)d->own.objects.n);
+}
+
+static int desire_framed(struct agent_diff *d, const Coxswain__Agent__V1__DiffRequest *q,
+			 struct cox_error *err)
+{
+	const Coxswain__Agent__V1__Frame *f = q->frame;
+	struct agent_frame frame = {f->instance, f->destination_namespace, f->project_rules};
+	_cleanup_docs_ cox_docs docs = {0};
+	int code = agent_bundle_read(cox_str_n((const char *)q->objects.data, q->objects.len),
+				     &docs, err);
+
+	if (code == 0)
+		code = agent_frame_desire(d->engine, &frame, q->app_uid, &docs, &d->own, err);
+	d->desired = &d->own;
+	if (code == 0 && docs.n > 0 && (d->options & AGENT_OPT_CREATE_NAMESPACE) && *d->namespace &&
+	    !makes_namespace(d, cox_str(d->namespace)))
+		add_namespace(d);
 	return code;
 }
 
@@ -480,38 +637,73 @@ static void begin(void *arg)
 	go_on(arg);
 }
 
-int agent_engine_diff(struct agent_engine *e, const char *app_uid, struct cox_str digest,
-		      struct cox_str objects, agent_diff_done *done, void *arg,
-		      struct agent_diff **ret_diff, struct cox_error *err)
+static void read_frame(struct agent_diff *d, const Coxswain__Agent__V1__Frame *frame)
 {
-	struct agent_app *app = agent_engine_find(e, app_uid);
-	const Coxswain__Assignment__V1__Policy *policy;
+	d->framed = true;
+	d->deletion = frame->deletion;
+	d->namespace = cox_strdup(frame->destination_namespace);
+	for (size_t i = 0; i < frame->n_sync_options; i++)
+		d->options |= agent_option_parse(cox_str(frame->sync_options[i]));
+}
+
+static void read_ignored(struct agent_diff *d, const Coxswain__Agent__V1__Frame *frame)
+{
+	const Coxswain__Assignment__V1__Policy *policy = d->app ? d->app->assignment->policy : NULL;
+	ProtobufCBinaryData text = {0};
+
+	if (frame)
+		text = frame->ignore_differences;
+	else if (policy)
+		text = policy->ignore_differences;
+	if (text.len)
+		cox_json_read(cox_str_n((const char *)text.data, text.len), "ignoreDifferences",
+			      &d->ignore_doc, NULL);
+}
+
+static int desire(struct agent_diff *d, const Coxswain__Agent__V1__DiffRequest *q,
+		  struct cox_error *err)
+{
+	if (!q->frame && !q->objects.len)
+		return desire_assigned(d, err);
+	if (!cox_discovery_is_ready(d->engine->discovery))
+		return cox_error(err, COX_UNAVAILABLE, "the cluster's kinds are not known yet");
+	if (q->frame)
+		return desire_framed(d, q, err);
+	return desire_given(d, cox_str_n((const char *)q->objects.data, q->objects.len), err);
+}
+
+int agent_engine_diff(struct agent_engine *e, const Coxswain__Agent__V1__DiffRequest *q,
+		      agent_diff_done *done, void *arg, struct agent_diff **ret_diff,
+		      struct cox_error *err)
+{
+	struct agent_app *app = agent_engine_find(e, q->app_uid);
 	struct agent_diff *d;
 	int code;
 
-	if (!app || !app->assignment || app->tombstone)
-		return cox_error(err, COX_NOT_FOUND, "no application with uid '%s'", app_uid);
+	if (app && (!app->assignment || app->tombstone))
+		app = NULL;
+	if (!app && !q->frame)
+		return cox_error(err, COX_NOT_FOUND, "no application with uid '%s'", q->app_uid);
 	if (e->api_error)
 		return cox_error(err, COX_UNAVAILABLE, "%s", e->api_error);
 	d = cox_new(struct agent_diff);
+	d->engine = e;
 	d->app = app;
 	d->done = done;
 	d->arg = arg;
 	d->arena = COX_ARENA_INIT(0);
 	cox_timer_init(&d->begin, e->o.loop, begin, d);
 	cox_vec_push(&e->diffs, d);
-	cox_stamp_set_digest(d->digest, (const uint8_t *)digest.ptr, digest.len);
-	code = objects.len ? desire_given(d, objects, err) : desire_assigned(d, err);
+	cox_stamp_set_digest(d->digest, q->digest.data, q->digest.len);
+	if (q->frame)
+		read_frame(d, q->frame);
+	code = desire(d, q, err);
 	d->waits = code > 0;
 	if (code < 0) {
 		diff_free(d);
 		return code;
 	}
-	policy = app->assignment->policy;
-	if (policy && policy->ignore_differences.len)
-		cox_json_read(cox_str_n((const char *)policy->ignore_differences.data,
-					policy->ignore_differences.len),
-			      "ignoreDifferences", &d->ignore_doc, NULL);
+	read_ignored(d, q->frame);
 	*ret_diff = d;
 	/* done comes later, never from inside */
 	if (!d->waits)

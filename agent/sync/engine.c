@@ -66,18 +66,26 @@ uint32_t agent_app_options(const struct agent_app *app, const agent_operation_sp
 
 /* ---- requests ---- */
 
+struct agent_call *agent_call_new_of(struct agent_engine *e, struct agent_app *app,
+				     const char *key_text,
+				     void (*done)(struct agent_call *call,
+						  const struct cox_kube_answer *answer))
+{
+	struct agent_call *call = cox_new(struct agent_call);
+
+	call->engine = e;
+	call->app = app;
+	call->key_text = cox_strdup(key_text);
+	call->done = done;
+	cox_vec_push(&e->calls, call);
+	return call;
+}
+
 struct agent_call *agent_call_new(struct agent_app *app, const char *key_text,
 				  void (*done)(struct agent_call *call,
 					       const struct cox_kube_answer *answer))
 {
-	struct agent_call *call = cox_new(struct agent_call);
-
-	call->engine = app->engine;
-	call->app = app;
-	call->key_text = cox_strdup(key_text);
-	call->done = done;
-	cox_vec_push(&app->engine->calls, call);
-	return call;
+	return agent_call_new_of(app->engine, app, key_text, done);
 }
 
 static void call_free(struct agent_call *call)
@@ -582,8 +590,7 @@ void agent_engine_free(struct agent_engine *e)
 	if (!e)
 		return;
 	e->is_freed = true;
-	COX_MAP_EACH (&e->apps, slot)
-		agent_diffs_end(slot->value);
+	agent_diffs_end(e, NULL);
 	agent_calls_cancel(e, NULL);
 	cox_kube_cancel(e->version_call);
 	cox_kube_cancel(e->probe_call);

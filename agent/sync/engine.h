@@ -103,15 +103,15 @@ int agent_engine_resource(struct agent_engine *engine, const char *app_uid,
 			  struct cox_error *err);
 
 /* How an application's objects differ from those of a bundle's text, or of a bundle that is, or is about to
- * be, assigned, by its digest. Reads them
+ * be, assigned, by its digest; with a frame as if it was assigned so. Reads them
  * from the API server, and where they seem to differ asks it by a dry run. done comes once, unless it is
  * cancelled; what it gets is borrowed. COX_NOT_FOUND, COX_UNAVAILABLE, COX_INVALID_ARGUMENT. */
 struct agent_diff;
 typedef void agent_diff_done(void *arg, const Coxswain__Agent__V1__DiffResponse *response,
 			     const struct cox_error *error);
-int agent_engine_diff(struct agent_engine *engine, const char *app_uid, struct cox_str digest,
-		      struct cox_str objects, agent_diff_done *done, void *arg,
-		      struct agent_diff **ret_diff, struct cox_error *err);
+int agent_engine_diff(struct agent_engine *engine, const Coxswain__Agent__V1__DiffRequest *request,
+		      agent_diff_done *done, void *arg, struct agent_diff **ret_diff,
+		      struct cox_error *err);
 void agent_diff_cancel(struct agent_diff *diff);
 
 #endif

@@ -14,7 +14,7 @@ void agent_app_free(struct agent_app *app)
 {
 	struct agent_engine *e = app->engine;
 
-	agent_diffs_end(app);
+	agent_diffs_end(e, app);
 	agent_calls_cancel(e, app);
 	agent_orphans_drop(app);
 	agent_operation_free(app->operation);

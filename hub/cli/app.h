@@ -32,6 +32,9 @@ int cli_app_post_each(const struct cli_flags *flags, const cox_strings *args, co
 /* Asks the hub to delete it, as the flags say; prints what came of it. CLI_USAGE for wrong flags. */
 int cli_delete_object(struct cli_hub *hub, const struct cli_flags *flags,
 		      const struct hub_kind_info *info, const char *name, struct cox_error *err);
+/* diff.c: one object's differences, as the hub tells them; a value as YAML, each line behind the sign. */
+void cli_print_difference(const struct cox_node *object);
+void cli_print_value(char sign, const char *indent, const struct cox_node *value);
 /* The state of the operation of that id; NULL: nothing is known of it. */
 const struct cox_node *cli_app_operation(const struct cox_node *app, const char *id);
 /* tree.c: /resource-tree, printed. */

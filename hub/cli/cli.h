@@ -3,8 +3,8 @@
  * through client.h.
  *
  * A verb's function returns a negative code with its error, 0, CLI_FAILED (1: what it was asked for
- * is not so; it has said why), or CLI_USAGE (2, with an error: the words were wrong). These become
- * the exit status. Single-threaded; everything is job-local. */
+ * is not so; it has said why), CLI_USAGE (2, with an error: the words were wrong), or CLI_CHANGES
+ * (3: of a plan, when that was asked for). These become the exit status. Single-threaded; everything is job-local. */
 #ifndef COX_HUB_CLI_CLI_H
 #define COX_HUB_CLI_CLI_H
 
@@ -15,7 +15,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { CLI_FAILED = 1, CLI_USAGE = 2 };
+enum { CLI_FAILED = 1, CLI_USAGE = 2, CLI_CHANGES = 3 };
 
 /* Every flag that any verb has; a verb's rows say which of them it takes. */
 struct cli_flags {
@@ -46,6 +46,10 @@ struct cli_flags {
 	char *propagation;
 	bool forget, yes;
 	bool no_exit_code;
+	/* plans */
+	char *policy;
+	bool diff, exit_code;
+	int64_t targets, target_timeout_ms;
 };
 
 struct cox_verb {
@@ -103,6 +107,9 @@ CLI_RUN(cli_appset_confirm);
 CLI_RUN(cli_rollout_list);
 CLI_RUN(cli_rollout_status);
 CLI_RUN(cli_rollout_watch);
+/* plan.c */
+CLI_RUN(cli_appset_plan);
+CLI_RUN(cli_rollout_plan);
 /* rollout_verbs.c */
 CLI_RUN(cli_rollout_pause);
 CLI_RUN(cli_rollout_resume);

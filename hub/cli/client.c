@@ -7,7 +7,7 @@
 
 #define MAX_TOKEN	   4096
 #define MAX_ANSWER	   (256 << 20)
-#define MAX_EVENT	   (16 << 20)
+#define MAX_EVENT	   (128 << 20)
 #define CONNECT_TIMEOUT_MS 10000
 #define CALL_TIMEOUT_MS	   60000
 #define FOREVER_MS	   (INT64_C(1) << 36) /* the call has its own limits */
@@ -111,6 +111,10 @@ void cli_hub_set_token(struct cli_hub *hub, const char *token)
 
 /* ---- one call ---- */
 
+/* a list of everything that a large hub has */
+static const struct cox_json_options limits = {
+	.max_nodes = 50 << 20, .max_scalar = 16 << 20, .max_bytes = MAX_ANSWER};
+
 struct call {
 	struct cli_hub *hub;
 	struct cox_http_call *http; /* NULL once it is done */
@@ -188,11 +192,14 @@ static int run_call(struct call *c, struct cox_http_send *send, const char *path
 {
 	static const char *const headers[] = {"Content-Type: application/json",
 					      "Accept: application/json", NULL};
+	static const char *const stream_headers[] = {"Content-Type: application/json",
+						     "Accept: text/event-stream, application/json",
+						     NULL};
 	_cleanup_free_ char *url = cox_asprintf("%s%s", c->hub->url, path);
 	int r;
 
 	send->url = url;
-	send->headers = headers;
+	send->headers = send->on_bytes ? stream_headers : headers;
 	send->bearer_token = c->hub->token;
 	send->target = &c->hub->target;
 	send->connect_timeout_ms = CONNECT_TIMEOUT_MS;
@@ -211,9 +218,6 @@ int cli_hub_call(struct cli_hub *hub, const char *method, const char *path,
 	_cleanup_buf_ struct cox_buf json = COX_BUF_INIT;
 	struct cox_http_send send = {
 		.method = method, .total_timeout_ms = CALL_TIMEOUT_MS, .max_body = MAX_ANSWER};
-	/* a list of everything that a large hub has */
-	static const struct cox_json_options limits = {
-		.max_nodes = 50 << 20, .max_scalar = 16 << 20, .max_bytes = MAX_ANSWER};
 	struct cox_doc *doc = NULL;
 	int r;
 
@@ -245,7 +249,7 @@ static int dispatch(struct call *c)
 
 	if (c->data.len == 0)
 		return 0;
-	r = cox_json_read(cox_buf_str(&c->data), "event", &doc, &c->event_error);
+	r = cox_json_read_with(cox_buf_str(&c->data), "event", &limits, &doc, &c->event_error);
 	cox_buf_clear(&c->data);
 	return r < 0 ? r : c->on_event(c->ctx, doc, &c->event_error);
 }
@@ -292,13 +296,25 @@ int cli_hub_follow(struct cli_hub *hub, const char *path,
 		   int (*on_event)(void *ctx, struct cox_doc *doc, struct cox_error *err),
 		   void *ctx, struct cox_error *err)
 {
+	return cli_hub_stream(hub, "GET", path, NULL, on_event, ctx, err);
+}
+
+int cli_hub_stream(struct cli_hub *hub, const char *method, const char *path,
+		   const struct cox_node *body,
+		   int (*on_event)(void *ctx, struct cox_doc *doc, struct cox_error *err),
+		   void *ctx, struct cox_error *err)
+{
 	COX_CLEANUP(call_fini) struct call c = {.hub = hub, .on_event = on_event, .ctx = ctx};
-	struct cox_http_send send = {.method = "GET",
+	_cleanup_buf_ struct cox_buf json = COX_BUF_INIT;
+	struct cox_http_send send = {.method = method,
 				     .total_timeout_ms = -1,
 				     .idle_timeout_ms = STREAM_IDLE_MS,
 				     .on_bytes = on_bytes};
 	int r;
 
+	if (body)
+		cox_json_write(&json, body);
+	send.body = cox_buf_str(&json);
 	hub->following = &c;
 	r = run_call(&c, &send, path, err);
 	hub->following = NULL;

@@ -30,6 +30,11 @@ int cli_hub_follow(struct cli_hub *hub, const char *path,
 		   int (*on_event)(void *ctx, struct cox_doc *doc, struct cox_error *err),
 		   void *ctx, struct cox_error *err);
 
+/* The same of any method; body may be NULL. A plan may be large. */
+int cli_hub_stream(struct cli_hub *hub, const char *method, const char *path,
+		   const struct cox_node *body,
+		   int (*on_event)(void *ctx, struct cox_doc *doc, struct cox_error *err),
+		   void *ctx, struct cox_error *err);
 /* From a callback on the hub's loop: ends the cli_hub_follow that runs, with that result. */
 void cli_hub_leave(struct cli_hub *hub, int result);
 /* Where calls run; for timers and signals beside them. */

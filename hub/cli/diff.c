@@ -16,8 +16,7 @@ static const char *colour(const char *code)
 	return cli_has_colour() ? code : "";
 }
 
-/* A value as YAML, each line behind the sign and the indentation. */
-static void print_value(char sign, const char *indent, const struct cox_node *value)
+void cli_print_value(char sign, const char *indent, const struct cox_node *value)
 {
 	_cleanup_buf_ struct cox_buf yaml = COX_BUF_INIT;
 	struct cox_str rest, line;
@@ -31,7 +30,7 @@ static void print_value(char sign, const char *indent, const struct cox_node *va
 		       indent, COX_STR_ARG(line), colour("\033[0m"));
 }
 
-static void print_object(const struct cox_node *o)
+void cli_print_difference(const struct cox_node *o)
 {
 	const char *group = text(o, "group"), *namespace = text(o, "namespace");
 	const char *state = text(o, "state");
@@ -41,9 +40,11 @@ static void print_object(const struct cox_node *o)
 	printf("===== %s%s%s %s%s%s ======\n", group, *group ? "/" : "", text(o, "kind"), namespace,
 	       *namespace ? "/" : "", text(o, "name"));
 	if (strcmp(state, "Absent") == 0)
-		print_value('+', "", cox_node_get(o, "desired"));
+		cli_print_value('+', "", cox_node_get(o, "desired"));
 	else if (strcmp(state, "Extra") == 0)
-		printf("%s- is not wanted any more: to be pruned%s\n", colour("\033[31m"),
+		printf("%s- is not wanted any more: %s%s\n", colour("\033[31m"),
+		       cox_node_bool(cox_node_get(o, "kept"), false) ? "stays all the same"
+								     : "to be pruned",
 		       colour("\033[0m"));
 	else if (strcmp(state, "Unknown") == 0)
 		printf("! %s\n", text(o, "message"));
@@ -51,9 +52,11 @@ static void print_object(const struct cox_node *o)
 		const struct cox_node *f = cox_node_at(fields, i);
 
 		printf("  %s:\n", text(f, "path"));
-		print_value('-', "    ", cox_node_get(f, "live"));
-		print_value('+', "    ", cox_node_get(f, "desired"));
+		cli_print_value('-', "    ", cox_node_get(f, "live"));
+		cli_print_value('+', "    ", cox_node_get(f, "desired"));
 	}
+	if (cox_node_bool(cox_node_get(o, "refused"), false))
+		printf("! %s\n", text(o, "message"));
 	if (differing)
 		printf("  and more: %lld fields differ\n", (long long)differing);
 }
@@ -105,7 +108,7 @@ CLI_RUN(cli_app_diff)
 	if (format == CLI_JSON || format == CLI_YAML)
 		cli_print_node(format, cox_doc_root(answer));
 	for (size_t i = 0; format != CLI_JSON && format != CLI_YAML && i < cox_node_len(items); i++)
-		print_object(cox_node_at(items, i));
+		cli_print_difference(cox_node_at(items, i));
 	fflush(stdout);
 	if (cox_node_bool(COX_GET(cox_doc_root(answer), "truncated"), false))
 		fprintf(stderr, "there are more differences than are shown\n");

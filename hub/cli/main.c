@@ -61,7 +61,8 @@ static void print_help(FILE *to)
 	fprintf(to, "The person's side of Coxswain: asks and steers the hub.\n\n");
 	print_verbs(to, NULL);
 	fprintf(to, "\nEach has --help. COX_HUB says where the hub is, COX_TOKEN who asks "
-		    "(`cox login` keeps it).\nExit status: 0 done, 1 it failed, 2 wrong usage.\n");
+		    "(`cox login` keeps it).\nExit status: 0 done, 1 it failed, 2 wrong usage; "
+		    "3 with --exit-code: a plan would change something.\n");
 }
 
 static int unknown_verb(int argc, char *const argv[])

@@ -205,6 +205,30 @@ static const struct cox_option watch_rows[] = {
 	NAMESPACE_ROW,
 	HUB_ROWS,
 	{0}};
+#define PLAN_ROWS                                                                                  \
+	TEXT_ROW("revision", revision, "REV", "as if the repositories were at this one"),          \
+		TEXT_ROW("policy", policy, "FILE",                                                 \
+			 "as this RolloutPolicy would have it, instead of the one that it "        \
+			 "follows"),                                                               \
+		FLAG_ROW("diff", diff, "every object, field by field"),                            \
+		FLAG_ROW("exit-code", exit_code,                                                   \
+			 "status 3 when anything would change, 0 when nothing would"),             \
+		{.name = "targets",                                                                \
+		 .kind = COX_OPT_INT,                                                              \
+		 .offset = AT(targets),                                                            \
+		 .arg = "N",                                                                       \
+		 .help = "so many clusters' agents are asked, the first waves first; 200 without " \
+			 "it",                                                                     \
+		 .no_env = true},                                                                  \
+		{.name = "target-timeout",                                                         \
+		 .kind = COX_OPT_DURATION,                                                         \
+		 .offset = AT(target_timeout_ms),                                                  \
+		 .arg = "DURATION",                                                                \
+		 .help = "an agent has so long for one of them; 30s without it",                   \
+		 .no_env = true},                                                                  \
+		OUTPUT_ROW, NAMESPACE_ROW, HUB_ROWS
+static const struct cox_option appset_plan_rows[] = {FILES_ROW, PLAN_ROWS, {0}};
+static const struct cox_option rollout_plan_rows[] = {PLAN_ROWS, {0}};
 #define AS_ROW                                                                                     \
 	TEXT_ROW("as", as, "NAME",                                                                 \
 		 "who does it, with the admin's token; with a named one it must be its name")
@@ -304,6 +328,10 @@ const struct cox_verb cli_verbs[] = {
 	{"appset confirm", "NAME",
 	 "let it delete what is held back because it is beyond its budget", confirm_rows, 1, 1,
 	 cli_appset_confirm},
+	{"appset plan", "[NAME] [-f FILE]",
+	 "what an ApplicationSet would do: applications, objects in each cluster, waves; writes "
+	 "nothing",
+	 appset_plan_rows, 0, 1, cli_appset_plan},
 	{"appset generate", "-f FILE",
 	 "the Applications that an ApplicationSet makes; Clusters in the files are the fleet",
 	 generate_rows, 0, 0, cli_appset_generate},
@@ -316,6 +344,10 @@ const struct cox_verb cli_verbs[] = {
 	{"rollout why", "NAME",
 	 "what it waits for: wave, gate, cluster, resource, since when, until when", output_rows, 1,
 	 1, cli_rollout_why},
+	{"rollout plan", "NAME",
+	 "what its next rollout would do: objects in each cluster, waves, what is in the way; "
+	 "writes nothing",
+	 rollout_plan_rows, 1, 1, cli_rollout_plan},
 	{"rollout pause", "NAME",
 	 "no starts and no gates until resume, of a newer revision neither", act_rows, 1, 1,
 	 cli_rollout_pause},

@@ -251,8 +251,7 @@ static int check_project(struct control_app *a, const struct cox_node *cluster,
 	return r;
 }
 
-/* Sets cluster; a failure is a problem that no commit can mend. */
-static int place(struct control_app *a, struct cox_error *err)
+int control_app_place(struct control_app *a, struct cox_error *err)
 {
 	const struct cox_node *cluster = NULL;
 	int r;
@@ -288,9 +287,8 @@ void control_app_follow(struct control_app *a)
 		return;
 	control_app_leave_all(a, &a->repos);
 	COX_VEC_EACH (&a->view.sources, s)
-		cox_vec_push(&a->repos,
-			     control_repo_follow(a->control, s->repo_url, s->target_revision,
-						 s->tag_prefix, a->key));
+		cox_vec_push(&a->repos, control_repo_follow(a, s->repo_url, s->target_revision,
+							    s->tag_prefix));
 }
 
 const char *control_app_repo_error(const struct control_app *a)
@@ -382,7 +380,7 @@ static void judge(struct control_app *a)
 static enum cox_queue_result look(struct control_app *a)
 {
 	struct cox_error err = COX_ERROR_INIT;
-	int r = place(a, &err);
+	int r = control_app_place(a, &err);
 
 	if (r < 0) {
 		control_condition_set(&a->conditions, "InvalidSpecError", err.message);

@@ -4,7 +4,7 @@
 #include "common/base/encode.h"
 #include "common/crypto/digest.h"
 #include "common/doc/json.h"
-#include "hub/control/internal.h"
+#include "hub/control/made.h"
 #include "hub/render/bundle.h"
 
 #include <inttypes.h>
@@ -175,15 +175,45 @@ static int revisions_of(const struct control_app *a, const struct cox_node *whic
 	return 0;
 }
 
+/* What doc renders to, in the place of a. */
+static int ask(const struct control_app *a, struct cox_doc *doc, bool apart,
+	       hub_control_answer *done, void *arg, struct control_ask **ret_ask,
+	       struct cox_error *err)
+{
+	struct hub_control *c = a->control;
+	_cleanup_free_ char *key = cox_asprintf("?%" PRIu64, ++c->n_asks);
+	struct control_ask *q = cox_new(struct control_ask);
+	int r;
+
+	q->done = done;
+	q->arg = arg;
+	q->app = control_app_new(c, key);
+	q->app->ask = q;
+	q->app->apart = apart;
+	q->app->generation = 1;
+	q->app->cluster = cox_strdup(a->cluster);
+	r = hub_application_init(&q->app->view, doc, err);
+	if (r < 0) {
+		ask_free(q);
+		return r;
+	}
+	q->app->has_view = true;
+	cox_timer_init(&q->deadline, c->loop, late, q);
+	cox_timer_start(&q->deadline, ASK_MS);
+	cox_map_set(&c->asks, key, q);
+	control_app_follow(q->app);
+	cox_queue_add(c->apps, key);
+	*ret_ask = q;
+	return 0;
+}
+
 int hub_control_ask(struct hub_control *c, const char *namespace, const char *name,
 		    const struct cox_node *which, hub_control_answer *done, void *arg,
 		    struct control_ask **ret_ask, struct cox_error *err)
 {
 	const char *revisions[SOURCES_MAX] = {NULL};
 	_cleanup_doc_ struct cox_doc *doc = NULL;
-	_cleanup_free_ char *key = NULL;
 	struct control_app *a = NULL;
-	struct control_ask *ask;
 	int r = control_find(c, namespace, name, &a, err);
 
 	if (r == 0)
@@ -193,27 +223,28 @@ int hub_control_ask(struct hub_control *c, const char *namespace, const char *na
 	if (r < 0)
 		return r;
 	doc = at_revisions(a, revisions);
-	key = cox_asprintf("?%" PRIu64, ++c->n_asks);
-	ask = cox_new(struct control_ask);
-	ask->done = done;
-	ask->arg = arg;
-	ask->app = control_app_new(c, key);
-	ask->app->ask = ask;
-	ask->app->generation = 1;
-	ask->app->cluster = cox_strdup(a->cluster);
-	r = hub_application_init(&ask->app->view, doc, err);
-	if (r < 0) {
-		ask_free(ask);
-		return r;
-	}
-	ask->app->has_view = true;
-	cox_timer_init(&ask->deadline, c->loop, late, ask);
-	cox_timer_start(&ask->deadline, ASK_MS);
-	cox_map_set(&c->asks, key, ask);
-	control_app_follow(ask->app);
-	cox_queue_add(c->apps, key);
-	*ret_ask = ask;
-	return 0;
+	return ask(a, doc, false, done, arg, ret_ask, err);
+}
+
+int control_ask_about(const struct control_app *a, const char *revision, struct control_made *made,
+		      hub_control_answer *done, void *arg, struct control_ask **ret_ask,
+		      struct cox_error *err)
+{
+	const char *revisions[SOURCES_MAX] = {revision};
+	_cleanup_doc_ struct cox_doc *doc = NULL;
+	int r;
+
+	if (revision && a->view.sources.n > 1)
+		return cox_error(err, COX_INVALID_ARGUMENT,
+				 "application '%s' has %zu sources: of which one the revision is, "
+				 "nobody can say",
+				 a->key, a->view.sources.n);
+	doc = revision ? at_revisions(a, revisions) : cox_doc_ref(a->view.doc);
+	r = ask(a, doc, true, done, arg, ret_ask, err);
+	/* what was made for it before may still be what it makes */
+	if (r == 0)
+		(*ret_ask)->app->rendered.made = control_made_ref(made);
+	return r;
 }
 
 void hub_control_ask_cancel(struct control_ask *ask)

@@ -167,6 +167,50 @@ static void leave_elsewhere(struct hub_control *c, struct hub_batch *batch,
 			       COXSWAIN__ASSIGNMENT__V1__PROPAGATION__ORPHAN, false);
 }
 
+static const char *namespace_of(const struct control_app *a)
+{
+	const char *namespace = hub_object_namespace(a->view.root);
+
+	return *namespace ? namespace : a->control->options.namespace;
+}
+
+/* The first part of its tracking ids; the caller's. */
+static char *instance_of(const struct control_app *a)
+{
+	const char *namespace = namespace_of(a);
+
+	return strcmp(namespace, a->control->options.namespace) == 0
+		       ? cox_strdup(a->view.name)
+		       : cox_asprintf("%s_%s", namespace, a->view.name);
+}
+
+int control_ask_agent(const struct control_app *a, bool deletion, struct cox_str objects,
+		      int64_t deadline_ms, hub_fleet_diff_done *done, void *arg,
+		      struct cox_error *err)
+{
+	struct hub_control *c = a->control;
+	COX_CLEANUP(parts_fini) struct parts p = {0};
+	Coxswain__Agent__V1__Frame frame = COXSWAIN__AGENT__V1__FRAME__INIT;
+
+	COX_ASSERT(a->has_view && a->cluster);
+	fill_policy(c, a, &p);
+	p.instance = instance_of(a);
+	frame.instance = p.instance;
+	frame.destination_namespace = (char *)a->view.destination.namespace;
+	if (fill_rules(a, &p))
+		frame.project_rules = &p.rules;
+	frame.ignore_differences = p.policy.ignore_differences;
+	frame.sync_options = p.policy.sync_options;
+	frame.n_sync_options = p.policy.n_sync_options;
+	frame.deletion = deletion;
+	return hub_fleet_diff(c->fleet, a->cluster,
+			      &(struct hub_fleet_question){.app_uid = a->uid,
+							   .objects = objects,
+							   .frame = &frame,
+							   .deadline_ms = deadline_ms},
+			      done, arg, err);
+}
+
 int control_assign(struct hub_control *c, struct hub_batch *batch, struct control_app *a,
 		   const uint8_t *sync_digest, const char *sync_revision,
 		   Coxswain__Assignment__V1__Operation *op)
@@ -175,20 +219,15 @@ int control_assign(struct hub_control *c, struct hub_batch *batch, struct contro
 	hub_assignment want = COXSWAIN__ASSIGNMENT__V1__ASSIGNMENT__INIT;
 	const hub_assignment *have;
 	const uint8_t *target = a->rendered.valid && !a->rendered.error ? a->rendered.digest : NULL;
-	const char *namespace = hub_object_namespace(a->view.root);
 
 	COX_ASSERT(a->has_view && a->cluster);
 	leave_elsewhere(c, batch, a);
 	have = hub_fleet_assignment(c->fleet, a->cluster, a->uid);
 	fill_policy(c, a, &p);
-	if (!*namespace)
-	namespace = c->options.namespace;
-	p.instance = strcmp(namespace, c->options.namespace) == 0
-			     ? cox_strdup(a->view.name)
-			     : cox_asprintf("%s_%s", namespace, a->view.name);
+	p.instance = instance_of(a);
 	want.app_uid = a->uid;
 	want.app_name = (char *)a->view.name;
-	want.app_namespace = (char *)namespace;
+	want.app_namespace = (char *)namespace_of(a);
 	want.project = (char *)a->view.project;
 	want.instance = p.instance;
 	want.destination_namespace = (char *)a->view.destination.namespace;

@@ -134,6 +134,7 @@ int hub_control_new(const struct hub_control_options *options, struct hub_contro
 		c->options.namespace = "argocd";
 	cox_list_init(&c->watchers);
 	cox_list_init(&c->render_order);
+	cox_list_init(&c->plans);
 	r = make_parts(c, err);
 	if (r == 0)
 		r = load(c, err);
@@ -148,6 +149,7 @@ int hub_control_new(const struct hub_control_options *options, struct hub_contro
 void hub_control_stop(struct hub_control *c, void (*on_stopped)(void *arg), void *arg)
 {
 	c->stopping = true;
+	control_plans_end(c);
 	control_asks_end(c);
 	control_repos_cancel(c);
 	cox_timer_stop(&c->collect);
@@ -165,6 +167,7 @@ void hub_control_free(struct hub_control *c)
 	control_repos_cancel(c);
 	cox_pool_free(c->fetch_pool);
 	cox_pool_free(c->render_pool);
+	control_plans_end(c);
 	control_asks_end(c);
 	control_windows_fini(c);
 	control_objects_fini(c);

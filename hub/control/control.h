@@ -208,6 +208,40 @@ int hub_control_rollout_act(struct hub_control *c, struct hub_batch *batch, cons
 			    const struct cox_rollout **ret_rollout, struct cox_error *err);
 bool hub_control_is_rollout_verb(const char *name);
 
+/* ---- plans: what would happen, before anything is written (docs/rollouts.md) ---- */
+
+#define HUB_PLAN_TARGETS       200   /* that agents are asked about, unless more are wanted */
+#define HUB_PLAN_TARGETS_MAX   10000 /* at most */
+#define HUB_PLAN_TARGET_MS     30000 /* an agent has for one of them */
+#define HUB_PLAN_MS	       (10 * 60 * 1000)
+#define HUB_PLAN_TARGET_MAX_MS (5 * 60 * 1000)
+
+struct hub_plan_request {
+	/* An ApplicationSet that is not applied yet, or another version of one that is; or */
+	struct cox_doc *object;
+	/* the ApplicationSet of that name (set), else what is rolled out by that name */
+	const char *namespace, *name;
+	bool set;
+	struct cox_doc *policy; /* a RolloutPolicy to go by; NULL: the one that it follows */
+	const char *revision;	/* NULL: what the Applications say */
+	bool objects;		/* field by field, and not only how many */
+	int64_t max_targets;	/* 0: HUB_PLAN_TARGETS */
+	int64_t target_ms;	/* 0: HUB_PLAN_TARGET_MS */
+	int64_t total_ms;	/* for all of it; 0: HUB_PLAN_MS */
+};
+struct control_plan;
+/* {…} of hub/web/README.md, borrowed; NULL with an error. */
+typedef void hub_control_plan_done(void *arg, const struct cox_doc *answer,
+				   const struct cox_error *err);
+/* "rendering", "asking agents", "looking ahead"; so many of so many. */
+typedef void hub_control_plan_progress(void *arg, const char *what, size_t n, size_t all);
+/* done comes later, once, unless it is cancelled. progress may be NULL. What request borrows is needed
+ * only during the call. COX_RESOURCE_EXHAUSTED while too many plans are made. */
+int hub_control_plan(struct hub_control *c, const struct hub_plan_request *request,
+		     hub_control_plan_done *done, hub_control_plan_progress *progress, void *arg,
+		     struct control_plan **ret_plan, struct cox_error *err);
+void hub_control_plan_cancel(struct control_plan *plan);
+
 /* Told, on the loop, that the rollout of this owner (KIND/NAMESPACE/NAME) changed, durably. */
 struct hub_watcher {
 	struct cox_list node;

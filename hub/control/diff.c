@@ -46,8 +46,8 @@ static void put_json(struct cox_doc *doc, struct cox_node *map, const char *key,
 	cox_doc_unref(value);
 }
 
-static struct cox_node *object_node(struct cox_doc *doc,
-				    const Coxswain__Agent__V1__ObjectDifference *o)
+struct cox_node *control_difference_node(struct cox_doc *doc,
+					 const Coxswain__Agent__V1__ObjectDifference *o)
 {
 	static const char *const states[] = {"Different", "Absent", "Extra", "Unknown"};
 	struct cox_node *map = cox_doc_map(doc), *fields = cox_doc_list(doc);
@@ -73,6 +73,10 @@ static struct cox_node *object_node(struct cox_doc *doc,
 		cox_map_put_int(doc, map, "differing", o->n_differing);
 	put_json(doc, map, "desired", cox_str_n((const char *)o->desired.data, o->desired.len));
 	put_text(doc, map, "message", o->message);
+	if (o->refused)
+		cox_map_put_bool(doc, map, "refused", true);
+	if (o->kept)
+		cox_map_put_bool(doc, map, "kept", true);
 	return map;
 }
 
@@ -82,7 +86,7 @@ static struct cox_doc *answer_doc(const Coxswain__Agent__V1__DiffResponse *r)
 	struct cox_node *map = cox_doc_map(doc), *items = cox_doc_list(doc);
 
 	for (size_t i = 0; i < r->n_objects; i++)
-		cox_list_push(doc, items, object_node(doc, r->objects[i]));
+		cox_list_push(doc, items, control_difference_node(doc, r->objects[i]));
 	cox_map_put(doc, map, "items", items);
 	cox_map_put_int(doc, map, "compared", r->n_compared);
 	if (r->truncated)
@@ -111,8 +115,10 @@ static void ask_agent(struct diff *d, struct cox_str objects)
 	if (!a || !a->cluster)
 		r = cox_error(&err, COX_NOT_FOUND, "the application is gone");
 	else
-		r = hub_fleet_diff(d->control->fleet, a->cluster, a->uid, NULL, objects, answered,
-				   d, &err);
+		r = hub_fleet_diff(
+			d->control->fleet, a->cluster,
+			&(struct hub_fleet_question){.app_uid = a->uid, .objects = objects},
+			answered, d, &err);
 	if (r < 0)
 		end(d, NULL, &err);
 }
@@ -156,8 +162,9 @@ static int ask_about_target(struct diff *d, const struct control_app *a, struct 
 	else if (have->target_digest.len != HUB_DIGEST_BYTES)
 		return cox_error(err, COX_FAILED_PRECONDITION, "application '%s': %s", a->key,
 				 a->problem ? a->problem : "there are no manifests yet");
-	return hub_fleet_diff(d->control->fleet, a->cluster, a->uid, digest, COX_STR(""), answered,
-			      d, err);
+	return hub_fleet_diff(d->control->fleet, a->cluster,
+			      &(struct hub_fleet_question){.app_uid = a->uid, .digest = digest},
+			      answered, d, err);
 }
 
 int hub_control_diff(struct hub_control *c, const char *namespace, const char *name,

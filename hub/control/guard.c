@@ -30,23 +30,23 @@ static int64_t default_budget(size_t n_owned)
 	return part > DEFAULT_AT_LEAST ? part : DEFAULT_AT_LEAST;
 }
 
-/* How many of n_owned may go. What cannot be read must not open the door: the default holds. */
-static int64_t budget_of(struct control_object *set, size_t n_owned)
+/* How many of n_owned may go. What cannot be read must not open the door: the default holds, and
+ * *ret_problem (the caller's; NULL: none) says so. */
+static int64_t budget_of(const struct cox_doc *set, size_t n_owned, char **ret_problem)
 {
 	const struct cox_node *said =
-		COX_GET(cox_doc_root(set->doc), "metadata", "annotations", BUDGET_ANNOTATION);
+		COX_GET(cox_doc_root(set), "metadata", "annotations", BUDGET_ANNOTATION);
 	struct hub_count count = {0};
-	_cleanup_free_ char *text = NULL;
 
-	if (hub_count_parse(set->doc, said, &count, NULL) < 0 ||
-	    (count.percent && count.value > 100)) {
-		text = cox_asprintf("annotation " BUDGET_ANNOTATION
-				    ": '%s' is neither a number nor a percentage up to 100%%; "
-				    "the default holds",
-				    cox_node_cstr(said, ""));
+	*ret_problem = NULL;
+	if (hub_count_parse(set, said, &count, NULL) < 0 || (count.percent && count.value > 100)) {
+		*ret_problem =
+			cox_asprintf("annotation " BUDGET_ANNOTATION
+				     ": '%s' is neither a number nor a percentage up to 100%%; "
+				     "the default holds",
+				     cox_node_cstr(said, ""));
 		count = (struct hub_count){0};
 	}
-	control_condition_set(&set->conditions, "InvalidDeletionBudget", text);
 	return hub_count_of(&count, (int64_t)n_owned, default_budget(n_owned));
 }
 
@@ -178,23 +178,25 @@ static bool is_on_its_way(struct hub_control *c, const char *uid)
 	return a && control_app_is_deleting(a);
 }
 
-static void account_init(struct account *a, struct hub_control *c, struct control_object *set,
-			 const cox_strings *dropped, size_t n_owned)
+/* doc: the set as it is, or would be; set: what is known of it, NULL: nothing. *ret_problem as of budget_of. */
+static void account_init(struct account *a, struct hub_control *c, const struct cox_doc *doc,
+			 const struct control_object *set, const cox_strings *dropped,
+			 size_t n_owned, char **ret_problem)
 {
 	*a = (struct account){.n_owned = n_owned, .now_ms = control_now_ms(c)};
 	/* What was made anew since they are held must not raise a percentage. */
-	if (set->held.keys.n && set->held.n_owned < n_owned)
+	if (set && set->held.keys.n && set->held.n_owned < n_owned)
 		a->n_owned = set->held.n_owned;
-	prune(set, a->now_ms);
-	COX_VEC_EACH (&set->gone, g)
-		a->n_gone += !is_on_its_way(c, g->uid);
+	for (size_t i = 0; set && i < set->gone.n; i++)
+		a->n_gone += used_until(&set->gone.items[i]) > a->now_ms &&
+			     !is_on_its_way(c, set->gone.items[i].uid);
 	COX_VEC_EACH (dropped, key)
 		if (!control_app_is_deleting(control_app(c, *key)))
 			cox_vec_push(&a->fresh, cox_strdup(*key));
 	cox_vec_sort(&a->fresh, by_text);
 	a->n_going = dropped->n - a->fresh.n;
 	/* A percentage is one of what there was when the hour began. */
-	a->budget = budget_of(set, a->n_owned + a->n_gone);
+	a->budget = budget_of(doc, a->n_owned + a->n_gone, ret_problem);
 	digest_of(c, &a->fresh, a->digest);
 }
 
@@ -210,7 +212,7 @@ static int64_t room_at(const struct account *a, struct hub_control *c,
 	size_t n_gone = a->n_gone;
 
 	COX_VEC_EACH (&set->gone, g) {
-		if (is_on_its_way(c, g->uid))
+		if (used_until(g) <= a->now_ms || is_on_its_way(c, g->uid))
 			continue;
 		n_gone--;
 		if (has_room(a, n_gone))
@@ -268,14 +270,42 @@ static void hold(struct hub_control *c, struct control_object *set, struct accou
 			     COX_KV("message", text));
 }
 
+void control_verdict_fini(struct control_verdict *v)
+{
+	cox_strings_fini(&v->fresh);
+	free(v->problem);
+}
+
+void control_guard_judge(struct hub_control *c, const struct cox_doc *doc,
+			 const struct control_object *set, const cox_strings *dropped,
+			 size_t n_owned, struct control_verdict *ret)
+{
+	const char *said = hub_object_annotation(cox_doc_root(doc), CONFIRM_ANNOTATION);
+	struct account a;
+
+	*ret = (struct control_verdict){0};
+	account_init(&a, c, doc, set, dropped, n_owned, &ret->problem);
+	ret->held = a.fresh.n && !cox_streq(said, a.digest) && !has_room(&a, a.n_gone);
+	ret->room_ms = ret->held && set ? room_at(&a, c, set) : 0;
+	ret->n_going = a.n_going;
+	ret->n_gone = a.n_gone;
+	ret->n_owned = a.n_owned;
+	ret->budget = a.budget;
+	memcpy(ret->digest, a.digest, sizeof(ret->digest));
+	ret->fresh = a.fresh;
+}
+
 bool control_guard_deletions(struct hub_control *c, struct hub_batch *batch,
 			     struct control_object *set, const cox_strings *dropped, size_t n_owned)
 {
 	const char *said = hub_object_annotation(cox_doc_root(set->doc), CONFIRM_ANNOTATION);
+	_cleanup_free_ char *problem = NULL;
 	struct account a;
 	bool confirmed, may;
 
-	account_init(&a, c, set, dropped, n_owned);
+	prune(set, control_now_ms(c));
+	account_init(&a, c, set->doc, set, dropped, n_owned, &problem);
+	control_condition_set(&set->conditions, "InvalidDeletionBudget", problem);
 	confirmed = cox_streq(said, a.digest);
 	may = a.fresh.n == 0 || confirmed || has_room(&a, a.n_gone);
 	if (!may)

@@ -32,6 +32,7 @@ struct control_repo {
 	char commit[65];     /* the last that was resolved; "": none yet */
 	char *error;	     /* of the last look; NULL: it went well */
 	bool looked;	     /* at least once */
+	bool apart;	     /* it is looked at for questions that tell nobody */
 	int64_t looked_ms;   /* wall clock, of the last look that went well */
 	struct cox_map apps; /* keys of the Applications that follow */
 };
@@ -92,6 +93,7 @@ struct control_app {
 	struct cox_doc *pending; /* an operation that waits for manifests; NULL: none */
 	bool pending_runs;	 /* its manifests are being made */
 	struct control_ask *ask; /* this is no Application, but a question about one */
+	bool apart;		 /* and nobody else hears of the commits that it finds */
 };
 
 /* Deletions that an ApplicationSet would make and that wait for a confirmation. */
@@ -144,6 +146,8 @@ struct hub_control {
 	struct cox_map windows;		     /* project -> struct control_windows */
 	struct cox_map asks;		     /* "?N" -> struct control_ask */
 	uint64_t n_asks;
+	struct cox_list plans; /* of struct control_plan: under way */
+	size_t n_plans;
 	struct cox_map renders; /* what is rendered -> struct render_job: under way, or lately */
 	struct cox_list render_order; /* of those that are done, oldest first */
 	struct cox_map servers;	      /* spec.server -> its Cluster's name; "" for more than one */
@@ -211,6 +215,9 @@ bool control_app_has_commits(const struct control_app *a);
 /* There is something to render, and something to be gained by it. */
 bool control_app_may_render(const struct control_app *a);
 
+/* Whether its project allows it, and where it goes: sets cluster. A failure is a problem that no commit
+ * can mend. */
+int control_app_place(struct control_app *a, struct cox_error *err);
 /* The AppProject that it belongs to; the caller's. */
 int control_app_project(const struct control_app *a, struct cox_project *ret,
 			struct cox_error *err);
@@ -246,9 +253,20 @@ struct control_app *control_ask_app(struct hub_control *c, const char *key);
 enum cox_queue_result control_look_at_ask(struct hub_control *c, struct control_app *a);
 /* All that wait are told that the hub stops. */
 void control_asks_end(struct hub_control *c);
+/* What a, which need be no Application that is kept, renders to at the commits that its repositories have
+ * now, or at another revision (NULL: its own) of its only source. As hub_control_ask; nobody else hears
+ * of these commits. made: of earlier commits, NULL: nothing. */
+int control_ask_about(const struct control_app *a, const char *revision, struct control_made *made,
+		      hub_control_answer *done, void *arg, struct control_ask **ret_ask,
+		      struct cox_error *err);
 /* Keeps a bundle, unless it is kept already. */
 void control_bundle_keep(struct hub_control *c, const uint8_t digest[HUB_DIGEST_BYTES],
 			 struct cox_str row);
+
+/* ---- plan.c ---- */
+
+/* All that wait are told that the hub stops. */
+void control_plans_end(struct hub_control *c);
 
 /* ---- windows.c ---- */
 
@@ -292,10 +310,9 @@ int control_repos_init(struct hub_control *c, struct cox_error *err);
 void control_repos_fini(struct hub_control *c);
 /* Running fetches end soon. */
 void control_repos_cancel(struct hub_control *c);
-enum cox_queue_result control_look_at_repo(void *ctx, const char *url);
-struct control_repo *control_repo_follow(struct hub_control *c, const char *url,
-					 const char *revision, const char *tag_prefix,
-					 const char *app_key);
+enum cox_queue_result control_look_at_repo(void *ctx, const char *key);
+struct control_repo *control_repo_follow(struct control_app *a, const char *url,
+					 const char *revision, const char *tag_prefix);
 void control_repo_leave(struct hub_control *c, struct control_repo *r, const char *app_key);
 /* The tree at a commit that was resolved before. In the pool; blocks. */
 struct hub_tree;
@@ -318,6 +335,14 @@ void control_rendered_fini(struct control_rendered *r);
 /* ---- sets.c ---- */
 
 enum cox_queue_result control_look_at_set(void *ctx, const char *key);
+struct hub_appset;
+struct hub_generated;
+/* What the set says with the clusters that there are. *ret_unread (the caller's): a Cluster that cannot be
+ * read; NULL: all can. */
+int control_set_generate(struct hub_control *c, const struct hub_appset *set,
+			 struct hub_generated *ret, char **ret_unread, struct cox_error *err);
+/* Keys of the Applications that are its own; each the caller's. */
+void control_set_owned(struct hub_control *c, const char *set_uid, cox_strings *ret_keys);
 
 /* ---- guard.c ---- */
 
@@ -333,6 +358,22 @@ bool control_guard_deletions(struct hub_control *c, struct hub_batch *batch,
 int control_guard_load(struct hub_control *c, struct cox_error *err);
 /* The set goes. */
 void control_guard_forget(struct hub_batch *batch, const struct control_object *set);
+/* The same, looked at only, of the set as it is, or would be. set: what is known of it, or NULL. */
+struct control_verdict {
+	cox_strings fresh; /* that would be deleted now, sorted */
+	size_t n_going;	   /* that are on their way already */
+	size_t n_gone;	   /* that went by the budget within the hour */
+	size_t n_owned;
+	int64_t room_ms; /* when time alone makes room; 0: never */
+	int64_t budget;
+	char digest[65]; /* of fresh */
+	bool held;	 /* none of them is deleted before somebody confirms that */
+	char *problem;	 /* what is wrong with the budget; NULL */
+};
+void control_verdict_fini(struct control_verdict *v);
+void control_guard_judge(struct hub_control *c, const struct cox_doc *doc,
+			 const struct control_object *set, const cox_strings *dropped,
+			 size_t n_owned, struct control_verdict *ret);
 /* The set would delete nothing. */
 void control_guard_clear(struct control_object *set);
 /* {"digest", "count", "applications"}; NULL: nothing waits. */
@@ -411,6 +452,14 @@ int64_t control_deletion_approved_ms(const struct cox_node *application);
 int control_assign(struct hub_control *c, struct hub_batch *batch, struct control_app *a,
 		   const uint8_t *sync_digest, const char *sync_revision,
 		   Coxswain__Assignment__V1__Operation *operation);
+/* Asks the agent of a's cluster how the objects there differ from those of a bundle's text, as if a was
+ * assigned so; deletion: as if it was to go, with all its objects. As hub_fleet_diff. */
+int control_ask_agent(const struct control_app *a, bool deletion, struct cox_str objects,
+		      int64_t deadline_ms, hub_fleet_diff_done *done, void *arg,
+		      struct cox_error *err);
+/* One object's differences, for people (hub/web/README.md). */
+struct cox_node *control_difference_node(struct cox_doc *doc,
+					 const Coxswain__Agent__V1__ObjectDifference *o);
 /* Whether the application's rollouts move it by themselves. */
 bool control_is_by_hand(const struct control_app *a, bool ordered);
 

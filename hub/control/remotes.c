@@ -78,8 +78,7 @@ int control_remotes_need(struct control_app *a, const control_remotes *needed,
 			return -COX_PERMISSION_DENIED;
 		}
 	COX_VEC_EACH (needed, n) {
-		struct control_repo *repo =
-			control_repo_follow(a->control, n->url, n->revision, "", a->key);
+		struct control_repo *repo = control_repo_follow(a, n->url, n->revision, "");
 
 		if (!is_among(&a->remotes, repo))
 			cox_vec_push(&a->remotes, repo);

@@ -1,5 +1,6 @@
 /* Repositories at a revision: one watch for all Applications that follow it, so that they all see
- * one commit at one time. Fetched in the pool, polled with jitter. */
+ * one commit at one time. Fetched in the pool, polled with jitter. Questions that must tell nobody what
+ * they saw (a plan) have watches of their own, apart from those. */
 #include "common/base/clock.h"
 #include "common/base/file.h"
 #include "common/base/log.h"
@@ -29,12 +30,16 @@ struct repo_ask {
 	struct hub_revision resolved;
 };
 
+#define APART '?' /* no URL begins so */
+
 /* While it is queued or runs, all of it belongs to the worker. */
 struct repo_job {
 	struct cox_job job;
 	struct hub_control *control;
 	struct repo_sources *sources;
-	char *url, *known_hosts;
+	char *key; /* the queue's: the URL, or APART and the URL */
+	const char *url;
+	char *known_hosts;
 	struct hub_repository credentials;
 	bool has_credentials;
 	COX_VEC(struct repo_ask) asks;
@@ -137,7 +142,7 @@ static void job_free(struct repo_job *j)
 	if (j->has_credentials)
 		hub_repository_fini(&j->credentials);
 	free(j->known_hosts);
-	free(j->url);
+	free(j->key);
 	free(j);
 }
 
@@ -194,9 +199,9 @@ static void done(void *arg, enum cox_job_outcome outcome)
 		if (r && counts)
 			looked(c, r, ask);
 	}
-	cox_queue_done(c->repo_queue, j->url, counts && j->failed ? COX_QUEUE_RETRY : COX_QUEUE_OK);
+	cox_queue_done(c->repo_queue, j->key, counts && j->failed ? COX_QUEUE_RETRY : COX_QUEUE_OK);
 	if (counts && !j->failed)
-		cox_queue_add_after(c->repo_queue, j->url, next_poll(c));
+		cox_queue_add_after(c->repo_queue, j->key, next_poll(c));
 	job_free(j);
 }
 
@@ -212,16 +217,18 @@ static char *known_hosts(struct hub_control *c)
 	return cox_buf_take(&text);
 }
 
-enum cox_queue_result control_look_at_repo(void *ctx, const char *url)
+enum cox_queue_result control_look_at_repo(void *ctx, const char *key)
 {
 	struct hub_control *c = ctx;
 	struct repo_job *j = cox_new(struct repo_job);
+	bool apart = *key == APART;
+	const char *url = key + apart;
 
 	COX_MAP_EACH (&c->repos, slot) {
 		const struct control_repo *r = slot->value;
 		struct repo_ask ask = {0};
 
-		if (strcmp(r->url, url) != 0)
+		if (r->apart != apart || strcmp(r->url, url) != 0)
 			continue;
 		ask.key = cox_strdup(slot->key);
 		ask.revision = cox_strdup(r->revision);
@@ -234,7 +241,8 @@ enum cox_queue_result control_look_at_repo(void *ctx, const char *url)
 	}
 	j->control = c;
 	j->sources = c->sources;
-	j->url = cox_strdup(url);
+	j->key = cox_strdup(key);
+	j->url = j->key + apart;
 	j->known_hosts = known_hosts(c);
 	j->has_credentials = find_credentials(c, url, &j->credentials);
 	if (cox_pool_submit(c->fetch_pool, &j->job, work, done, j, NULL) < 0) {
@@ -244,12 +252,15 @@ enum cox_queue_result control_look_at_repo(void *ctx, const char *url)
 	return COX_QUEUE_BUSY;
 }
 
-struct control_repo *control_repo_follow(struct hub_control *c, const char *url,
-					 const char *revision, const char *tag_prefix,
-					 const char *app_key)
+struct control_repo *control_repo_follow(struct control_app *a, const char *url,
+					 const char *revision, const char *tag_prefix)
 {
+	static const char mark[] = {APART, 0};
+	struct hub_control *c = a->control;
 	/* None of the three holds a line feed: the model refuses control characters. */
-	_cleanup_free_ char *key = cox_asprintf("%s\n%s\n%s", url, revision, tag_prefix);
+	_cleanup_free_ char *key =
+		cox_asprintf("%s%s\n%s\n%s", a->apart ? mark : "", url, revision, tag_prefix);
+	_cleanup_free_ char *queue_key = cox_asprintf("%s%s", a->apart ? mark : "", url);
 	struct control_repo *r = cox_map_get(&c->repos, key);
 
 	if (!r) {
@@ -258,10 +269,11 @@ struct control_repo *control_repo_follow(struct hub_control *c, const char *url,
 		r->url = cox_strdup(url);
 		r->revision = cox_strdup(revision);
 		r->tag_prefix = cox_strdup(tag_prefix);
+		r->apart = a->apart;
 		cox_map_set(&c->repos, key, r);
-		cox_queue_add(c->repo_queue, url);
+		cox_queue_add(c->repo_queue, queue_key);
 	}
-	cox_map_set(&r->apps, app_key, r);
+	cox_map_set(&r->apps, a->key, r);
 	return r;
 }
 

@@ -44,6 +44,35 @@ static void clusters_init(struct hub_control *c, struct clusters *v)
 	cox_vec_sort(&v->views, by_name);
 }
 
+int control_set_generate(struct hub_control *c, const struct hub_appset *set,
+			 struct hub_generated *ret, char **ret_unread, struct cox_error *err)
+{
+	COX_CLEANUP(clusters_fini) struct clusters clusters = {0};
+	int r;
+
+	clusters_init(c, &clusters);
+	r = hub_generate(
+		set,
+		&(struct hub_generate_input){
+			.clusters = (const struct hub_cluster *const *)clusters.views.items,
+			.n_clusters = clusters.views.n,
+			.home_namespace = c->options.namespace},
+		ret, err);
+	if (r == 0)
+		*ret_unread = TAKE(clusters.unread);
+	return r;
+}
+
+void control_set_owned(struct hub_control *c, const char *set_uid, cox_strings *ret_keys)
+{
+	COX_MAP_EACH (&c->objects[HUB_APPLICATION], slot) {
+		const struct control_object *o = slot->value;
+
+		if (control_owned_by(cox_doc_root(o->doc), set_uid))
+			cox_vec_push(ret_keys, cox_strdup(slot->key));
+	}
+}
+
 /* One look at one set. */
 struct pass {
 	struct hub_control *c;
@@ -95,23 +124,13 @@ static void produce(struct pass *p, struct cox_doc *generated)
 	}
 }
 
-static void owned(struct pass *p, cox_strings *ret_keys)
-{
-	COX_MAP_EACH (&p->c->objects[HUB_APPLICATION], slot) {
-		const struct control_object *o = slot->value;
-
-		if (control_owned_by(cox_doc_root(o->doc), p->set.uid))
-			cox_vec_push(ret_keys, cox_strdup(slot->key));
-	}
-}
-
 /* Applications of this set, of n_before, that it does not produce any more: all, or none. */
 static void drop_others(struct pass *p, size_t n_before)
 {
 	COX_CLEANUP(cox_strings_fini) cox_strings keys = {0}, dropped = {0};
 	struct hub_control *c = p->c;
 
-	owned(p, &keys);
+	control_set_owned(c, p->set.uid, &keys);
 	COX_VEC_EACH (&keys, key)
 		if (!cox_map_has(&p->wanted, *key))
 			cox_vec_push(&dropped, cox_strdup(*key));
@@ -148,32 +167,25 @@ static void say(struct pass *p, const struct hub_generated *g)
 
 static int expand(struct pass *p, struct cox_error *err)
 {
-	COX_CLEANUP(clusters_fini) struct clusters clusters = {0};
 	COX_CLEANUP(cox_strings_fini) cox_strings before = {0};
 	_cleanup_generated_ struct hub_generated g = {0};
+	_cleanup_free_ char *unread = NULL;
 	int r;
 
-	owned(p, &before);
-	clusters_init(p->c, &clusters);
-	r = hub_generate(
-		&p->set,
-		&(struct hub_generate_input){
-			.clusters = (const struct hub_cluster *const *)clusters.views.items,
-			.n_clusters = clusters.views.n,
-			.home_namespace = p->c->options.namespace},
-		&g, err);
+	control_set_owned(p->c, p->set.uid, &before);
+	r = control_set_generate(p->c, &p->set, &g, &unread, err);
 	if (r < 0)
 		return r;
 	COX_VEC_EACH (&g.applications, doc)
 		produce(p, *doc);
 	/* A set that could not say everything might have named what seems to be dropped. */
-	if (g.problems.n_errors == 0 && !clusters.unread && p->set.may_delete)
+	if (g.problems.n_errors == 0 && !unread && p->set.may_delete)
 		drop_others(p, before.n);
 	else
 		control_guard_clear(p->object);
-	if (clusters.unread) {
-		_cleanup_free_ char *text = cox_asprintf(
-			"cluster '%s' cannot be read: nothing is deleted", clusters.unread);
+	if (unread) {
+		_cleanup_free_ char *text =
+			cox_asprintf("cluster '%s' cannot be read: nothing is deleted", unread);
 
 		trouble(p, text);
 	}

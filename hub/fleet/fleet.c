@@ -538,41 +538,56 @@ void hub_fleet_configure(struct hub_fleet *f, struct hub_batch *batch, struct co
 
 /* ---- questions to an agent ---- */
 
-#define DIFF_MS (60 * 1000)
+#define DIFF_MS	   (60 * 1000)
+#define FRAME_ROOM (64 << 10) /* of a message, beside the objects */
 
 struct question {
-	void (*done)(void *arg, const Coxswain__Agent__V1__DiffResponse *response,
-		     const struct cox_error *err);
+	hub_fleet_diff_done *done;
 	void *arg;
+	bool framed;
 };
 
-static void diff_done(void *user, const struct cox_rpc_status *status,
-		      const ProtobufCMessage *response)
+static int failure_of(const struct question *q, const struct cox_rpc_status *status,
+		      const Coxswain__Agent__V1__DiffResponse *response, struct cox_error *err)
 {
+	bool old = status->code == COX_UNIMPLEMENTED ||
+		   (status->code == COX_OK && q->framed && !response->framed);
+
+	if (old)
+		return cox_error(err, COX_UNIMPLEMENTED,
+				 "the cluster's agent: it is older than this, and cannot say");
+	if (status->code != COX_OK)
+		return cox_error(err, status->code, "the cluster's agent: %s", status->message);
+	return 0;
+}
+
+static void diff_done(void *user, const struct cox_rpc_status *status,
+		      const ProtobufCMessage *message)
+{
+	const Coxswain__Agent__V1__DiffResponse *response =
+		(const Coxswain__Agent__V1__DiffResponse *)message;
 	struct question *q = user;
 	struct cox_error err = COX_ERROR_INIT;
 
-	if (status->code != COX_OK)
-		(void)cox_error(&err, status->code, "the cluster's agent: %s",
-				status->code == COX_UNIMPLEMENTED
-					? "it is older than this, and cannot say"
-					: status->message);
-	q->done(q->arg,
-		status->code == COX_OK ? (const Coxswain__Agent__V1__DiffResponse *)response : NULL,
-		&err);
+	q->done(q->arg, failure_of(q, status, response, &err) == 0 ? response : NULL, &err);
 	free(q);
 }
 
-int hub_fleet_diff(struct hub_fleet *f, const char *cluster, const char *app_uid,
-		   const uint8_t digest[HUB_DIGEST_BYTES], struct cox_str objects,
-		   void (*done)(void *arg, const Coxswain__Agent__V1__DiffResponse *response,
-				const struct cox_error *err),
-		   void *arg, struct cox_error *err)
+static ProtobufCBinaryData data_of(const void *data, size_t n)
+{
+	return (ProtobufCBinaryData){.data = (uint8_t *)data, .len = data ? n : 0};
+}
+
+int hub_fleet_diff(struct hub_fleet *f, const char *cluster,
+		   const struct hub_fleet_question *question, hub_fleet_diff_done *done, void *arg,
+		   struct cox_error *err)
 {
 	struct fleet_member *m = fleet_member(f, cluster);
 	Coxswain__Agent__V1__DiffRequest request = COXSWAIN__AGENT__V1__DIFF_REQUEST__INIT;
 	struct cox_rpc_call_options options = {
-		.kind = COX_RPC_UNARY, .lane = COX_LANE_BULK, .deadline_ms = DIFF_MS};
+		.kind = COX_RPC_UNARY,
+		.lane = COX_LANE_BULK,
+		.deadline_ms = question->deadline_ms ? question->deadline_ms : DIFF_MS};
 	struct question *q;
 	int r;
 
@@ -581,18 +596,18 @@ int hub_fleet_diff(struct hub_fleet *f, const char *cluster, const char *app_uid
 				 "the agent of cluster '%s' is not connected: nobody can say how "
 				 "its objects are",
 				 cluster);
-	if (objects.len > COX_LIMIT_MESSAGE_BYTES - 1024)
+	if (question->objects.len > COX_LIMIT_MESSAGE_BYTES - FRAME_ROOM)
 		return cox_error(err, COX_RESOURCE_EXHAUSTED,
 				 "these manifests are too large to be sent to the agent: %zu bytes",
-				 objects.len);
+				 question->objects.len);
 	q = cox_new(struct question);
 	q->done = done;
 	q->arg = arg;
-	request.app_uid = (char *)app_uid;
-	request.objects.data = (uint8_t *)objects.ptr;
-	request.objects.len = objects.len;
-	request.digest.data = (uint8_t *)digest;
-	request.digest.len = digest ? HUB_DIGEST_BYTES : 0;
+	q->framed = question->frame != NULL;
+	request.app_uid = (char *)question->app_uid;
+	request.objects = data_of(question->objects.ptr, question->objects.len);
+	request.digest = data_of(question->digest, HUB_DIGEST_BYTES);
+	request.frame = (Coxswain__Agent__V1__Frame *)question->frame;
 	r = cox_rpc_call_unary(m->conn, &coxswain__agent__v1__agent__descriptor, "Diff", &options,
 			       &request.base, diff_done, q, NULL, err);
 	if (r < 0)

@@ -125,14 +125,22 @@ const hub_report *hub_fleet_last_report(const struct hub_fleet *f, const char *c
 void hub_fleet_configure(struct hub_fleet *f, struct hub_batch *batch, struct cox_str body);
 /* Asks the agent to compare again; nothing when it is away. */
 void hub_fleet_refresh(struct hub_fleet *f, const char *cluster, const char *app_uid);
-/* Asks the agent how an application's objects differ from those of a bundle's text, or, where that is empty,
- * of the assigned bundle with this digest. done comes later, once; the response is borrowed, NULL with an error.
- * -COX_UNAVAILABLE while the agent is away, and no done. */
-int hub_fleet_diff(struct hub_fleet *f, const char *cluster, const char *app_uid,
-		   const uint8_t digest[HUB_DIGEST_BYTES], struct cox_str objects,
-		   void (*done)(void *arg, const Coxswain__Agent__V1__DiffResponse *response,
-				const struct cox_error *err),
-		   void *arg, struct cox_error *err);
+/* What an agent is asked to compare. */
+struct hub_fleet_question {
+	const char *app_uid;
+	const uint8_t *digest;	/* of an assigned bundle; or */
+	struct cox_str objects; /* a bundle's text */
+	/* as if it was assigned so, with objects; NULL: as it is assigned */
+	const Coxswain__Agent__V1__Frame *frame;
+	int64_t deadline_ms; /* 0: a minute */
+};
+typedef void hub_fleet_diff_done(void *arg, const Coxswain__Agent__V1__DiffResponse *response,
+				 const struct cox_error *err);
+/* Asks the agent how an application's objects differ. done comes later, once; the response is borrowed, NULL
+ * with an error. -COX_UNAVAILABLE while the agent is away, and no done. */
+int hub_fleet_diff(struct hub_fleet *f, const char *cluster,
+		   const struct hub_fleet_question *question, hub_fleet_diff_done *done, void *arg,
+		   struct cox_error *err);
 void hub_fleet_each(const struct hub_fleet *f,
 		    void (*fn)(void *ctx, const char *cluster, const hub_assignment *a,
 			       const hub_tombstone *t),

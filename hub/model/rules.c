@@ -300,8 +300,6 @@ static void check_approval(struct hub_check *c, const struct cox_node *approval)
 	const struct cox_node *list = COX_GET(approval, "approvers");
 	int64_t count = cox_node_int(COX_GET(approval, "count"), 1);
 
-	if (count < 1)
-		bad_field(c, approval, "count", "at least 1");
 	if (!cox_node_is(list, COX_LIST))
 		return;
 	if (cox_node_len(list) == 0)

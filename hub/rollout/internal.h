@@ -29,6 +29,9 @@ struct cox_rollout_target *rollout_edit(struct cox_rollout *r, const struct cox_
 struct cox_rollout_target *rollout_unkept(const struct cox_rollout_target *t);
 /* In no order, and not to be found: rollout_index comes when all are there. */
 void rollout_target_add(struct cox_rollout *r, struct cox_rollout_target taken);
+/* Takes out all of whom `drops` says so; false: there were none. */
+bool rollout_drop(struct cox_rollout *r,
+		  bool (*drops)(const struct cox_rollout_target *t, int wave), int wave);
 /* Sorts them, and finds them again. */
 void rollout_index(struct cox_rollout *r);
 void rollout_bar_add(struct cox_rollout *r, struct cox_rollout_bar taken);

@@ -66,6 +66,25 @@ void rollout_target_add(struct cox_rollout *r, struct cox_rollout_target taken)
 	cox_vec_push(targets(r), taken);
 }
 
+bool rollout_drop(struct cox_rollout *r,
+		  bool (*drops)(const struct cox_rollout_target *t, int wave), int wave)
+{
+	target_vec *v = targets(r);
+	size_t n = 0, before = v->n;
+
+	for (size_t i = 0; i < before; i++) {
+		if (!drops(&v->items[i], wave)) {
+			v->items[n++] = v->items[i];
+			continue;
+		}
+		touch(r, &v->items[i]);
+		target_fini(&v->items[i]);
+	}
+	v->n = n;
+	rollout_index(r);
+	return n < before;
+}
+
 void rollout_bar_add(struct cox_rollout *r, struct cox_rollout_bar taken)
 {
 	cox_vec_push((bar_vec *)&r->bars, taken);

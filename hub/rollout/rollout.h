@@ -639,6 +639,9 @@ int cox_rollout_read_end(struct cox_rollout_reader *reader, struct cox_rollout *
  * same process. */
 void cox_rollout_go_on(struct cox_rollout *to, const struct cox_rollout *from);
 
+/* The same in memory, to be thrown away: what is done to it is done to nobody. */
+struct cox_rollout *cox_rollout_copy(const struct cox_rollout *r);
+
 /* As people and the REST API see it (hub/web/README.md). */
 struct cox_node *cox_rollout_status(const struct cox_rollout *r, struct cox_doc *doc);
 

@@ -753,3 +753,31 @@ void cox_rollout_go_on(struct cox_rollout *to, const struct cox_rollout *from)
 		rollout_unkept(t)->awaited = f && f->awaited;
 	}
 }
+
+/* ---- a copy, to be thrown away ---- */
+
+static int copy_rows(struct cox_rollout_reader *q, const struct cox_rollout *r)
+{
+	_cleanup_doc_ struct cox_doc *doc = cox_doc_new("copy");
+	int e = cox_rollout_read(q, "plan", plan_to(&r->plan, doc), NULL);
+
+	if (e == 0)
+		e = cox_rollout_read(q, "bars", LIST_OF(bar_fields, &r->bars, doc), NULL);
+	for (size_t i = 0; e == 0 && i < r->targets.n; i++)
+		e = cox_rollout_read(q, TARGET_ROW,
+				     MAP_OF(target_fields, &r->targets.items[i], doc), NULL);
+	return e == 0 ? cox_rollout_read(q, "", head_to(r, doc), NULL) : e;
+}
+
+struct cox_rollout *cox_rollout_copy(const struct cox_rollout *r)
+{
+	COX_CLEANUP(cox_rollout_reader_free_p)
+	struct cox_rollout_reader *q = cox_rollout_reader_new();
+	struct cox_rollout *copy = NULL;
+
+	/* It is written and read by the same tables. */
+	if (copy_rows(q, r) < 0 || cox_rollout_read_end(q, &copy, NULL) < 0)
+		abort();
+	cox_rollout_go_on(copy, r);
+	return copy;
+}

@@ -94,6 +94,8 @@ web_handler web_sync, web_rollback, web_refresh, web_terminate, web_resources, w
 /* rollouts.c */
 web_handler web_rollouts, web_rollout, web_rollout_by_id, web_rollout_watch, web_rollout_act;
 void web_streams_fini(struct hub_web *w);
+/* plans.c */
+web_handler web_plan_set, web_plan_rollout;
 /* Ends those whose token holds no more. */
 void web_streams_review(struct hub_web *w);
 /* tokens.c */

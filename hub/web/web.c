@@ -33,6 +33,8 @@ static const struct web_route routes[] = {
 	{"GET", "api/v1/rollouts/:", web_rollout_by_id},
 	{"GET", "api/v1/rollouts/:/:", web_rollout},
 	{"GET", "api/v1/rollouts/:/:/watch", web_rollout_watch},
+	{"POST", "api/v1/applicationsets/plan", web_plan_set},
+	{"POST", "api/v1/rollouts/:/:/plan", web_plan_rollout},
 	{"POST", "api/v1/rollouts/:/:/:", web_rollout_act},
 	{"GET", "api/v1/:", web_list},
 	{"GET", "api/v1/:/:", web_get},

@@ -1,6 +1,7 @@
 /* Many agents in one process, for tests/bench/fanout/run: the real protocol (joining, TLS with both
  * certificates, Follow and its acks, Fetch, Report, the real back-off), with a cluster behind each
- * that applies whatever it gets at once and is healthy. One application on each.
+ * that applies whatever it gets at once and is healthy. One application on each. A plan's questions
+ * are answered at once: three objects, each changed in one field.
  *
  *	fanout_agents HUB CA-PIN FILE
  *
@@ -33,6 +34,7 @@
 #include "common/ctl/stamp.h"
 #include "common/net/rpc.h"
 #include "common/zip/zip.h"
+#include "proto/agent.pb-c.h"
 #include "proto/assignment.pb-c.h"
 #include "proto/bundle.pb-c.h"
 #include "proto/report.pb-c.h"
@@ -517,6 +519,44 @@ static void on_down(void *ctx, struct cox_rpc_conn *conn, const struct cox_rpc_d
 	changed();
 }
 
+/* A plan's question: the three objects of the bundle are there, and the commit changes each. */
+static void diff(struct cox_rpc_call *call, const ProtobufCMessage *msg)
+{
+	static const char *const kinds[N_RESOURCES] = {"ConfigMap", "Deployment", "Service"};
+	Coxswain__Agent__V1__DiffResponse response = COXSWAIN__AGENT__V1__DIFF_RESPONSE__INIT;
+	Coxswain__Agent__V1__ObjectDifference objects[N_RESOURCES], *list[N_RESOURCES];
+	Coxswain__Agent__V1__FieldDifference field = COXSWAIN__AGENT__V1__FIELD_DIFFERENCE__INIT;
+	Coxswain__Agent__V1__FieldDifference *fields[] = {&field};
+
+	(void)msg;
+	field.path = (char *)"metadata.annotations[example.com/version]";
+	field.desired = (char *)"\"2.0\"";
+	field.live = (char *)"\"1.0\"";
+	for (int i = 0; i < N_RESOURCES; i++) {
+		coxswain__agent__v1__object_difference__init(&objects[i]);
+		objects[i].version = (char *)"v1";
+		objects[i].kind = (char *)kinds[i];
+		objects[i].namespace_ = objects[i].name = (char *)"guestbook";
+		objects[i].fields = fields;
+		objects[i].n_fields = objects[i].n_differing = 1;
+		list[i] = &objects[i];
+	}
+	response.objects = list;
+	response.n_objects = response.n_compared = N_RESOURCES;
+	response.framed = true;
+	cox_rpc_call_reply(call, &response.base);
+}
+
+static const struct cox_rpc_method agent_methods[] = {
+	{.name = "Diff", .kind = COX_RPC_UNARY, .on_message = diff},
+};
+static const struct cox_rpc_service agent_service = {
+	.descriptor = &coxswain__agent__v1__agent__descriptor,
+	.methods = agent_methods,
+	.n_methods = 1,
+};
+static const struct cox_rpc_service *const services[] = {&agent_service};
+
 static void dial(struct agent *a)
 {
 	static const struct cox_rpc_conn_events events = {.on_up = on_up, .on_down = on_down};
@@ -525,7 +565,9 @@ static void dial(struct agent *a)
 	a->endpoint = (struct cox_rpc_endpoint){.loop = all.loop,
 						.software_version = COX_VERSION,
 						.instance_uuid = a->boot,
-						.boot_id = a->boot};
+						.boot_id = a->boot,
+						.services = services,
+						.n_services = 1};
 	if (!a->tls &&
 	    cox_tls_client_new(&(struct cox_tls_client_options){.alpn = COX_ALPN_RPC,
 								.ca_pem = cox_buf_str(&all.ca),

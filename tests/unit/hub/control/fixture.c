@@ -280,6 +280,7 @@ void agent_fini(struct agent *a)
 	cox_buf_fini(&a->key);
 	cox_buf_fini(&a->hub_ca);
 	cox_buf_fini(&a->log);
+	cox_vec_fini(&a->asked);
 	free(a->cluster);
 }
 
@@ -617,6 +618,113 @@ static void on_down(void *ctx, struct cox_rpc_conn *conn, const struct cox_rpc_d
 	a->down = true;
 }
 
+/* ---- Agent/Diff ---- */
+
+struct asked_diff {
+	struct agent *agent;
+	struct cox_rpc_call *call;
+	size_t n_objects;
+	bool deletion;
+};
+
+static void asked_free(struct asked_diff *q)
+{
+	struct agent *a = q->agent;
+
+	for (size_t i = 0; i < a->asked.n; i++)
+		if (a->asked.items[i] == q) {
+			cox_vec_remove(&a->asked, i);
+			break;
+		}
+	free(q);
+}
+
+static void answer_one(struct asked_diff *q)
+{
+	Coxswain__Agent__V1__DiffResponse response = COXSWAIN__AGENT__V1__DIFF_RESPONSE__INIT;
+	Coxswain__Agent__V1__ObjectDifference items[16], *list[16];
+	Coxswain__Agent__V1__FieldDifference field = COXSWAIN__AGENT__V1__FIELD_DIFFERENCE__INIT;
+	Coxswain__Agent__V1__FieldDifference *fields[] = {&field};
+	size_t n = q->deletion ? 0 : q->n_objects;
+	_cleanup_free_ char *bulk = cox_calloc(1, q->agent->bulk + 1);
+
+	memset(bulk, 'x', q->agent->bulk);
+	assert_true(n + 3 <= COX_ARRAY_LEN(items));
+	field.path = (char *)"data.k";
+	field.desired = (char *)"\"two\"";
+	field.live = (char *)"\"one\"";
+	for (size_t i = 0; i < n + 3; i++) {
+		coxswain__agent__v1__object_difference__init(&items[i]);
+		items[i].kind = (char *)"ConfigMap";
+		items[i].name = (char *)"some";
+		items[i].state = i < n	  ? COXSWAIN__AGENT__V1__DIFF_STATE__ABSENT
+				 : i == n ? COXSWAIN__AGENT__V1__DIFF_STATE__DIFFERENT
+					  : COXSWAIN__AGENT__V1__DIFF_STATE__EXTRA;
+		list[i] = &items[i];
+	}
+	items[0].desired.data = (uint8_t *)bulk;
+	items[0].desired.len = q->agent->bulk;
+	items[n].fields = fields;
+	items[n].n_fields = items[n].n_differing = 1;
+	items[n + 2].kept = !q->deletion;
+	response.objects = q->deletion ? list + 1 : list;
+	response.n_objects = q->deletion ? 2 : n + 3;
+	response.n_compared = (uint32_t)q->n_objects;
+	response.framed = !q->agent->old;
+	cox_rpc_call_reply(q->call, &response.base);
+	asked_free(q);
+}
+
+void agent_answer(struct agent *a)
+{
+	while (a->asked.n)
+		answer_one(a->asked.items[0]);
+}
+
+static size_t count_of(struct cox_str text, const char *word)
+{
+	_cleanup_free_ char *copy = cox_str_dup(text);
+	size_t n = 0;
+
+	for (const char *p = copy; (p = strstr(p, word)); p++)
+		n++;
+	return n;
+}
+
+static void on_diff(struct cox_rpc_call *call, const ProtobufCMessage *msg)
+{
+	struct agent *a = cox_rpc_call_service_ctx(call);
+	const Coxswain__Agent__V1__DiffRequest *r = (const Coxswain__Agent__V1__DiffRequest *)msg;
+	struct asked_diff *q = cox_new(struct asked_diff);
+
+	q->agent = a;
+	q->call = call;
+	q->n_objects =
+		count_of(cox_str_n((const char *)r->objects.data, r->objects.len), "\"kind\"");
+	q->deletion = r->frame && r->frame->deletion;
+	if (r->frame)
+		snprintf(a->frame, sizeof(a->frame), "%s %s%s %s", r->frame->instance,
+			 r->frame->destination_namespace, q->deletion ? " deletion" : "",
+			 r->frame->n_sync_options ? r->frame->sync_options[0] : "");
+	cox_vec_push(&a->asked, q);
+	cox_rpc_call_set_user(call, q);
+	a->n_diffs++;
+	if (a->asked.n > a->most_diffs)
+		a->most_diffs = a->asked.n;
+	if (!a->hold_diffs)
+		answer_one(q);
+}
+
+static void diff_ended(struct cox_rpc_call *call, const struct cox_rpc_status *status)
+{
+	(void)status;
+	asked_free(cox_rpc_call_user(call));
+}
+
+static const struct cox_rpc_method agent_methods[] = {
+	{.name = "Diff", .kind = COX_RPC_UNARY, .on_message = on_diff, .on_end = diff_ended},
+};
+
 static bool is_up_or_down(void *arg)
 {
 	struct agent *a = arg;
@@ -634,7 +742,14 @@ void agent_connect(struct agent *a)
 	a->endpoint = (struct cox_rpc_endpoint){.loop = a->site->loop,
 						.software_version = "test",
 						.instance_uuid = "test",
-						.boot_id = a->boot};
+						.boot_id = a->boot,
+						.services = a->services,
+						.n_services = 1};
+	a->service = (struct cox_rpc_service){.descriptor = &coxswain__agent__v1__agent__descriptor,
+					      .methods = agent_methods,
+					      .n_methods = COX_ARRAY_LEN(agent_methods),
+					      .ctx = a};
+	a->services[0] = &a->service;
 	if (cox_tls_client_new(&(struct cox_tls_client_options){.alpn = COX_ALPN_RPC,
 								.ca_pem = cox_buf_str(&a->hub_ca),
 								.server_name = "127.0.0.1",

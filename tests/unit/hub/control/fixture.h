@@ -86,6 +86,16 @@ struct agent {
 	const char *ill;    /* the Deployment in shop that has that health; NULL: none is told of */
 	const char *phase;  /* of operations: NULL is Succeeded */
 	struct cox_buf log; /* "dev:APP=abcd " for each sync digest that it was told */
+	/* Agent/Diff: a bundle's objects are Absent, one more is Different, two are Extra, one of them is kept;
+	 * of an application that goes both are Extra */
+	struct cox_rpc_service service;
+	const struct cox_rpc_service *services[1];
+	bool old;		    /* and knows no frames */
+	bool hold_diffs;	    /* answers none, until agent_answer */
+	size_t bulk;		    /* bytes of the first of these objects; 0: few */
+	size_t n_diffs, most_diffs; /* how many there were, and at one time */
+	COX_VEC(struct asked_diff *) asked;
+	char frame[256]; /* of the last: "instance namespace deletion options" */
 };
 
 void agent_init(struct agent *a, struct site *s, const char *cluster);
@@ -96,6 +106,8 @@ void agent_connect(struct agent *a);
 void agent_disconnect(struct agent *a);
 /* Reports what it has, about every application. */
 void agent_report(struct agent *a);
+/* Answers what it was asked for, and what it holds. */
+void agent_answer(struct agent *a);
 /* It lost its disk. */
 void agent_forget(struct agent *a);
 void agent_fini(struct agent *a);

@@ -345,6 +345,79 @@ static void test_watch(void **state)
 	cox_buf_fini(&heard);
 }
 
+/* ---- plans ---- */
+
+static void plan_ended(void *arg, const struct cox_http_answer *answer, const struct cox_error *err)
+{
+	(void)answer;
+	(void)err;
+	((struct world *)arg)->done = true;
+}
+
+#define SET(name)                                                                                  \
+	"{\"apiVersion\": \"argoproj.io/v1alpha1\", \"kind\": \"ApplicationSet\", "                \
+	"\"metadata\": {\"name\": \"" name "\"}, \"spec\": {\"generators\": [{\"list\": "          \
+	"{\"elements\": [{\"cluster\": \"dev\"}]}}], \"template\": {\"metadata\": {\"name\": "     \
+	"\"{{cluster}}-" name "\"}, \"spec\": {\"project\": \"default\", \"source\": "             \
+	"{\"repoURL\": \"" REPO                                                                    \
+	"\", \"path\": \"book\"}, \"destination\": {\"name\": \"dev\", \"namespace\": \"x\"}}}}}"
+
+static void test_plans(void **state)
+{
+	static const char *const stream[] = {"Accept: text/event-stream", NULL};
+	struct world *w = *state;
+	_cleanup_free_ char *url =
+		cox_asprintf("http://%s/api/v1/rollouts/-/a/plan", hub_web_address(w->web));
+	struct cox_http_call *call;
+
+	ask(w, 200, "POST", "/api/v1/clusters", "{\"name\": \"dev\"}");
+	/* the object itself, or with what is asked for beside it */
+	ask(w, 200, "POST", "/api/v1/applicationsets/plan", SET("b"));
+	assert_string_equal(field(w, "owner", "name"), "b");
+	assert_string_equal(field(w, "rollout", "begins"), "nothing");
+	assert_non_null(strstr(w->text, "no agent has joined"));
+	ask(w, 200, "POST", "/api/v1/applicationsets/plan",
+	    "{\"diff\": true, \"targets\": 1, \"object\": " SET("b") "}");
+	ask(w, 404, "GET", "/api/v1/applicationsets/-/b", NULL);
+	ask(w, 404, "POST", "/api/v1/applicationsets/plan", "{\"name\": \"b\"}");
+	ask(w, 400, "POST", "/api/v1/applicationsets/plan", "{}");
+	ask(w, 400, "POST", "/api/v1/applicationsets/plan", "{\"object\": 7}");
+	ask(w, 400, "POST", "/api/v1/applicationsets/plan", APP("a"));
+	ask(w, 400, "POST", "/api/v1/applicationsets/plan", "{\"name\": \"b\", \"targets\": 0}");
+	ask(w, 400, "POST", "/api/v1/applicationsets/plan", SET("Not A Name"));
+	ask(w, 404, "POST", "/api/v1/rollouts/-/a/plan", NULL);
+	ask(w, 200, "POST", "/api/v1/apply", APP("a"));
+	ask(w, 200, "POST", "/api/v1/rollouts/-/a/plan", NULL);
+	assert_string_equal(field(w, "owner", "kind"), "Application");
+	ask(w, 400, "POST", "/api/v1/rollouts/-/a/plan", "{\"policy\": " APP("a") "}");
+	ask(w, 400, "POST", "/api/v1/rollouts/-/a/plan", "{\"targetTimeoutSeconds\": 301}");
+	/* with what it is at meanwhile, for who wants that */
+	heard = COX_BUF_INIT;
+	for (int i = 0; i < 2; i++) {
+		w->done = false;
+		assert_int_equal(cox_http_send(w->client,
+					       &(struct cox_http_send){.method = "POST",
+								       .url = url,
+								       .headers = stream,
+								       .bearer_token = w->token,
+								       .on_bytes = hear,
+								       .done = plan_ended,
+								       .arg = w},
+					       &call, NULL),
+				 0);
+		if (i == 0) { /* one who does not wait for it */
+			site_settle(&w->site);
+			if (!w->done)
+				cox_http_cancel(call);
+			cox_buf_clear(&heard);
+		}
+	}
+	site_wait(&w->site, is_done, w);
+	assert_non_null(strstr(heard.ptr, "data: {\"plan\":{"));
+	assert_non_null(strstr(heard.ptr, "data: {\"progress\":{\"what\":\"rendering\""));
+	cox_buf_fini(&heard);
+}
+
 static void test_token_stays(void **state)
 {
 	struct world *w = *state;
@@ -586,6 +659,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_refusals, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_application, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_watch, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_plans, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_token_stays, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_tokens, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_token_limits, setup, teardown),
