@@ -1,30 +1,23 @@
 /* The rules of a RolloutPolicy's gates: what the planner, or who asks, would only refuse when the gate
  * is reached, when a release waits for it. */
 #include "common/base/clock.h"
+#include "common/base/encode.h"
+#include "common/text/cron.h"
+#include "hub/model/gate_secret.h"
+#include "hub/model/policy.h"
 #include "hub/model/rules.h"
 
 #include <math.h>
-#include <stdarg.h>
 #include <stdlib.h>
+#include <strings.h>
 
 #define MAX_TIMEOUT_MS 60000
 
 static const char *const gate_names[] = {"soak", "approval", "window", "http", "job", "metrics"};
 
-__attribute__((format(printf, 4, 5))) static void bad(struct hub_check *c,
-						      const struct cox_node *map, const char *key,
-						      const char *format, ...)
+static const char *text_of(const struct cox_node *map, const char *key)
 {
-	_cleanup_buf_ struct cox_buf text = COX_BUF_INIT;
-	const struct cox_node *value = cox_node_get(map, key);
-	size_t mark = hub_path_push(c, cox_str(key));
-	va_list args;
-
-	va_start(args, format);
-	cox_buf_vprintf(&text, format, args);
-	va_end(args);
-	hub_check_error(c, value ? value : map, "%s", cox_buf_cstr(&text));
-	hub_path_pop(c, mark);
+	return cox_node_cstr(cox_node_get(map, key), "");
 }
 
 /* ---- amounts ---- */
@@ -38,7 +31,7 @@ static void check_duration(struct hub_check *c, const struct cox_node *map, cons
 	if (!cox_node_is(node, COX_STRING) ||
 	    cox_duration_parse(cox_node_str(node), &ms, NULL) < 0 || (ms >= min_ms && ms <= max_ms))
 		return;
-	bad(c, map, key, "'%.*s': expected %s", COX_STR_ARG(cox_node_str(node)), wanted);
+	hub_check_bad(c, map, key, "'%.*s': expected %s", COX_STR_ARG(cox_node_str(node)), wanted);
 }
 
 void hub_check_at_least(struct hub_check *c, const struct cox_node *map, const char *key,
@@ -47,7 +40,7 @@ void hub_check_at_least(struct hub_check *c, const struct cox_node *map, const c
 	const struct cox_node *node = cox_node_get(map, key);
 
 	if (cox_node_is(node, COX_INT) && cox_node_int(node, 0) < min)
-		bad(c, map, key, "expected %lld or more", (long long)min);
+		hub_check_bad(c, map, key, "expected %lld or more", (long long)min);
 }
 
 /* What http and metrics have in common. */
@@ -120,20 +113,87 @@ static void check_url(struct hub_check *c, const struct cox_node *gate, const ch
 	struct cox_str url = cox_node_str(cox_node_get(gate, key));
 
 	if (url.len && !cox_str_starts(url, "https://") && !cox_str_starts(url, "http://"))
-		bad(c, gate, key, "'%.*s' begins neither with https:// nor with http://",
-		    COX_STR_ARG(url));
+		hub_check_bad(c, gate, key, "'%.*s' begins neither with https:// nor with http://",
+			      COX_STR_ARG(url));
 }
 
 /* ---- the kinds ---- */
 
-static void check_approval(struct hub_check *c, const struct cox_node *gate)
+static void check_approval(struct hub_check *c, const struct cox_node *approval)
 {
-	hub_check_at_least(c, gate, "count", 1);
+	const struct cox_node *list = COX_GET(approval, "approvers");
+	int64_t count = cox_node_int(COX_GET(approval, "count"), 1);
+
+	hub_check_at_least(c, approval, "count", 1);
+	if (!cox_node_is(list, COX_LIST))
+		return;
+	if (cox_node_len(list) == 0)
+		hub_check_bad(c, approval, "approvers",
+			      "names nobody; without it everybody counts");
+	if (cox_node_len(list) > HUB_MAX_APPROVERS)
+		hub_check_bad(c, approval, "approvers", "at most %d", HUB_MAX_APPROVERS);
+	else if (cox_node_len(list) > 0 && count > (int64_t)cox_node_len(list))
+		hub_check_bad(c, approval, "count", "%lld of %zu approvers can never be",
+			      (long long)count, cox_node_len(list));
+	for (size_t i = 0; i < cox_node_len(list); i++) {
+		const char *name = cox_node_cstr(cox_node_at(list, i), "");
+		bool twice = false;
+
+		for (size_t k = 0; k < i && !twice; k++)
+			twice = strcmp(cox_node_cstr(cox_node_at(list, k), ""), name) == 0;
+		if (twice || !*name)
+			hub_check_error(c, cox_node_at(list, i), "approvers: '%s' %s", name,
+					twice ? "is named twice" : "is no name");
+	}
 }
 
-static void check_window(struct hub_check *c, const struct cox_node *gate)
+static void check_window(struct hub_check *c, const struct cox_node *window)
 {
-	check_duration(c, gate, "duration", 1000, INT64_MAX, "1s or more");
+	const char *schedule = text_of(window, "schedule"), *zone = text_of(window, "timeZone");
+	struct cox_zone *opened = NULL;
+	struct cox_cron cron;
+	struct cox_error err;
+
+	if (*schedule && cox_cron_parse(cox_str(schedule), &cron, &err) < 0)
+		hub_check_error(c, COX_GET(window, "schedule"), "%s", err.message);
+	if (*zone && cox_zone_open(zone, &opened, &err) < 0)
+		hub_check_bad(c, window, "timeZone", "%s", err.message);
+	cox_zone_free(opened);
+	check_duration(c, window, "duration", 1000, INT64_MAX, "1s or more");
+}
+
+static void check_headers(struct hub_check *c, const struct cox_node *headers, bool auth)
+{
+	for (size_t i = 0; i < cox_node_len(headers); i++) {
+		struct cox_str name = cox_node_key(headers, i);
+		const struct cox_node *value = cox_node_at(headers, i);
+		size_t mark = hub_path_push(c, COX_STR("headers"));
+
+		if (!hub_is_header_name(name))
+			hub_check_error(c, value, "'%.*s' is no header's name", COX_STR_ARG(name));
+		else if (auth && name.len == 4 && strncasecmp(name.ptr, "Host", 4) == 0)
+			hub_check_error(c, value,
+					"'Host' would have the secret sent to another host");
+		else if (name.len == 13 && strncasecmp(name.ptr, "Authorization", 13) == 0)
+			hub_check_warning(
+				c, value,
+				"whoever reads the policy reads it: a Secret may hold it, "
+				"see `auth`");
+		hub_path_pop(c, mark);
+	}
+}
+
+/* A secret is named, and sent to nobody who only listens. url: the field that says where. */
+static void check_auth(struct hub_check *c, const struct cox_node *gate, const char *url)
+{
+	const struct cox_node *node = COX_GET(gate, "auth", "secretRef", "name");
+	const char *name = cox_node_cstr(node, NULL);
+
+	if (name && !hub_is_dns_subdomain(name))
+		hub_check_error(c, node, "auth.secretRef.name: '%s' is no Secret's name", name);
+	if (COX_GET(gate, "auth") && *text_of(gate, url) &&
+	    strncmp(text_of(gate, url), "https://", 8) != 0)
+		hub_check_bad(c, gate, url, "a secret is sent with https alone");
 }
 
 static void check_http(struct hub_check *c, const struct cox_node *gate)
@@ -143,15 +203,18 @@ static void check_http(struct hub_check *c, const struct cox_node *gate)
 	size_t mark;
 
 	check_url(c, gate, "url");
+	check_auth(c, gate, "url");
+	check_headers(c, COX_GET(gate, "headers"), COX_GET(gate, "auth") != NULL);
 	check_asking(c, gate);
 	check_templates(c, gate);
 	if (!cox_node_is(json, COX_MAP))
 		return;
 	mark = hub_path_push(c, COX_STR("json"));
 	if (pointer.len && pointer.ptr[0] != '/')
-		bad(c, json, "pointer", "'%.*s' does not begin with '/'", COX_STR_ARG(pointer));
+		hub_check_bad(c, json, "pointer", "'%.*s' does not begin with '/'",
+			      COX_STR_ARG(pointer));
 	if (cox_node_find(json, COX_STR("equals")) < 0)
-		bad(c, json, "equals", "is required");
+		hub_check_bad(c, json, "equals", "is required");
 	hub_path_pop(c, mark);
 }
 
@@ -162,6 +225,8 @@ static void check_metrics(struct hub_check *c, const struct cox_node *gate)
 	bool good = said.len == 0; /* that it is missing is said already */
 
 	check_url(c, gate, "address");
+	check_auth(c, gate, "address");
+	check_headers(c, COX_GET(gate, "headers"), COX_GET(gate, "auth") != NULL);
 	check_asking(c, gate);
 	check_templates(c, gate);
 	for (size_t i = 0; !good && i < COX_ARRAY_LEN(operators); i++) {
@@ -176,8 +241,9 @@ static void check_metrics(struct hub_check *c, const struct cox_node *gate)
 		break;
 	}
 	if (!good)
-		bad(c, gate, "condition", "'%.*s': expected an operator and a number, as '< 0.01'",
-		    COX_STR_ARG(said));
+		hub_check_bad(c, gate, "condition",
+			      "'%.*s': expected an operator and a number, as '< 0.01'",
+			      COX_STR_ARG(said));
 }
 
 static void check_job(struct hub_check *c, const struct cox_node *gate)
@@ -187,14 +253,14 @@ static void check_job(struct hub_check *c, const struct cox_node *gate)
 	size_t mark;
 
 	if (!template) {
-		bad(c, gate, "template", "is required: a Job's metadata and spec");
+		hub_check_bad(c, gate, "template", "is required: a Job's metadata and spec");
 		return;
 	}
 	mark = hub_path_push(c, COX_STR("template"));
 	if (!cox_node_get(metadata, "name") && !cox_node_get(metadata, "generateName"))
-		bad(c, template, "metadata", "needs a name or a generateName");
+		hub_check_bad(c, template, "metadata", "needs a name or a generateName");
 	if (!COX_GET(template, "spec", "template"))
-		bad(c, template, "spec", "is required, with a template of pods");
+		hub_check_bad(c, template, "spec", "is required, with a template of pods");
 	check_templates(c, template);
 	hub_path_pop(c, mark);
 }
@@ -203,7 +269,7 @@ static void (*const checks[])(struct hub_check *c, const struct cox_node *gate) 
 	NULL, check_approval, check_window, check_http, check_job, check_metrics,
 };
 
-void hub_check_gate(struct hub_check *c, const struct cox_node *gate)
+void hub_check_gate(struct hub_check *c, const struct cox_node *gate, bool before)
 {
 	size_t n = 0;
 
@@ -221,4 +287,7 @@ void hub_check_gate(struct hub_check *c, const struct cox_node *gate)
 	if (cox_node_is(gate, COX_MAP) && n != 1)
 		hub_check_error(c, gate,
 				"needs exactly one of soak, approval, window, http, job, metrics");
+	if (COX_GET(gate, "soak") && before)
+		hub_check_error(c, gate,
+				"soak belongs to 'after': there is nothing to watch before a wave");
 }

@@ -7,7 +7,6 @@
 #include "common/text/cron.h"
 #include "hub/model/appset.h"
 #include "hub/model/gate_secret.h"
-#include "hub/model/policy.h"
 
 #include <stdarg.h>
 #include <strings.h>
@@ -17,11 +16,8 @@ static const char *text_of(const struct cox_node *map, const char *key)
 	return cox_node_cstr(cox_node_get(map, key), "");
 }
 
-/* At the field, or at what should have it; the path gets the field's name. */
-static void bad_field(struct hub_check *c, const struct cox_node *map, const char *key,
-		      const char *format, ...) __attribute__((format(printf, 4, 5)));
-static void bad_field(struct hub_check *c, const struct cox_node *map, const char *key,
-		      const char *format, ...)
+void hub_check_bad(struct hub_check *c, const struct cox_node *map, const char *key,
+		   const char *format, ...)
 {
 	_cleanup_buf_ struct cox_buf text = COX_BUF_INIT;
 	const struct cox_node *value = cox_node_get(map, key);
@@ -70,7 +66,7 @@ static void check_source(struct hub_check *c, const struct cox_node *source)
 	const char *path = text_of(source, "path"), *chart = text_of(source, "chart");
 
 	if (!*text_of(source, "repoURL"))
-		bad_field(c, source, "repoURL", "must not be empty");
+		hub_check_bad(c, source, "repoURL", "must not be empty");
 	if (*path && *chart)
 		hub_check_error(c, source, "has both a path and a chart; keep one");
 	if (!*path && !*chart && !*text_of(source, "ref"))
@@ -78,9 +74,9 @@ static void check_source(struct hub_check *c, const struct cox_node *source)
 				"needs a path (of a Git repository) or a chart (of a "
 				"Helm repository)");
 	if (path[0] == '/')
-		bad_field(c, source, "path", "must be relative to the repository's root");
+		hub_check_bad(c, source, "path", "must be relative to the repository's root");
 	if (climbs_out(path))
-		bad_field(c, source, "path", "must not leave the repository");
+		hub_check_bad(c, source, "path", "must not leave the repository");
 }
 
 static void check_sources(struct hub_check *c, const struct cox_node *spec)
@@ -172,7 +168,7 @@ static void check_application(struct hub_check *c, const struct cox_node *root)
 		check_destination(c, spec);
 		check_sync_options(c, spec);
 		if (cox_node_int(COX_GET(spec, "revisionHistoryLimit"), 0) < 0)
-			bad_field(c, spec, "revisionHistoryLimit", "must not be negative");
+			hub_check_bad(c, spec, "revisionHistoryLimit", "must not be negative");
 	}
 	hub_path_pop(c, mark);
 }
@@ -210,7 +206,7 @@ static void check_count(struct hub_check *c, const struct cox_node *map, const c
 
 	if ((cox_node_is(node, COX_STRING) || cox_node_is(node, COX_INT)) &&
 	    hub_count_parse(c->doc, node, &count, NULL) < 0)
-		bad_field(c, map, key, "expected a number or a percentage, not negative");
+		hub_check_bad(c, map, key, "expected a number or a percentage, not negative");
 }
 
 static void check_step_operators(struct hub_check *c, const struct cox_node *expressions)
@@ -223,7 +219,7 @@ static void check_step_operators(struct hub_check *c, const struct cox_node *exp
 		size_t at = hub_path_push_index(c, i);
 
 		if (strcmp(op, "Exists") == 0 || strcmp(op, "DoesNotExist") == 0)
-			bad_field(c, e, "operator", "steps take In and NotIn only");
+			hub_check_bad(c, e, "operator", "steps take In and NotIn only");
 		hub_path_pop(c, at);
 	}
 	hub_path_pop(c, mark);
@@ -255,8 +251,8 @@ static void check_deletion_order(struct hub_check *c, const struct cox_node *spe
 	size_t mark = hub_path_push(c, COX_STR("strategy"));
 
 	if (*text && strcasecmp(text, "AllAtOnce") != 0 && strcasecmp(text, "Reverse") != 0)
-		bad_field(c, strategy, "deletionOrder", "'%s' is not one of AllAtOnce, Reverse",
-			  text);
+		hub_check_bad(c, strategy, "deletionOrder", "'%s' is not one of AllAtOnce, Reverse",
+			      text);
 	hub_path_pop(c, mark);
 }
 
@@ -281,103 +277,6 @@ static void check_appset(struct hub_check *c, const struct cox_node *root)
 
 /* ---- RolloutPolicy ---- */
 
-static void check_window(struct hub_check *c, const struct cox_node *window)
-{
-	const char *schedule = text_of(window, "schedule"), *zone = text_of(window, "timeZone");
-	struct cox_zone *opened = NULL;
-	struct cox_cron cron;
-	struct cox_error err;
-
-	if (*schedule && cox_cron_parse(cox_str(schedule), &cron, &err) < 0)
-		hub_check_error(c, COX_GET(window, "schedule"), "%s", err.message);
-	if (*zone && cox_zone_open(zone, &opened, &err) < 0)
-		bad_field(c, window, "timeZone", "%s", err.message);
-	cox_zone_free(opened);
-}
-
-static void check_approval(struct hub_check *c, const struct cox_node *approval)
-{
-	const struct cox_node *list = COX_GET(approval, "approvers");
-	int64_t count = cox_node_int(COX_GET(approval, "count"), 1);
-
-	if (!cox_node_is(list, COX_LIST))
-		return;
-	if (cox_node_len(list) == 0)
-		bad_field(c, approval, "approvers", "names nobody; without it everybody counts");
-	if (cox_node_len(list) > HUB_MAX_APPROVERS)
-		bad_field(c, approval, "approvers", "at most %d", HUB_MAX_APPROVERS);
-	else if (cox_node_len(list) > 0 && count > (int64_t)cox_node_len(list))
-		bad_field(c, approval, "count", "%lld of %zu approvers can never be",
-			  (long long)count, cox_node_len(list));
-	for (size_t i = 0; i < cox_node_len(list); i++) {
-		const char *name = cox_node_cstr(cox_node_at(list, i), "");
-		bool twice = false;
-
-		for (size_t k = 0; k < i && !twice; k++)
-			twice = strcmp(cox_node_cstr(cox_node_at(list, k), ""), name) == 0;
-		if (twice || !*name)
-			hub_check_error(c, cox_node_at(list, i), "approvers: '%s' %s", name,
-					twice ? "is named twice" : "is no name");
-	}
-}
-
-static void check_headers(struct hub_check *c, const struct cox_node *headers, bool auth)
-{
-	for (size_t i = 0; i < cox_node_len(headers); i++) {
-		struct cox_str name = cox_node_key(headers, i);
-		const struct cox_node *value = cox_node_at(headers, i);
-		size_t mark = hub_path_push(c, COX_STR("headers"));
-
-		if (!hub_is_header_name(name))
-			hub_check_error(c, value, "'%.*s' is no header's name", COX_STR_ARG(name));
-		else if (auth && name.len == 4 && strncasecmp(name.ptr, "Host", 4) == 0)
-			hub_check_error(c, value,
-					"'Host' would have the secret sent to another host");
-		else if (name.len == 13 && strncasecmp(name.ptr, "Authorization", 13) == 0)
-			hub_check_warning(
-				c, value,
-				"whoever reads the policy reads it: a Secret may hold it, "
-				"see `auth`");
-		hub_path_pop(c, mark);
-	}
-}
-
-/* http and metrics. */
-static void check_question(struct hub_check *c, const struct cox_node *gate, const char *kind,
-			   const char *url)
-{
-	const struct cox_node *spec = cox_node_get(gate, kind);
-	bool auth = COX_GET(spec, "auth") != NULL;
-	const char *name = cox_node_cstr(COX_GET(spec, "auth", "secretRef", "name"), NULL);
-	size_t mark = hub_path_push(c, cox_str(kind));
-
-	if (name && !hub_is_dns_subdomain(name))
-		hub_check_error(c, COX_GET(spec, "auth", "secretRef", "name"),
-				"auth.secretRef.name: '%s' is no Secret's name", name);
-	if (auth && *text_of(spec, url) && strncmp(text_of(spec, url), "https://", 8) != 0)
-		bad_field(c, spec, url, "a secret is sent with https alone");
-	check_headers(c, COX_GET(spec, "headers"), auth);
-	hub_path_pop(c, mark);
-}
-
-static void check_gate(struct hub_check *c, const struct cox_node *g, bool before)
-{
-	size_t mark;
-
-	hub_check_gate(c, g);
-	if (COX_GET(g, "soak") && before)
-		hub_check_error(c, g,
-				"soak belongs to 'after': there is nothing to watch before a wave");
-	mark = hub_path_push(c, COX_STR("window"));
-	check_window(c, COX_GET(g, "window"));
-	hub_path_pop(c, mark);
-	check_question(c, g, "http", "url");
-	check_question(c, g, "metrics", "address");
-	mark = hub_path_push(c, COX_STR("approval"));
-	check_approval(c, COX_GET(g, "approval"));
-	hub_path_pop(c, mark);
-}
-
 static void check_gates(struct hub_check *c, const struct cox_node *wave, const char *key)
 {
 	const struct cox_node *gates = cox_node_get(wave, key);
@@ -387,7 +286,7 @@ static void check_gates(struct hub_check *c, const struct cox_node *wave, const 
 		const struct cox_node *g = cox_node_at(gates, i);
 		size_t at = hub_path_push_index(c, i);
 
-		check_gate(c, g, strcmp(key, "before") == 0);
+		hub_check_gate(c, g, strcmp(key, "before") == 0);
 		if (cox_node_find(g, COX_STR("approval")) >= 0 && n_approvals++ > 0)
 			hub_check_error(c, g, "is a second approval: `count` asks for more people");
 		hub_path_pop(c, at);
@@ -401,11 +300,11 @@ static void check_wave_clusters(struct hub_check *c, const struct cox_node *wave
 
 	if (COX_GET(clusters, "names") &&
 	    (COX_GET(clusters, "matchLabels") || COX_GET(clusters, "matchExpressions")))
-		bad_field(c, wave, "clusters",
-			  "names and labels together are not clear: give one of them");
+		hub_check_bad(c, wave, "clusters",
+			      "names and labels together are not clear: give one of them");
 	if (cox_node_is(COX_GET(clusters, "names"), COX_LIST) &&
 	    cox_node_len(COX_GET(clusters, "names")) == 0)
-		bad_field(
+		hub_check_bad(
 			c, wave, "clusters",
 			"names are an empty list, which means no cluster: leave the field out for "
 			"all that are in no wave before");
@@ -435,8 +334,8 @@ static void check_policy(struct hub_check *c, const struct cox_node *root)
 		size_t at = hub_path_push_index(c, i);
 
 		if (wave_name_taken(waves, i))
-			bad_field(c, wave, "name", "another wave is called '%s'",
-				  text_of(wave, "name"));
+			hub_check_bad(c, wave, "name", "another wave is called '%s'",
+				      text_of(wave, "name"));
 		check_wave_clusters(c, wave);
 		check_count(c, wave, "maxConcurrent");
 		check_count(c, wave, "maxFailures");

@@ -24,11 +24,14 @@ void hub_check_error(struct hub_check *c, const struct cox_node *node, const cha
 	__attribute__((format(printf, 3, 4)));
 void hub_check_warning(struct hub_check *c, const struct cox_node *node, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
+/* An error at the field, or at what should have it; the path gets the field's name. */
+void hub_check_bad(struct hub_check *c, const struct cox_node *map, const char *key,
+		   const char *format, ...) __attribute__((format(printf, 4, 5)));
 void hub_check_fields(struct hub_check *c, const struct cox_node *map,
 		      const struct hub_field *fields);
 
 /* gates.c */
-void hub_check_gate(struct hub_check *c, const struct cox_node *gate);
+void hub_check_gate(struct hub_check *c, const struct cox_node *gate, bool before);
 void hub_check_at_least(struct hub_check *c, const struct cox_node *map, const char *key,
 			int64_t min);
 
