@@ -10,7 +10,7 @@
 
 static bool stale_health, impatient, one_more, one_failure_more, no_gates, no_windows, any_approval,
 	no_failures, first_wave, mixed, no_epoch, no_guard, no_pause, short_soak, always_there,
-	job_again, blind_resume, unsynced, old_operation;
+	job_again, blind_resume, unsynced, old_operation, no_bars, any_time, no_rate, no_holds;
 
 const struct sim_bug sim_bugs[] = {
 	{"stale-health", "the newest report counts, whatever it is about", &stale_health},
@@ -28,6 +28,10 @@ const struct sim_bug sim_bugs[] = {
 	{"job", "a gate's job is another one each time that it is asked for", &job_again},
 	{"wave", "everybody is in the first wave", &first_wave},
 	{"mixed", "a newer content joins the rollout that is under way", &mixed},
+	{"bars", "what failed is deployed again", &no_bars},
+	{"supersede", "a newer revision takes over at any time", &any_time},
+	{"rate", "starts have no rate", &no_rate},
+	{"holds", "a project's windows hold nobody", &no_holds},
 	{"away", "a cluster that is away counts as there", &always_there},
 	{"deletions", "deletions have no budget", &no_guard},
 	{"epoch", "an older copy of the state goes on in its old epoch", &no_epoch},
@@ -164,6 +168,39 @@ WRAP(int, cox_rollout_reach, struct cox_rollout *r, const char *uid, bool online
      const char *message, int64_t now_ms)
 {
 	return __real_cox_rollout_reach(r, uid, online || always_there, message, now_ms);
+}
+
+WRAP(int, cox_rollout_hold, struct cox_rollout *r, const char *uid, const char *message,
+     int64_t until_ms, int64_t now_ms)
+{
+	return __real_cox_rollout_hold(r, uid, no_holds ? NULL : message, until_ms, now_ms);
+}
+
+/* Neither the whole nor the target that failed itself. */
+WRAP(bool, cox_rollout_is_barred, const struct cox_rollout *r,
+     const struct cox_rollout_member *members, size_t n)
+{
+	return !no_bars && __real_cox_rollout_is_barred(r, members, n);
+}
+
+WRAP(bool, rollout_is_bar, const struct cox_rollout *r, const struct cox_rollout_target *t)
+{
+	return !no_bars && __real_rollout_is_bar(r, t);
+}
+
+WRAP(bool, cox_rollout_may_supersede, const struct cox_rollout *r, int64_t now_ms,
+     int64_t *ret_again_ms)
+{
+	return __real_cox_rollout_may_supersede(r, now_ms, ret_again_ms) || any_time;
+}
+
+WRAP(bool, rollout_take_start, struct cox_rollout *r, struct cox_rollout_bucket *all,
+     int64_t now_ms, int64_t *ret_again_ms)
+{
+	if (!no_rate)
+		return __real_rollout_take_start(r, all, now_ms, ret_again_ms);
+	*ret_again_ms = now_ms;
+	return true;
 }
 
 WRAP(bool, control_guard_deletions, struct hub_control *c, struct hub_batch *batch,
