@@ -392,18 +392,21 @@ static void assign(struct hub_control *c, struct hub_batch *batch, struct contro
 }
 
 /* The rollout that is under way counts what it sees from now on: a target that was moved away from
- * what it pins is not there until it is moved back. */
+ * what it pins is not there until it is moved back. One that is over still waits for those who are late. */
 static void tell_rollout(struct hub_control *c, struct hub_batch *batch, struct control_app *a,
 			 const struct target *to, const char *id, const char *by)
 {
 	const hub_assignment *now = hub_fleet_assignment(c->fleet, a->cluster, a->uid);
-	struct cox_rollout *rollout = NULL;
-	const struct cox_rollout_target *t = control_target(c, a, &rollout);
+	const struct control_line *l = cox_map_get(&c->lines, a->owner);
+	struct cox_rollout *rollout = l ? l->current : NULL;
+	const struct cox_rollout_target *t = rollout ? cox_rollout_find(rollout, a->uid) : NULL;
+	bool over = rollout && rollout->phase != COX_ROLLOUT_PROGRESSING;
 	bool pinned = t && t->has_digest && memcmp(t->digest, to->digest, HUB_DIGEST_BYTES) == 0;
 	_cleanup_free_ char *away = NULL;
 
 	/* who was not moved yet, or cannot be, is no nearer to it */
-	if (!t || (!pinned && (t->state == COX_TARGET_WAITING || t->state == COX_TARGET_BLOCKED)))
+	if (!t ||
+	    (!pinned && (over || t->state == COX_TARGET_WAITING || t->state == COX_TARGET_BLOCKED)))
 		return;
 	cox_rollout_assigned(rollout, a->uid, now->epoch, now->generation, id, control_now_ms(c));
 	if (!pinned) {

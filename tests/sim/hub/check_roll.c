@@ -17,7 +17,6 @@ struct pin {
 	uint8_t digest[COX_ROLLOUT_DIGEST];
 	int64_t started_ms;
 	bool here; /* in this look */
-	enum cox_rollout_state state;
 };
 
 struct roll {
@@ -433,13 +432,13 @@ static void check_targets(const struct look *l, bool first)
 		if (is_away(t))
 			p->was_away = true;
 		check_pinned(l, t, p);
-		/* Who is on his way already has no longer for being told again. */
+		/* Who is on his way already has no longer for being told again by a person. */
 		if (m && is_to(m, t) && t->state == COX_TARGET_MOVING &&
-		    (m->sync_changed || (m->operation_changed && p->state != COX_TARGET_MOVING))) {
+		    (m->sync_changed || (m->operation_changed &&
+					 strcmp(m->a->operation->initiated_by, "rollout") == 0))) {
 			p->started = true;
 			p->started_ms = virtual_now_ms();
 		}
-		p->state = t->state;
 		w.stats.claims++;
 		if (l->r->phase != COX_ROLLOUT_PROGRESSING)
 			continue;
@@ -839,7 +838,7 @@ static bool is_under_way(const struct look *l, const struct cox_rollout_target *
 	       !(l->plan->skip && l->plan->strategy == SIM_POLICY && is_away(t));
 }
 
-/* Nobody gets on any more, or somebody cannot; or nobody can tell, because something was heard in this
+/* Nobody gets on any more, or somebody cannot; or a person has had a hand in it; or nobody can tell, because something was heard in this
  * very millisecond, perhaps after the hub had looked. */
 static bool is_stuck(const struct look *l, int wave, size_t failed)
 {
@@ -851,9 +850,13 @@ static bool is_stuck(const struct look *l, int wave, size_t failed)
 	if (l->roll->paused_by_failure || failed > tolerance(l->plan, wave, size_of(l, wave)) ||
 	    virtual_now_ms() - last >= patience || last == virtual_now_ms())
 		return true;
-	COX_VEC_EACH (&l->r->targets, t)
-		if ((t->wave == wave && t->state == COX_TARGET_BLOCKED) || t->wave < 0)
+	COX_VEC_EACH (&l->r->targets, t) {
+		const struct sim_entry *e = entry_of(t);
+
+		if ((t->wave == wave && t->state == COX_TARGET_BLOCKED) || t->wave < 0 ||
+		    (e && e->operation[0] && strcmp(e->by, "rollout") != 0))
 			return true;
+	}
 	return false;
 }
 
