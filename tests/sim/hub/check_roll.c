@@ -715,6 +715,8 @@ static bool is_start(const struct look *l, const struct sim_move *m)
 static bool is_of(const struct look *l, const struct cox_rollout_target *t,
 		  const struct sim_move *m)
 {
+	if (!cox_streq(t->cluster, m->cluster))
+		return false;
 	if (t->epoch == m->a->epoch && t->generation == m->a->generation)
 		return true;
 	return l->r->phase != COX_ROLLOUT_PROGRESSING && is_back(l->r) &&

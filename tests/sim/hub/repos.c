@@ -13,11 +13,11 @@
 
 static struct cox_map known; /* hex of a bundle -> index of its content + 1, by path and version */
 
-static const char *const manifest =
-	"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: about}\ndata: {is: '" MARK "%d-%u-'}\n"
-	"---\napiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web}\n"
-	"spec: {replicas: 1, selector: {matchLabels: {app: web}}, template: {metadata: {labels: "
-	"{app: web}}, spec: {containers: [{name: web, image: 'web:%u'}]}}}\n";
+#define MANIFEST                                                                                   \
+	"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: about}\ndata: {is: '" MARK "%d-%u-'}\n" \
+	"---\napiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web}\n"                      \
+	"spec: {replicas: 1, selector: {matchLabels: {app: web}}, template: {metadata: {labels: "  \
+	"{app: web}}, spec: {containers: [{name: web, image: 'web:%u'}]}}}\n"
 
 static void add_file(struct hub_tree *tree, const struct sim_path *p, const struct sim_content *c)
 {
@@ -26,7 +26,7 @@ static void add_file(struct hub_tree *tree, const struct sim_path *p, const stru
 		c->flaw == SIM_UNRENDERABLE
 			? cox_asprintf("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: %u\n",
 				       c->version)
-			: cox_asprintf(manifest, c->path, c->version, c->version);
+			: cox_asprintf(MANIFEST, c->path, c->version, c->version);
 	struct cox_error err = COX_ERROR_INIT;
 
 	if (hub_tree_memory_add(tree, path, cox_str(text), &err) < 0)
