@@ -202,7 +202,6 @@ static int open_parts(struct hub *h, struct cox_error *err)
 				.starts_per_minute = c->starts_per_minute,
 				.agents_grace_ms = c->agents_grace_ms,
 				.fleet = {.listen = c->agents,
-					  .restored = c->restored,
 					  .names = &c->agents_names,
 					  .cert_lifetime_ms = c->agent_cert_ms,
 					  .max_pending_per_address =

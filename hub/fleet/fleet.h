@@ -35,9 +35,8 @@ struct hub_fleet_options {
 	const cox_strings *names;	  /* more names for the hub's certificate; may be NULL */
 	int64_t cert_lifetime_ms;	  /* of an agent's certificate; 0: a year */
 	uint32_t max_pending_per_address; /* 0: the rpc room's */
-	bool restored; /* the state is an older copy: agents may have seen later generations */
-	uint32_t enrol_interval_ms; /* between joins from one address; 0: the rpc room's */
-	uint32_t enrol_burst;	    /* so many at once after a quiet time; 0: 32 */
+	uint32_t enrol_interval_ms;	  /* between joins from one address; 0: the rpc room's */
+	uint32_t enrol_burst;		  /* so many at once after a quiet time; 0: 32 */
 };
 
 struct hub_fleet_events {

@@ -132,12 +132,11 @@ static void open_hub(void *arg)
 			   &(struct hub_store_options){
 				   .dir = "", .restored = restored, .on_broken = on_broken},
 			   &w.store, &err) < 0 ||
-	    hub_control_new(
-		    &(struct hub_control_options){.loop = w.loop,
-						  .store = w.store,
-						  .poll_ms = SIM_POLL_MS,
-						  .fleet = {.listen = "", .restored = restored}},
-		    &w.control, &err) < 0) {
+	    hub_control_new(&(struct hub_control_options){.loop = w.loop,
+							  .store = w.store,
+							  .poll_ms = SIM_POLL_MS,
+							  .fleet = {.listen = ""}},
+			    &w.control, &err) < 0) {
 		sim_fail("the hub does not start: %s", err.message);
 		return;
 	}

@@ -46,7 +46,6 @@ void site_start(struct site *s)
 							  .clock_skew_ms = s->clock_skew_ms,
 							  .agents_grace_ms = s->agents_grace_ms,
 							  .fleet = {.listen = "127.0.0.1:0",
-								    .restored = s->restored,
 								    .enrol_interval_ms = 1}},
 			    &s->control, &err) < 0)
 		fail_msg("%s", err.message);

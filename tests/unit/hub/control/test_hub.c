@@ -832,6 +832,37 @@ static void test_restored(void **state)
 	wait_all(w, "dddd");
 }
 
+/* An application that leaves a cluster and comes back goes on counting: an agent that has not heard yet
+ * that it is rid of it would take what is below for something old. */
+static void test_back_in_a_cluster(void **state)
+{
+	static const char *const where[] = {"dev", "pre", "dev"};
+	struct world *w = *state;
+	uint64_t before = 0;
+
+	for (size_t i = 0; i < COX_ARRAY_LEN(where); i++) {
+		_cleanup_free_ char *yaml = cox_asprintf(
+			"apiVersion: argoproj.io/v1alpha1\nkind: Application\nmetadata: {name: "
+			"nomad}\nspec:\n  project: default\n  source: {repoURL: '" REPO
+			"', targetRevision: HEAD, path: book}\n  destination: {name: %s, "
+			"namespace: nomad}\n  syncPolicy: {automated: {}}\n",
+			where[i]);
+		struct agent *a = &w->agents[strcmp(where[i], "pre") == 0];
+		const struct told *t;
+
+		site_apply(&w->site, yaml);
+		site_settle(&w->site);
+		site_wait(&w->site, has_other_digest,
+			  &(struct agent_has){.agent = a, .app = "nomad", .not_digest = ""});
+		site_wait_status(&w->site, "nomad", "Synced", "Healthy", "aaaa");
+		t = agent_told(a, "nomad");
+		if (a == &w->agents[0]) {
+			assert_true(t->change->assignment->generation > before);
+			before = t->change->assignment->generation;
+		}
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -858,6 +889,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_delete_where_nobody_joined, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_delete_set, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_restored, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_back_in_a_cluster, setup, teardown),
 	};
 	int failed = cmocka_run_group_tests(tests, NULL, NULL);
 
