@@ -223,18 +223,6 @@ void control_await_agents(struct hub_control *c)
 {
 	int64_t grace_ms = c->options.agents_grace_ms;
 
-	COX_MAP_EACH (&c->lines, slot) {
-		struct control_line *l = slot->value;
-		_cleanup_free_ char *away = NULL;
-
-		for (size_t i = 0; l->current && i < l->current->targets.n; i++) {
-			const struct cox_rollout_target *t = &l->current->targets.items[i];
-
-			if (t->cluster && !control_is_away(c, t->cluster, &away))
-				cox_rollout_await(l->current, t->uid, control_now_ms(c));
-			free(TAKE(away));
-		}
-	}
 	cox_timer_start(&c->grace, grace_ms ? grace_ms : AGENTS_GRACE_MS);
 }
 
@@ -250,9 +238,10 @@ bool control_rollout_feed(struct hub_control *c, struct cox_rollout *r, const st
 	report = hub_fleet_report(c->fleet, a->cluster, a->uid);
 	if (report)
 		news = observe(r, a, report, now_ms);
-	if (control_is_away(c, a->cluster, &away) &&
-	    cox_rollout_reach(r, a->uid, away == NULL, away, now_ms))
-		news = true;
+	if (!control_is_away(c, a->cluster, &away))
+		news |= cox_rollout_await(r, a->uid, now_ms) > 0;
+	else
+		news |= cox_rollout_reach(r, a->uid, away == NULL, away, now_ms) > 0;
 	return hold(c, r, a, now_ms) || news;
 }
 

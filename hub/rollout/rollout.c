@@ -610,7 +610,7 @@ int cox_rollout_await(struct cox_rollout *r, const char *uid, int64_t now_ms)
 {
 	const struct cox_rollout_target *t = rollout_target(r, uid);
 
-	if (!t || !rollout_is_live(r))
+	if (!t || !rollout_is_live(r) || t->awaited)
 		return 0;
 	rollout_clock(r, now_ms);
 	if (!t->offline)
