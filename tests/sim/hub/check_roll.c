@@ -572,7 +572,8 @@ static void check_failures(const struct look *l, const struct cox_rollout_target
 		size_t failed = 0;
 
 		COX_VEC_EACH (&l->r->targets, u)
-			failed += u->wave == v && u->moved && !u->excused && is_failed(u);
+			failed += u->wave == v && u->moved && !u->excused && is_failed(u) &&
+				  !move_of(l, u->uid); /* retried */
 		if (failed > tolerance(l->plan, v, size_of(l, v)) &&
 		    l->r->waves.items[v].phase >= COX_WAVE_OPEN)
 			sim_fail("D: '%s' starts while %zu of wave %d have failed", t->name, failed,
