@@ -26,7 +26,7 @@ struct roll {
 	bool fresh;	     /* the hub began anew: what it says now is where we go on from */
 	bool paused, failed; /* by a person; over, and not well */
 	int n_resumes, n_retries, n_aborts;
-	bool was_under_way, restarted, paused_by_failure;
+	bool was_under_way, restarted, paused_by_failure, was_paused;
 	size_t best[COX_ROLLOUT_MAX_WAVES];	    /* so many were healthy at most */
 	int64_t progress_ms[COX_ROLLOUT_MAX_WAVES]; /* when that, or a start, was */
 	COX_VEC(int64_t) starts;		    /* times, since the hub began */
@@ -217,7 +217,7 @@ void sim_check_verb(const struct cox_rollout *r, const struct hub_rollout_order 
 	if (!roll || before_verb != r)
 		return;
 	if (strcmp(o->verb, "pause") == 0)
-		roll->paused = true;
+		roll->paused = roll->was_paused = true;
 	if (strcmp(o->verb, "resume") == 0) {
 		roll->paused = false;
 		roll->n_resumes++;
@@ -870,6 +870,9 @@ static void check_superseded(const struct look *l)
 	const struct sim_set *set = &w.sets[l->plan->set];
 	size_t under_way = 0, left = 0, front = 0;
 
+	/* Who got well in a pause is noted behind it, perhaps behind this. */
+	if (l->roll->was_paused)
+		return;
 	/* Nothing moves by itself any more. */
 	if (!set->automated && set->plans.items[set->plans.n - 1]->strategy == SIM_AT_ONCE)
 		return;

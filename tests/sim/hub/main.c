@@ -60,10 +60,11 @@ static void add_up(void)
 static void print_stats(uint64_t n)
 {
 #define N(field) (unsigned long long)total.field
-	printf("%llu runs, %llu s of virtual time: %llu steps, %llu messages, %llu commits, %llu "
+	printf("%llu runs with %llu agents, %llu s of virtual time: %llu steps, %llu messages, "
+	       "%llu commits, %llu "
 	       "rows, %llu reports, %llu changes taken\n",
-	       (unsigned long long)n, N(virtual_ms) / 1000, N(steps), N(messages), N(commits),
-	       N(rows), N(reports), N(changes));
+	       (unsigned long long)n, N(agents), N(virtual_ms) / 1000, N(steps), N(messages),
+	       N(commits), N(rows), N(reports), N(changes));
 	printf("%llu rollouts of %llu targets, %llu of them back, %llu starts, %llu claims, %llu "
 	       "answers of probes, %llu jobs, %llu reasons\n",
 	       N(rollouts), N(targets), N(rollbacks), N(moves), N(claims), N(probes), N(jobs),

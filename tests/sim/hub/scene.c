@@ -423,6 +423,7 @@ static int size_draw(void)
 void sim_scene_draw(void)
 {
 	w.n_clusters = size_draw();
+	w.stats.agents = (uint64_t)w.n_clusters;
 	w.n_sets = pick(1, w.n_clusters > 100 ? 1 : SIM_MAX_SETS);
 	w.n_lone = maybe(40) ? pick(1, 2) : 0;
 	w.n_paths = w.n_sets + w.n_lone;

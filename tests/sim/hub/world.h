@@ -125,7 +125,8 @@ struct sim_stats {
 	uint64_t steps, effects, commits, rows, crashes, agent_crashes, restores, cuts, messages;
 	uint64_t reports, changes, moves, rollouts, rollbacks, claims, probes, jobs, people,
 		refused;
-	uint64_t git, joins, leaves, jumps, approvals, deletions, targets, whys, virtual_ms;
+	uint64_t git, joins, leaves, jumps, approvals, deletions, targets, whys, agents;
+	uint64_t virtual_ms;
 };
 
 struct sim_options {
