@@ -170,5 +170,8 @@ size_t doc_format_double(double value, char ret_text[DOC_DOUBLE_TEXT]);
  * back to the length it had. Returns the index of the first. */
 typedef COX_VEC(const struct doc_entry *) doc_sorted;
 size_t doc_sort_entries(const struct cox_node *map, doc_sorted *scratch);
+/* The same in another order; compare gets pointers to two pointers to entries. */
+typedef int (*doc_compare)(const void *a, const void *b);
+size_t doc_sort_entries_by(const struct cox_node *map, doc_sorted *scratch, doc_compare compare);
 
 #endif
