@@ -117,8 +117,7 @@ static enum style style_of(struct cox_str text, const struct traits *t, bool one
 		return DOUBLE;
 	if (t->breaks)
 		return one_line || t->not_literal ? DOUBLE : LITERAL;
-	if (doc_yaml_is_ambiguous(text) || is_base60(text) ||
-	    (one_line && cox_str_is(text, "<<")))
+	if (doc_yaml_is_ambiguous(text) || is_base60(text) || (one_line && cox_str_is(text, "<<")))
 		return DOUBLE;
 	return t->special ? SINGLE : PLAIN;
 }

@@ -281,6 +281,8 @@ const char **kz_split_smart(struct kz *kz, const char *path, char delimiter);
 
 int kz_namespace(struct kz *kz, struct kz_acc *acc, const char *namespace, const kz_specs *specs,
 		 const char *subjects, bool unset_only, struct cox_error *err);
+/* metadata.namespace, and that of a binding's default subject, of one object. */
+int kz_set_namespace(struct kz *kz, struct kz_res *r, const char *namespace, struct cox_error *err);
 int kz_prefix(struct kz *kz, struct kz_acc *acc, const char *text, bool suffix,
 	      const kz_specs *specs, struct cox_error *err);
 int kz_put_labels(struct kz *kz, struct kz_acc *acc, const struct cox_node *pairs,
@@ -298,6 +300,11 @@ int kz_patch_entry(const struct kz_dir *dir, struct kz_acc *acc, const struct co
 		   const struct cox_node *entry, bool json_only, struct cox_error *err);
 int kz_patch_strategic(const struct kz_dir *dir, struct kz_acc *acc, const struct cox_doc *doc,
 		       const struct cox_node *texts, struct cox_error *err);
+/* A field that had no value has no type either: it is what the text says without quotes, a number or a
+ * date. */
+const struct cox_node *kz_plain(struct cox_doc *doc, struct cox_str text);
+int kz_value_add(const struct kz_dir *dir, struct kz_acc *acc, const struct cox_doc *doc,
+		 const struct cox_node *config, struct cox_error *err);
 int kz_replacements(const struct kz_dir *dir, struct kz_acc *acc, const struct cox_doc *doc,
 		    const struct cox_node *list, struct cox_error *err);
 int kz_fix_names(struct kz *kz, struct kz_acc *acc, struct cox_error *err);

@@ -100,6 +100,11 @@ static int run_replacements(struct plugin *p, struct cox_error *err)
 	return kz_replacements(p->dir, p->acc, p->doc, COX_GET(p->config, "replacements"), err);
 }
 
+static int run_value_add(struct plugin *p, struct cox_error *err)
+{
+	return kz_value_add(p->dir, p->acc, p->doc, p->config, err);
+}
+
 static int generate(struct plugin *p, bool secret, struct cox_error *err)
 {
 	struct kz *kz = p->dir->kz;
@@ -193,6 +198,7 @@ static const struct {
 	{"PatchJson6902Transformer", run_json_patch},
 	{"PatchStrategicMergeTransformer", run_strategic},
 	{"ReplacementTransformer", run_replacements},
+	{"ValueAddTransformer", run_value_add},
 	{"HashTransformer", run_hash},
 	{"ConfigMapGenerator", run_config_map, true},
 	{"SecretGenerator", run_secret, true},

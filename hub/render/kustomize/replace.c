@@ -89,9 +89,7 @@ static const struct cox_node *make_part(struct write *w, struct cox_doc *doc, co
 	return key.ptr || is_index(next) ? cox_doc_list(doc) : cox_doc_map(doc);
 }
 
-/* A field that was made for the value has no type yet: it is what the text says without quotes, a
- * number or a date. */
-static const struct cox_node *read_plain(struct cox_doc *doc, struct cox_str text)
+const struct cox_node *kz_plain(struct cox_doc *doc, struct cox_str text)
 {
 	static const struct cox_yaml_options options = {.schema = COX_YAML_KUSTOMIZE,
 							.keep_empty = true};
@@ -142,7 +140,7 @@ static int put_value(struct write *w, const struct kz_slot *slot, struct cox_err
 		return 0;
 	}
 	if (now == w->made && !w->annotation) {
-		kz_slot_put(slot, read_plain(slot->doc, text));
+		kz_slot_put(slot, kz_plain(slot->doc, text));
 		return 0;
 	}
 	/* the target keeps its type where the text can be of that type */

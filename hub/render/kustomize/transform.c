@@ -88,6 +88,11 @@ static int put_namespace(struct kz *kz, struct kz_res *r, const char *namespace,
 	return e;
 }
 
+int kz_set_namespace(struct kz *kz, struct kz_res *r, const char *namespace, struct cox_error *err)
+{
+	return put_namespace(kz, r, namespace, &(kz_specs){0}, "", set_text, err);
+}
+
 static int check_unique(struct kz *kz, const struct kz_acc *acc, struct cox_error *err)
 {
 	const struct kz_res *twice = kz_find_double(kz, &acc->res);
