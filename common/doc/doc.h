@@ -71,6 +71,10 @@ const struct cox_node *cox_doc_root(const struct cox_doc *doc);
 void cox_doc_set_root(struct cox_doc *doc, const struct cox_node *node);
 /* Bytes that the document's own arena holds. */
 size_t cox_doc_size(const struct cox_doc *doc);
+/* The document's memory is on this account (common/base/arena.h), and that of all that are edits or
+ * views of it or use it, unless they are on one already. No effect on a document that is. */
+struct cox_account;
+void cox_doc_charge(struct cox_doc *doc, struct cox_account *account);
 
 /* Documents in order; each element is one reference. */
 typedef COX_VEC(struct cox_doc *) cox_docs;
@@ -134,6 +138,9 @@ void cox_node_key_position(const struct cox_node *map, size_t i, uint32_t *ret_l
 		     v##_once = NULL)
 /* `break` inside these leaves only the innermost binding; to stop early use goto or return, or the
  * plain functions. */
+
+/* Levels of maps and lists in node (0: a scalar), and at most `most` + 1. */
+size_t cox_node_height(const struct cox_node *node, size_t most);
 
 /* Deep equality of values: key order does not count, positions do not count, numbers are equal by
  * value (1 and 1.0 are not: an integer is not a float). NULL equals NULL only. */

@@ -263,6 +263,20 @@ static bool equal_maps(const struct cox_node *a, const struct cox_node *b)
 	return true;
 }
 
+size_t cox_node_height(const struct cox_node *node, size_t most)
+{
+	size_t deepest = 0;
+
+	if (!cox_node_is(node, COX_MAP) && !cox_node_is(node, COX_LIST))
+		return 0;
+	for (size_t i = 0; i < node->len && deepest <= most; i++) {
+		size_t h = most ? cox_node_height(cox_node_at(node, i), most - 1) : 1;
+
+		deepest = h > deepest ? h : deepest;
+	}
+	return deepest + 1;
+}
+
 bool cox_node_equal(const struct cox_node *a, const struct cox_node *b)
 {
 	if (a == b)

@@ -23,7 +23,8 @@ struct cox_yaml_options {
 	enum cox_yaml_schema schema;
 	/* 0: the limit's default */
 	size_t max_depth, max_nodes, max_aliases, max_documents;
-	bool last_key_wins; /* a key that is there twice is no error */
+	struct cox_account *account; /* that the documents' memory is on; NULL: none */
+	bool last_key_wins;	     /* a key that is there twice is no error */
 	bool keep_empty; /* an empty document is one with a null root, instead of being left out */
 };
 

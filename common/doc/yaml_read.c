@@ -661,6 +661,7 @@ static bool read_document(struct reader *r, cox_docs *docs)
 	size_t height;
 
 	r->doc = cox_doc_new(r->name);
+	cox_doc_charge(r->doc, r->max.account);
 	r->n_nodes = r->n_bytes = r->n_aliases = r->n_alias_bytes = 0;
 	cox_map_clear(&r->anchor_of);
 	cox_vec_clear(&r->anchors);

@@ -50,6 +50,7 @@ struct kz_res {
 	COX_VEC(const struct kz_origin *) changes;
 	enum kz_behavior behavior;
 	const struct kz_id *now; /* while names are fixed, and nothing changes them */
+	struct kz_known *known;	 /* what kz_res_id found last */
 	bool hash;		 /* the name gets the hash of the content */
 	bool allow_name, allow_kind;
 	kz_shared shared; /* see kz_share */
@@ -121,12 +122,13 @@ struct kz {
 	struct hub_tree *tree;
 	const struct hub_kustomize_input *in;
 	struct cox_arena arena;
-	kz_list all;	 /* every resource that was made: who frees them */
-	cox_docs docs;	 /* files that nodes are borrowed from */
-	cox_docs schema; /* of `openapi.path`; at most one */
+	struct cox_account *account; /* of the arena and all documents */
+	kz_list all;		     /* every resource that was made: who frees them */
+	cox_docs docs;		     /* files that nodes are borrowed from */
+	cox_docs schema;	     /* of `openapi.path`; at most one */
 	struct kz_config defaults;
 	COX_VEC(struct kz_repository) repositories;
-	size_t n_bytes, n_dirs;
+	size_t n_bytes, n_dirs, n_documents, n_steps;
 	bool origins, transformations, managed_by, schema_set;
 };
 
@@ -147,7 +149,20 @@ const char *kz_strdup(struct kz *kz, const char *text);
 const char *kz_str(struct kz *kz, struct cox_str text);
 const char *kz_printf(struct kz *kz, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* Puts "file:line: " before a message that names no place yet: the innermost one helps most.
+/* ---- limit.c ---- */
+
+/* On the build's account, as all are that come from its files. */
+struct cox_doc *kz_doc_new(struct kz *kz, const char *name);
+/* Before each object that is looked at and each change: memory and steps are within the limits. */
+int kz_check(struct kz *kz, struct cox_error *err);
+/* A text that is made may be as long as one that is read. */
+int kz_check_text(size_t len, struct cox_error *err);
+/* Adds to *size what r takes when it is written, where values that stand at many places are written as
+ * often. */
+int kz_check_size(struct kz *kz, const struct kz_res *r, size_t *size, struct cox_error *err);
+
+/* Puts "file:line:column: " before a message that names no place yet: the innermost one helps most.
+ * node NULL, or one that was made here: "file: ".
  * Returns -err->code. */
 int kz_locate(struct cox_error *err, const char *file, const struct cox_node *node);
 
@@ -159,7 +174,9 @@ int kz_read(const struct kz_dir *dir, const char *text, const char **ret_path, s
 /* Every document of a text, kept by the build; empty ones are left out. */
 int kz_parse(struct kz *kz, struct cox_str text, const char *name, cox_docs *ret,
 	     struct cox_error *err);
-/* Resources of a text, lists expanded. as_patch: what has no name is let through. */
+/* The resources of documents, lists expanded. */
+int kz_objects(struct kz *kz, const cox_docs *docs, kz_list *ret, struct cox_error *err);
+/* Those of a text. */
 int kz_resources(struct kz *kz, struct cox_str text, const char *name, kz_list *ret,
 		 struct cox_error *err);
 /* The kustomization of a directory. */
@@ -215,7 +232,8 @@ const char *kz_id_text(struct kz *kz, const struct kz_id *id);
  * what runs must come out the same. A JSON patch makes copies of all. */
 void kz_share(struct kz_res *r, const struct cox_node *value);
 /* old, which was at some place of r, gave way to `now` there. */
-void kz_overwrite(struct kz_res *r, const struct cox_node *old, const struct cox_node *now);
+void kz_overwrite(struct kz *kz, struct kz_res *r, const struct cox_node *old,
+		  const struct cox_node *now);
 
 const struct kz_res *kz_find_double(struct kz *kz, const kz_list *list);
 int kz_acc_append(struct kz *kz, struct kz_acc *acc, struct kz_res *r, struct cox_error *err);
@@ -224,14 +242,38 @@ int kz_acc_absorb(struct kz *kz, struct kz_acc *acc, struct kz_res *r, struct co
 int kz_acc_merge(struct kz *kz, struct kz_acc *acc, struct kz_acc *other, struct cox_error *err);
 void kz_acc_drop_deleted(struct kz_acc *acc);
 
-/* A patch's or replacement's target. doc is for messages. */
+/* ---- select.c ---- */
+
+enum kz_id_field {
+	KZ_BY_GROUP,
+	KZ_BY_VERSION,
+	KZ_BY_KIND,
+	KZ_BY_NAME,
+	KZ_BY_NAMESPACE,
+	KZ_N_ID_FIELDS
+};
+
+/* A target, read. */
+struct kz_selector {
+	const struct cox_doc *doc;
+	const struct cox_node *node; /* of doc, for messages */
+	struct {
+		struct cox_str text;	 /* "": anything */
+		struct cox_regex *regex; /* NULL: the text means itself */
+	} patterns[KZ_N_ID_FIELDS];
+	struct cox_selector *maps[2]; /* labels, annotations; NULL: any */
+	bool by_id, by_map;	      /* whether it says anything of them */
+};
+
+int kz_selector_read(const struct cox_doc *doc, const struct cox_node *target,
+		     struct kz_selector *ret, struct cox_error *err);
+void kz_selector_fini(struct kz_selector *s);
+/* 1, 0 or a failure. */
+int kz_selects_id(const struct kz_selector *s, const struct kz_id *id, struct cox_error *err);
+bool kz_selects_labels(const struct kz_selector *s, const struct kz_res *r);
+/* Appends those of list that target selects; NULL: all. */
 int kz_select(struct kz *kz, const kz_list *list, const struct cox_doc *doc,
 	      const struct cox_node *target, kz_list *ret, struct cox_error *err);
-/* One id against one selector by regular expressions: 1 or 0. */
-int kz_selects(const struct cox_doc *doc, const struct cox_node *target, const struct kz_id *id,
-	       struct cox_error *err);
-int kz_matches_labels(const struct cox_doc *doc, const struct cox_node *target,
-		      const struct kz_res *r, struct cox_error *err);
 
 /* ---- config.c, tables.c ---- */
 
@@ -246,6 +288,7 @@ extern const size_t kz_n_default_references;
 /* The order of kinds that the configuration and the output have. */
 int kz_gvk_compare(const struct kz_gvk *a, const struct kz_gvk *b);
 int kz_specs_merge(kz_specs *into, const struct kz_spec *spec, struct cox_error *err);
+int kz_specs_add(kz_specs *into, const kz_specs *from, struct cox_error *err);
 /* The defaults, with what `configurations` and `crds` of the directory add, into acc's. */
 int kz_config_load(const struct kz_dir *dir, struct kz_acc *acc, struct cox_error *err);
 int kz_config_merge(struct kz_config *into, const struct kz_config *from, struct cox_error *err);
@@ -273,9 +316,11 @@ typedef int (*kz_set)(void *ctx, const struct kz_slot *slot, struct cox_error *e
 int kz_field(struct kz *kz, struct kz_res *r, const struct kz_spec *spec, enum cox_kind create,
 	     kz_set set, void *ctx, struct cox_error *err);
 /* "a/b\/c" divided; in the arena, NULL at its end. */
-const char **kz_split_path(struct kz *kz, const char *path, char delimiter);
+int kz_split_path(struct kz *kz, const char *path, char delimiter, const char ***ret,
+		  struct cox_error *err);
 /* As replacements write them: "a.[b=c.d].e". */
-const char **kz_split_smart(struct kz *kz, const char *path, char delimiter);
+int kz_split_smart(struct kz *kz, const char *path, char delimiter, const char ***ret,
+		   struct cox_error *err);
 
 /* ---- the transformers ---- */
 
@@ -314,7 +359,7 @@ int kz_vars_resolve(struct kz *kz, struct kz_acc *acc, struct cox_error *err);
 int kz_sort(struct kz *kz, struct kz_acc *acc, const struct cox_doc *doc,
 	    const struct cox_node *options, struct cox_error *err);
 /* The hash of its content at the end of each name that asks for one. */
-void kz_add_hashes(struct kz *kz, struct kz_acc *acc);
+int kz_add_hashes(struct kz *kz, struct kz_acc *acc, struct cox_error *err);
 int kz_plugins(const struct kz_dir *dir, struct kz_acc *acc, const char *field,
 	       struct cox_error *err);
 

@@ -19,6 +19,8 @@ int kz_locate(struct cox_error *err, const char *file, const struct cox_node *no
 	colon = memchr(err->message, ':', (size_t)(end - err->message));
 	if (colon && colon[1] >= '0' && colon[1] <= '9')
 		return -err->code;
+	if (!cox_node_line(node))
+		return cox_error_wrap(err, "%s", file);
 	return cox_error_wrap(err, "%s:%u:%u", file, cox_node_line(node), cox_node_column(node));
 }
 
@@ -40,9 +42,10 @@ static int read_path(struct kz *kz, struct hub_tree *tree, const char *path, str
 	kz->n_bytes += out->len - before;
 	if (kz->n_bytes > kz->in->max_bytes)
 		return cox_error(err, COX_RESOURCE_EXHAUSTED,
-				 "the files of this kustomization are larger than %zu bytes "
-				 "together",
-				 kz->in->max_bytes);
+				 "with '%s', the files of this kustomization are larger than %zu "
+				 "bytes together, each counted as often as read; divide it into "
+				 "several applications",
+				 path, kz->in->max_bytes);
 	return 0;
 }
 
@@ -96,10 +99,23 @@ int kz_read(const struct kz_dir *dir, const char *text, const char **ret_path, s
 int kz_parse(struct kz *kz, struct cox_str text, const char *name, cox_docs *ret,
 	     struct cox_error *err)
 {
-	static const struct cox_yaml_options options = {.schema = COX_YAML_KUSTOMIZE,
-							.max_documents = COX_LIMIT_APP_DOCS};
-	(void)kz;
-	return cox_yaml_read_all(text, name, &options, ret, err);
+	struct cox_yaml_options options = {.schema = COX_YAML_KUSTOMIZE,
+					   .max_documents = COX_LIMIT_APP_DOCS,
+					   .account = kz->account};
+	size_t before = ret->n;
+	int e = kz_check(kz, err);
+
+	if (e == 0)
+		e = cox_yaml_read_all(text, name, &options, ret, err);
+	if (e < 0)
+		return e;
+	kz->n_documents += ret->n - before;
+	if (kz->n_documents > kz->in->max_documents)
+		return cox_error(err, COX_RESOURCE_EXHAUSTED,
+				 "with '%s', the build reads more than %zu documents; divide it "
+				 "into several applications",
+				 name, kz->in->max_documents);
+	return 0;
 }
 
 static int add_object(struct kz *kz, struct cox_doc *doc, const struct cox_node *node, kz_list *ret,
@@ -143,27 +159,35 @@ static int add_document(struct kz *kz, struct cox_doc *doc, const struct cox_nod
 	return 0;
 }
 
+int kz_objects(struct kz *kz, const cox_docs *docs, kz_list *ret, struct cox_error *err)
+{
+	int e = 0;
+
+	for (size_t i = 0; e == 0 && i < docs->n; i++)
+		e = add_document(kz, docs->items[i], cox_doc_root(docs->items[i]), 0, ret, err);
+	return e;
+}
+
 int kz_resources(struct kz *kz, struct cox_str text, const char *name, kz_list *ret,
 		 struct cox_error *err)
 {
 	_cleanup_docs_ cox_docs docs = {0};
 	int e = kz_parse(kz, text, name, &docs, err);
 
-	for (size_t i = 0; e == 0 && i < docs.n; i++)
-		e = add_document(kz, docs.items[i], cox_doc_root(docs.items[i]), 0, ret, err);
-	return e;
+	return e < 0 ? e : kz_objects(kz, &docs, ret, err);
 }
 
 int kz_load_yaml(const struct kz_dir *dir, const char *text, struct cox_doc **ret,
 		 struct cox_error *err)
 {
+	struct cox_yaml_options options = {.account = dir->kz->account};
 	_cleanup_buf_ struct cox_buf content = COX_BUF_INIT;
 	struct cox_doc *doc = NULL;
 	const char *path;
 	int e = kz_read(dir, text, &path, &content, err);
 
 	if (e == 0)
-		e = cox_yaml_read(cox_buf_str(&content), path, NULL, &doc, err);
+		e = cox_yaml_read(cox_buf_str(&content), path, &options, &doc, err);
 	if (e < 0)
 		return e;
 	cox_vec_push(&dir->kz->docs, doc);
@@ -246,7 +270,7 @@ static void fold_old(struct kz_dir *dir)
 int kz_dir_load(struct kz_dir *dir, struct cox_error *err)
 {
 	/* the reference program reads this one file so; of a key that is there twice the last counts */
-	static const struct cox_yaml_options options = {.last_key_wins = true};
+	struct cox_yaml_options options = {.last_key_wins = true, .account = dir->kz->account};
 	_cleanup_buf_ struct cox_buf content = COX_BUF_INIT;
 	struct cox_doc *doc = NULL;
 	int e = find_file(dir, &content, err);

@@ -2,15 +2,12 @@
  * the schema of Kubernetes 1.21 has them, other lists replaced; new items go in front. */
 #include "hub/render/kustomize/internal.h"
 
-#define MAX_DEPTH 128
-#define MAX_ITEMS 5000 /* of both sides of a list; the time is its square */
-
 struct merge {
+	struct kz *kz;
 	struct cox_doc *out;
 	const struct cox_node *definitions; /* of openapi.path; NULL: the table */
 	const kz_shared *shared;
 	kz_writes *writes; /* over what is shared */
-	int depth;
 };
 
 /* ---- directives ---- */
@@ -388,6 +385,13 @@ static void merge_set(const items_vec *base, const items_vec *patch, items_vec *
 		}
 }
 
+/* Each item is compared with each. */
+static void count_pairs(struct merge *m, size_t n)
+{
+	if (n <= HUB_LIMIT_KUSTOMIZE_ITEMS)
+		m->kz->n_steps += n * n / 2;
+}
+
 static int merge_items(struct merge *m, const struct kz_type *type, const struct kz_keys *keys,
 		       const struct cox_node *base, const struct cox_node *patch,
 		       const struct cox_node *directive, struct cox_node *ret,
@@ -398,10 +402,12 @@ static int merge_items(struct merge *m, const struct kz_type *type, const struct
 
 	gather(patch, directive, &p);
 	gather(base, NULL, &b);
-	if (b.n + p.n > MAX_ITEMS)
+	count_pairs(m, b.n + p.n);
+	if (b.n + p.n > HUB_LIMIT_KUSTOMIZE_ITEMS) /* the time is its square */
 		e = cox_error(err, COX_RESOURCE_EXHAUSTED,
-			      "a list of more than %d items is not merged by their keys",
-			      MAX_ITEMS);
+			      "a list of more than %d items, those of the patch included, is not "
+			      "merged by their keys; use a JSON patch",
+			      HUB_LIMIT_KUSTOMIZE_ITEMS);
 	else if (keys->n)
 		/* without a base the patch is merged with itself */
 		e = merge_keyed(m, type, *keys, base ? &b : &p, &p, &out, err);
@@ -519,8 +525,10 @@ static int walk_list(struct merge *m, const struct kz_type *type, const struct c
 	int e;
 
 	*ret = base;
-	if (!kz_type_merges(m->definitions, type, &keys) || cox_node_len(base) > MAX_ITEMS)
+	if (!kz_type_merges(m->definitions, type, &keys) ||
+	    cox_node_len(base) > HUB_LIMIT_KUSTOMIZE_ITEMS)
 		return 0;
+	count_pairs(m, cox_node_len(base));
 	if (!keys.n && is_set(base))
 		return 0;
 	if (keys.n && is_regular(&keys, base))
@@ -585,8 +593,6 @@ static int merge_value(struct merge *m, const struct kz_type *type, const struct
 		       const struct cox_node *patch, const struct cox_node **ret,
 		       struct cox_error *err)
 {
-	int e;
-
 	if (is_absent(patch)) {
 		*ret = NULL;
 		return 0;
@@ -603,21 +609,18 @@ static int merge_value(struct merge *m, const struct kz_type *type, const struct
 		note_write(m, base, patch);
 		return 0;
 	}
-	if (m->depth >= MAX_DEPTH)
-		return cox_error(err, COX_RESOURCE_EXHAUSTED, "a patch deeper than %d", MAX_DEPTH);
-	m->depth++;
-	e = cox_node_is(patch, COX_MAP) ? merge_map(m, type, base, patch, ret, err)
-					: merge_list(m, type, base, patch, ret, err);
-	m->depth--;
-	return e;
+	return cox_node_is(patch, COX_MAP) ? merge_map(m, type, base, patch, ret, err)
+					   : merge_list(m, type, base, patch, ret, err);
 }
 
 int kz_strategic_merge(struct kz *kz, struct cox_doc *base, struct cox_doc *patch,
 		       const struct kz_gvk *gvk, const kz_shared *shared, struct cox_doc **ret,
 		       kz_writes *ret_writes, struct cox_error *err)
 {
-	struct merge m = {
-		.out = cox_doc_new(cox_doc_name(patch)), .shared = shared, .writes = ret_writes};
+	struct merge m = {.kz = kz,
+			  .out = kz_doc_new(kz, cox_doc_name(patch)),
+			  .shared = shared,
+			  .writes = ret_writes};
 	const struct cox_node *root = NULL;
 	struct kz_type type;
 	int e;

@@ -146,6 +146,7 @@ static void keep_namespace(const struct fix *f, kz_list *list, const kz_list *al
 	bool was = false;
 	size_t n = 0;
 
+	f->kz->n_steps += all->n;
 	COX_VEC_EACH (all, r)
 		was = was ||
 		      (could_be_meant(f, *r) && strcmp(original_namespace(*r), namespace) == 0);
@@ -169,6 +170,7 @@ static int choose(const struct fix *f, const char *name, const char *namespace, 
 	*ret = NULL;
 	if (!had)
 		return 0;
+	f->kz->n_steps += had->n;
 	COX_VEC_EACH (had, r)
 		if (had_kind(*r, f->to) && fits_role_ref(f, *r) && could_be_meant(f, *r) &&
 		    same_namespace(f, *r))
@@ -199,9 +201,12 @@ static int choose(const struct fix *f, const char *name, const char *namespace, 
 static int set_scalar(const struct fix *f, const struct kz_slot *slot, struct cox_error *err)
 {
 	const char *name = kz_str(f->kz, cox_node_text(kz_slot_get(slot)));
-	struct kz_res *to;
-	int e = choose(f, name, NULL, false, &to, err);
+	struct kz_res *to = NULL;
+	int e = kz_check(f->kz, err);
 	struct kz_id id;
+
+	if (e == 0)
+		e = choose(f, name, NULL, false, &to, err);
 
 	if (e < 0 || !to)
 		return e;

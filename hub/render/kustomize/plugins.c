@@ -85,7 +85,7 @@ static int run_strategic(struct plugin *p, struct cox_error *err)
 
 	if (COX_GET(p->config, "paths"))
 		return kz_patch_strategic(p->dir, p->acc, p->doc, COX_GET(p->config, "paths"), err);
-	list = cox_doc_new(cox_doc_name(p->doc));
+	list = kz_doc_new(p->dir->kz, cox_doc_name(p->doc));
 	root = cox_doc_list(list);
 	cox_list_push(
 		list, root,
@@ -108,7 +108,7 @@ static int run_value_add(struct plugin *p, struct cox_error *err)
 static int generate(struct plugin *p, bool secret, struct cox_error *err)
 {
 	struct kz *kz = p->dir->kz;
-	struct cox_doc *args = cox_doc_new(cox_doc_name(p->doc));
+	struct cox_doc *args = kz_doc_new(kz, cox_doc_name(p->doc));
 	struct cox_node *root = cox_doc_map(args);
 	struct kz_res *r;
 	int e;
@@ -154,7 +154,7 @@ static int run_policy(struct plugin *p, struct cox_error *err)
 	if (!cox_str_is(cox_node_str(COX_GET(c, "cloud")), "gke"))
 		return cox_node_error(err, p->doc, COX_GET(c, "cloud") ? COX_GET(c, "cloud") : c,
 				      "cloud: must be gke");
-	doc = cox_doc_new(cox_doc_name(p->doc));
+	doc = kz_doc_new(kz, cox_doc_name(p->doc));
 	root = cox_doc_map(doc);
 	cox_doc_set_root(doc, root);
 	cox_map_put_cstr(doc, root, "apiVersion", "v1");
@@ -176,9 +176,7 @@ static int run_policy(struct plugin *p, struct cox_error *err)
 
 static int run_hash(struct plugin *p, struct cox_error *err)
 {
-	(void)err;
-	kz_add_hashes(p->dir->kz, p->acc);
-	return 0;
+	return kz_add_hashes(p->dir->kz, p->acc, err);
 }
 
 static const struct {

@@ -29,8 +29,7 @@ static const char *insert_part(struct kz *kz, struct cox_str text, int64_t posit
 	}
 	if (i <= position)
 		cox_buf_puts(&b, part);
-	return kz_printf(kz, "%s%s", absolute ? "/" : "",
-			 kz_join_text(kz, "", cox_buf_cstr(&b)));
+	return kz_printf(kz, "%s%s", absolute ? "/" : "", kz_join_text(kz, "", cox_buf_cstr(&b)));
 }
 
 /* ---- the way to the field ---- */
@@ -136,14 +135,17 @@ static void put(struct add *a, const struct kz_slot *slot)
 		kz_slot_put(slot, cox_doc_string(slot->doc, text));
 	else
 		kz_slot_put(slot, kz_plain(slot->doc, text));
-	kz_overwrite(a->r, now, kz_slot_get(slot));
+	kz_overwrite(a->kz, a->r, now, kz_slot_get(slot));
 }
 
 static int add_at(struct add *a, const char **parts, const struct kz_slot *slot,
 		  struct cox_error *err)
 {
 	const struct cox_node *now = kz_slot_get(slot);
+	int e = kz_check(a->kz, err);
 
+	if (e < 0)
+		return e;
 	if (*parts && cox_node_is(now, COX_MAP))
 		return add_in_map(a, parts, slot->doc, kz_slot_edit(slot), err);
 	if (*parts && cox_node_is(now, COX_LIST))
@@ -152,8 +154,8 @@ static int add_at(struct add *a, const char **parts, const struct kz_slot *slot,
 		return 0;
 	if (*parts)
 		return cox_node_error(err, slot->doc, now,
-				      "expected a map or a list on the way to '%s', got a %s", *parts,
-				      cox_kind_name(cox_node_kind(now)));
+				      "expected a map or a list on the way to '%s', got a %s",
+				      *parts, cox_kind_name(cox_node_kind(now)));
 	if (cox_node_is(now, COX_MAP) || cox_node_is(now, COX_LIST))
 		return cox_node_error(err, slot->doc, now, "expected a text to replace, got a %s",
 				      cox_kind_name(cox_node_kind(now)));
@@ -166,12 +168,13 @@ static int add_at(struct add *a, const char **parts, const struct kz_slot *slot,
 static int add_to(struct add *a, const char *path, struct cox_error *err)
 {
 	const char **parts;
+	int e;
 
 	if (strcmp(path, "metadata/namespace") == 0)
 		return kz_set_namespace(a->kz, a->r, a->value, err);
-	parts = without_empty(kz_split_path(a->kz, path, '/'));
-	if (!*parts)
-		return 0;
+	e = kz_split_path(a->kz, path, '/', &parts, err);
+	if (e < 0 || !*without_empty(parts))
+		return e;
 	return add_in_map(a, parts, a->r->doc, cox_doc_root_edit(a->r->doc), err);
 }
 
