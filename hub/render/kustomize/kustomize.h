@@ -28,6 +28,8 @@ struct hub_tree; /* hub/source/tree.h */
 #define HUB_LIMIT_KUSTOMIZE_STEPS   100000000	/* objects compared, fields changed: some seconds */
 #define HUB_LIMIT_KUSTOMIZE_PATH    64		/* parts of a field's path */
 #define HUB_LIMIT_KUSTOMIZE_SPECS   2000	/* field specs of one list of the configuration */
+#define HUB_LIMIT_KUSTOMIZE_LISTS   5		/* List kinds inside one another */
+#define HUB_LIMIT_KUSTOMIZE_TEXTS   8		/* JSON or YAML in texts inside one another */
 #define HUB_LIMIT_KUSTOMIZE_ITEMS   5000	/* of both sides of a list that is merged by keys */
 
 enum hub_kustomize_order {

@@ -100,7 +100,7 @@ int kz_parse(struct kz *kz, struct cox_str text, const char *name, cox_docs *ret
 	     struct cox_error *err)
 {
 	struct cox_yaml_options options = {.schema = COX_YAML_KUSTOMIZE,
-					   .max_documents = COX_LIMIT_APP_DOCS,
+					   .max_documents = kz->in->max_documents,
 					   .account = kz->account};
 	size_t before = ret->n;
 	int e = kz_check(kz, err);
@@ -149,8 +149,11 @@ static int add_document(struct kz *kz, struct cox_doc *doc, const struct cox_nod
 	if (!items && !cox_str_is(cox_meta_kind(node), "List"))
 		return add_object(kz, doc, node, ret, err);
 	for (size_t i = 0; i < cox_node_len(items); i++) {
-		int e = depth > 4
-				? cox_node_error(err, doc, node, "lists inside lists inside lists")
+		int e = depth >= HUB_LIMIT_KUSTOMIZE_LISTS
+				? cox_node_error(err, doc, node,
+						 "lists of objects more than %d deep inside one "
+						 "another",
+						 HUB_LIMIT_KUSTOMIZE_LISTS)
 				: add_document(kz, doc, cox_node_at(items, i), depth + 1, ret, err);
 
 		if (e < 0)

@@ -9,8 +9,6 @@
 
 #include <ctype.h>
 
-#define MAX_TEXTS 8 /* JSON or YAML inside one another */
-
 struct options {
 	struct cox_str delimiter;
 	int64_t index;
@@ -303,7 +301,7 @@ static int write_inside(struct write *w, const char **parts, const struct kz_slo
 	bool json;
 	int e;
 
-	if (!trimmed.len || w->level >= MAX_TEXTS ||
+	if (!trimmed.len || w->level >= HUB_LIMIT_KUSTOMIZE_TEXTS ||
 	    cox_yaml_read(text, "text", &options, &inner, NULL) < 0 ||
 	    is_scalar(cox_doc_root(inner)))
 		return 0;

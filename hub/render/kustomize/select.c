@@ -13,8 +13,8 @@ static int at_field(const struct kz_selector *s, const char *field, struct cox_e
 {
 	const struct cox_node *node = COX_GET(s->node, field);
 
-	return cox_error_wrap(err, "%s:%u:%u: target.%s", cox_doc_name(s->doc),
-			      cox_node_line(node), cox_node_column(node), field);
+	return cox_error_wrap(err, "%s:%u:%u: target.%s", cox_doc_name(s->doc), cox_node_line(node),
+			      cox_node_column(node), field);
 }
 
 /* What most people write means itself, and costs no more than a comparison. */
@@ -101,8 +101,8 @@ int kz_selects_id(const struct kz_selector *s, const struct kz_id *id, struct co
 bool kz_selects_labels(const struct kz_selector *s, const struct kz_res *r)
 {
 	for (size_t i = 0; i < COX_ARRAY_LEN(maps); i++)
-		if (s->maps[i] && !cox_selector_matches(s->maps[i], COX_GET(kz_root(r), "metadata",
-									    maps[i][1])))
+		if (s->maps[i] &&
+		    !cox_selector_matches(s->maps[i], COX_GET(kz_root(r), "metadata", maps[i][1])))
 			return false;
 	return true;
 }

@@ -172,6 +172,8 @@ static int expand(const struct values *values, const struct kz_slot *slot, struc
 		i = (size_t)(close - text.ptr);
 	}
 	if (e == 0)
+		e = kz_check_text(b.len, err);
+	if (e == 0)
 		kz_slot_put(slot, cox_doc_string(slot->doc, cox_buf_str(&b)));
 	return e;
 }
