@@ -392,16 +392,18 @@ static int load_each(const struct kz_dir *dir, struct kz_config *config, const c
 int kz_config_load(const struct kz_dir *dir, struct kz_acc *acc, struct cox_error *err)
 {
 	COX_CLEANUP(kz_config_fini) struct kz_config config = {0}, own = {0}, crds = {0};
+	const struct kz_config *whole = defaults(dir->kz);
 	int e = load_each(dir, &own, "configurations", read_configuration, err);
 
-	copy(&config, defaults(dir->kz));
-	if (e == 0)
+	if (e == 0 && !is_empty(&own)) {
+		copy(&config, whole);
+		whole = &config;
 		e = kz_config_merge(&config, &own, err);
+	}
 	if (e == 0)
-		e = kz_config_merge(&acc->config, &config, err);
+		e = kz_config_merge(&acc->config, whole, err);
 	if (e < 0)
 		return kz_locate(err, dir->file, COX_GET(dir->k, "configurations"));
-	if (e == 0)
-		e = load_each(dir, &crds, "crds", read_crds, err);
+	e = load_each(dir, &crds, "crds", read_crds, err);
 	return e < 0 ? e : kz_config_merge(&acc->config, &crds, err);
 }
