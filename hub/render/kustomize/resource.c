@@ -35,8 +35,8 @@ static bool fits(const char *value, const char *by)
 
 bool kz_gvk_selected(const struct kz_gvk *gvk, const struct kz_gvk *by)
 {
-	return fits(gvk->group, by->group) && fits(gvk->version, by->version) &&
-	       fits(gvk->kind, by->kind);
+	return fits(gvk->kind, by->kind) && fits(gvk->group, by->group) &&
+	       fits(gvk->version, by->version);
 }
 
 /* What lives in no namespace, of Kubernetes 1.21; an unknown kind lives in one. */

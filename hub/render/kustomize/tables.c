@@ -2,6 +2,8 @@
  * Kustomize knows without being told. Data; a kustomization's `configurations` adds to it. */
 #include "hub/render/kustomize/internal.h"
 
+/* The rows are nearly in the order that kz_gvk_compare gives them, so that sorting them costs little. */
+
 /* ---- what stands in every pod, and where the kinds have theirs ---- */
 
 #define TEMPLATE "spec/template/"
@@ -18,15 +20,15 @@
 
 /* A map of the metadata of all objects, and of what they make. */
 #define METADATA(STATEFUL_SET, MAP)                                                                \
-	MADE("", "", "", "metadata/" MAP),                                                         \
-		MADE("", "v1", "ReplicationController", TEMPLATE "metadata/" MAP),                 \
-		MADE("", "", "Deployment", TEMPLATE "metadata/" MAP),                              \
-		MADE("", "", "ReplicaSet", TEMPLATE "metadata/" MAP),                              \
-		MADE("", "", "DaemonSet", TEMPLATE "metadata/" MAP),                               \
+	MADE("", "", "Deployment", TEMPLATE "metadata/" MAP),                                      \
 		MADE(STATEFUL_SET, "", "StatefulSet", TEMPLATE "metadata/" MAP),                   \
-		MADE("batch", "", "Job", TEMPLATE "metadata/" MAP),                                \
 		MADE("batch", "", "CronJob", "spec/jobTemplate/metadata/" MAP),                    \
-		MADE("batch", "", "CronJob", CRON_JOB "metadata/" MAP)
+		MADE("batch", "", "CronJob", CRON_JOB "metadata/" MAP),                            \
+		MADE("batch", "", "Job", TEMPLATE "metadata/" MAP),                                \
+		MADE("", "v1", "ReplicationController", TEMPLATE "metadata/" MAP),                 \
+		MADE("", "", "DaemonSet", TEMPLATE "metadata/" MAP),                               \
+		MADE("", "", "ReplicaSet", TEMPLATE "metadata/" MAP),                              \
+		MADE("", "", "", "metadata/" MAP)
 
 #define CLAIM_LABELS MADE("apps", "", "StatefulSet", "spec/volumeClaimTemplates[]/metadata/labels")
 
@@ -77,12 +79,12 @@
 
 /* What a pod names once. */
 #define POD_FIELD(PATH)                                                                            \
-	FIELD("", "", "Pod", "spec/" PATH), FIELD("", "", "StatefulSet", TEMPLATE "spec/" PATH),   \
-		FIELD("", "", "Deployment", TEMPLATE "spec/" PATH),                                \
-		FIELD("", "", "ReplicationController", TEMPLATE "spec/" PATH),                     \
+	FIELD("", "", "Deployment", TEMPLATE "spec/" PATH),                                        \
+		FIELD("", "", "StatefulSet", TEMPLATE "spec/" PATH),                               \
 		FIELD("", "", "CronJob", CRON_JOB "spec/" PATH),                                   \
-		FIELD("", "", "Job", TEMPLATE "spec/" PATH),                                       \
-		FIELD("", "", "DaemonSet", TEMPLATE "spec/" PATH)
+		FIELD("", "", "DaemonSet", TEMPLATE "spec/" PATH),                                 \
+		FIELD("", "", "Job", TEMPLATE "spec/" PATH), FIELD("", "", "Pod", "spec/" PATH),   \
+		FIELD("", "", "ReplicationController", TEMPLATE "spec/" PATH)
 
 /* ---- what the transformers change ---- */
 
@@ -123,13 +125,18 @@ const struct kz_spec kz_default_specs[KZ_N_LISTS][80] = {
 	[KZ_COMMON_ANNOTATIONS] = {METADATA("", "annotations")},
 	[KZ_VAR_REFERENCE] =
 		{
+			FIELD("", "", "Service", "spec/ports/port"),
+			FIELD("", "", "Service", "spec/ports/targetPort"),
+			FIELD("", "", "PersistentVolume", "spec/nfs/server"),
+			VARS("Deployment", TEMPLATE "spec/"),
+			FIELD("", "", "Deployment", TEMPLATE "spec/volumes/nfs/server"),
+			FIELD("", "", "Deployment", TEMPLATE "metadata/annotations"),
+			VARS("StatefulSet", TEMPLATE "spec/"),
+			FIELD("", "", "StatefulSet", "spec/volumeClaimTemplates/spec/nfs/server"),
 			VARS("CronJob", CRON_JOB "spec/"),
 			FIELD("", "", "CronJob", CRON_JOB "volumes/nfs/server"),
 			VARS("DaemonSet", TEMPLATE "spec/"),
 			FIELD("", "", "DaemonSet", TEMPLATE "spec/volumes/nfs/server"),
-			VARS("Deployment", TEMPLATE "spec/"),
-			FIELD("", "", "Deployment", TEMPLATE "spec/volumes/nfs/server"),
-			FIELD("", "", "Deployment", TEMPLATE "metadata/annotations"),
 			FIELD("", "", "Ingress", "spec/rules/host"),
 			FIELD("", "", "Ingress", "spec/tls/hosts"),
 			FIELD("", "", "Ingress", "spec/tls/secretName"),
@@ -139,11 +146,6 @@ const struct kz_spec kz_default_specs[KZ_N_LISTS][80] = {
 			FIELD("", "", "Pod", "spec/volumes/nfs/server"),
 			VARS("ReplicaSet", TEMPLATE "spec/"),
 			FIELD("", "", "ReplicaSet", TEMPLATE "spec/volumes/nfs/server"),
-			FIELD("", "", "Service", "spec/ports/port"),
-			FIELD("", "", "Service", "spec/ports/targetPort"),
-			VARS("StatefulSet", TEMPLATE "spec/"),
-			FIELD("", "", "StatefulSet", "spec/volumeClaimTemplates/spec/nfs/server"),
-			FIELD("", "", "PersistentVolume", "spec/nfs/server"),
 			FIELD("", "", "", "metadata/labels"),
 			FIELD("", "", "", "metadata/annotations"),
 		},
@@ -170,37 +172,58 @@ const struct kz_spec kz_default_specs[KZ_N_LISTS][80] = {
 #define SCALED	  FIELD("", "", "HorizontalPodAutoscaler", "spec/scaleTargetRef/name")
 
 const struct kz_default_reference kz_default_references[] = {
-	{{"", "", "Deployment"}, {SCALED}},
-	{{"", "", "ReplicationController"}, {SCALED}},
-	{{"", "", "ReplicaSet"}, {SCALED}},
-	{{"", "", "StatefulSet"}, {SCALED}},
+	{{"storage.k8s.io", "v1", "StorageClass"},
+	 {
+		 FIELD("", "", "PersistentVolume", "spec/storageClassName"),
+		 FIELD("", "", "PersistentVolumeClaim", "spec/storageClassName"),
+		 FIELD("", "", "StatefulSet", "spec/volumeClaimTemplates/spec/storageClassName"),
+	 }},
+	{{"", "v1", "ServiceAccount"},
+	 {
+		 FIELD(RBAC, "", "RoleBinding", "subjects"),
+		 FIELD(RBAC, "", "ClusterRoleBinding", "subjects"),
+		 POD_FIELD("serviceAccountName"),
+	 }},
+	{{RBAC, "", "Role"}, {FIELD(RBAC, "", "RoleBinding", "roleRef/name")}},
+	{{RBAC, "", "ClusterRole"},
+	 {
+		 FIELD(RBAC, "", "RoleBinding", "roleRef/name"),
+		 FIELD(RBAC, "", "ClusterRoleBinding", "roleRef/name"),
+	 }},
 	{{"", "v1", "ConfigMap"},
 	 {
-		 CONFIG_MAPS("v1", "Pod", "spec/"),
-		 CONFIG_MAPS("", "PodTemplate", "template/spec/"),
-		 CONFIG_MAPS("", "Deployment", TEMPLATE "spec/"),
-		 CONFIG_MAPS("", "ReplicaSet", TEMPLATE "spec/"),
-		 CONFIG_MAPS("", "DaemonSet", TEMPLATE "spec/"),
-		 CONFIG_MAPS("", "StatefulSet", TEMPLATE "spec/"),
-		 CONFIG_MAPS("", "Job", TEMPLATE "spec/"),
-		 CONFIG_MAPS("", "CronJob", CRON_JOB "spec/"),
-		 FIELD("", "", "Node", "spec/configSource/configMap"),
 		 FIELD("", "", "Role", "rules/resourceNames"),
 		 FIELD("", "", "ClusterRole", "rules/resourceNames"),
+		 CONFIG_MAPS("", "Deployment", TEMPLATE "spec/"),
+		 CONFIG_MAPS("", "StatefulSet", TEMPLATE "spec/"),
+		 CONFIG_MAPS("", "CronJob", CRON_JOB "spec/"),
+		 CONFIG_MAPS("v1", "Pod", "spec/"),
+		 CONFIG_MAPS("", "DaemonSet", TEMPLATE "spec/"),
 		 FIELD("", "", "Ingress",
 		       "metadata/annotations/nginx.ingress.kubernetes.io\\/"
 		       "fastcgi-params-configmap"),
+		 CONFIG_MAPS("", "Job", TEMPLATE "spec/"),
+		 FIELD("", "", "Node", "spec/configSource/configMap"),
+		 CONFIG_MAPS("", "PodTemplate", "template/spec/"),
+		 CONFIG_MAPS("", "ReplicaSet", TEMPLATE "spec/"),
 	 }},
 	{{"", "v1", "Secret"},
 	 {
-		 SECRETS("v1", "Pod", "spec/"),
-		 SECRETS("", "PodTemplate", "template/spec/"),
+		 FIELD("", "", "StorageClass", "parameters/secretName"),
+		 FIELD("", "", "StorageClass", "parameters/adminSecretName"),
+		 FIELD("", "", "StorageClass", "parameters/userSecretName"),
+		 FIELD("", "", "StorageClass", "parameters/secretRef"),
+		 FIELD("", "", "ServiceAccount", "imagePullSecrets/name"),
+		 FIELD("", "", "Role", "rules/resourceNames"),
+		 FIELD("", "", "ClusterRole", "rules/resourceNames"),
+		 FIELD("serving.knative.dev", "v1", "Service",
+		       TEMPLATE "spec/containers/env/valueFrom/secretKeyRef/name"),
+		 FIELD("", "", "PersistentVolume", "spec/azureFile/secretName"),
 		 SECRETS("", "Deployment", TEMPLATE "spec/"),
-		 SECRETS("", "ReplicaSet", TEMPLATE "spec/"),
-		 SECRETS("", "DaemonSet", TEMPLATE "spec/"),
 		 SECRETS("", "StatefulSet", TEMPLATE "spec/"),
-		 SECRETS("", "Job", TEMPLATE "spec/"),
 		 SECRETS("", "CronJob", CRON_JOB "spec/"),
+		 SECRETS("v1", "Pod", "spec/"),
+		 SECRETS("", "DaemonSet", TEMPLATE "spec/"),
 		 FIELD("", "", "Ingress", "spec/tls/secretName"),
 		 FIELD("", "", "Ingress",
 		       "metadata/annotations/ingress.kubernetes.io\\/auth-secret"),
@@ -208,16 +231,9 @@ const struct kz_default_reference kz_default_references[] = {
 		       "metadata/annotations/nginx.ingress.kubernetes.io\\/auth-secret"),
 		 FIELD("", "", "Ingress",
 		       "metadata/annotations/nginx.ingress.kubernetes.io\\/auth-tls-secret"),
-		 FIELD("", "", "ServiceAccount", "imagePullSecrets/name"),
-		 FIELD("", "", "StorageClass", "parameters/secretName"),
-		 FIELD("", "", "StorageClass", "parameters/adminSecretName"),
-		 FIELD("", "", "StorageClass", "parameters/userSecretName"),
-		 FIELD("", "", "StorageClass", "parameters/secretRef"),
-		 FIELD("", "", "Role", "rules/resourceNames"),
-		 FIELD("", "", "ClusterRole", "rules/resourceNames"),
-		 FIELD("serving.knative.dev", "v1", "Service",
-		       TEMPLATE "spec/containers/env/valueFrom/secretKeyRef/name"),
-		 FIELD("", "", "PersistentVolume", "spec/azureFile/secretName"),
+		 SECRETS("", "Job", TEMPLATE "spec/"),
+		 SECRETS("", "PodTemplate", "template/spec/"),
+		 SECRETS("", "ReplicaSet", TEMPLATE "spec/"),
 	 }},
 	{{"", "v1", "Service"},
 	 {
@@ -232,35 +248,21 @@ const struct kz_default_reference kz_default_references[] = {
 		 FIELD(ADMISSION, "", "MutatingWebhookConfiguration",
 		       "webhooks/clientConfig/service"),
 	 }},
-	{{RBAC, "", "Role"}, {FIELD(RBAC, "", "RoleBinding", "roleRef/name")}},
-	{{RBAC, "", "ClusterRole"},
-	 {
-		 FIELD(RBAC, "", "RoleBinding", "roleRef/name"),
-		 FIELD(RBAC, "", "ClusterRoleBinding", "roleRef/name"),
-	 }},
-	{{"", "v1", "ServiceAccount"},
-	 {
-		 FIELD(RBAC, "", "RoleBinding", "subjects"),
-		 FIELD(RBAC, "", "ClusterRoleBinding", "subjects"),
-		 POD_FIELD("serviceAccountName"),
-	 }},
-	{{"", "v1", "PersistentVolumeClaim"},
-	 {POD_FIELD("volumes/persistentVolumeClaim/claimName")}},
+	{{"scheduling.k8s.io", "v1", "PriorityClass"}, {POD_FIELD("priorityClassName")}},
 	{{"", "v1", "PersistentVolume"},
 	 {
 		 FIELD("", "", "PersistentVolumeClaim", "spec/volumeName"),
 		 FIELD("", "", "ClusterRole", "rules/resourceNames"),
 	 }},
-	{{"storage.k8s.io", "v1", "StorageClass"},
-	 {
-		 FIELD("", "", "PersistentVolume", "spec/storageClassName"),
-		 FIELD("", "", "PersistentVolumeClaim", "spec/storageClassName"),
-		 FIELD("", "", "StatefulSet", "spec/volumeClaimTemplates/spec/storageClassName"),
-	 }},
-	{{"scheduling.k8s.io", "v1", "PriorityClass"}, {POD_FIELD("priorityClassName")}},
-	{{"networking.k8s.io/v1", "v1", "IngressClass"},
-	 {FIELD("", "", "Ingress", "spec/ingressClassName")}},
+	{{"", "v1", "PersistentVolumeClaim"},
+	 {POD_FIELD("volumes/persistentVolumeClaim/claimName")}},
+	{{"", "", "Deployment"}, {SCALED}},
+	{{"", "", "StatefulSet"}, {SCALED}},
 	{{ADMISSION, "", "ValidatingAdmissionPolicy"},
 	 {FIELD(ADMISSION, "", "ValidatingAdmissionPolicyBinding", "spec/policyName")}},
+	{{"networking.k8s.io/v1", "v1", "IngressClass"},
+	 {FIELD("", "", "Ingress", "spec/ingressClassName")}},
+	{{"", "", "ReplicaSet"}, {SCALED}},
+	{{"", "", "ReplicationController"}, {SCALED}},
 };
 const size_t kz_n_default_references = COX_ARRAY_LEN(kz_default_references);
