@@ -45,33 +45,6 @@ static int check_cycle(const struct kz_dir *dir, const struct kz_dir *sub, struc
 	return 0;
 }
 
-/* `openapi`: of the kustomization that says so first, from the root on. */
-static int load_openapi(const struct kz_dir *dir, struct cox_error *err)
-{
-	const struct cox_node *path = COX_GET(dir->k, "openapi", "path");
-	const struct cox_node *version = COX_GET(dir->k, "openapi", "version");
-	struct cox_doc *doc;
-	int e;
-
-	if (dir->kz->schema_set)
-		return 0;
-	if (path && version)
-		return cox_node_error(err, dir->doc, version,
-				      "openapi: `version` and `path` exclude each other");
-	if (version && !cox_str_is(cox_node_str(version), "v1.21.2") &&
-	    !cox_str_is(cox_node_str(version), "v1212"))
-		return cox_node_error(err, dir->doc, version,
-				      "openapi.version: only v1.21.2 is built in");
-	dir->kz->schema_set = path || version;
-	if (!path)
-		return 0;
-	e = kz_load_yaml(dir, cox_node_cstr(path, ""), &doc, err);
-	if (e < 0)
-		return kz_locate(err, dir->file, path);
-	cox_vec_push(&dir->kz->schema, cox_doc_ref(doc));
-	return 0;
-}
-
 /* What says nothing counts as not being there. */
 static int check_not_empty(const struct kz_dir *dir, struct cox_error *err)
 {
@@ -96,7 +69,7 @@ static int accumulate_dir(const struct kz_dir *dir, struct kz_acc *acc, struct k
 	if (e == 0)
 		e = kz_dir_load(sub, err);
 	if (e == 0)
-		e = load_openapi(sub, err);
+		e = kz_schema_load(sub, err);
 	if (e < 0)
 		return e;
 	if (component != sub->component)
@@ -416,7 +389,7 @@ static int build_root(struct kz *kz, struct kz_acc *acc, struct cox_error *err)
 	if (e == 0)
 		e = check_not_empty(&root, err);
 	if (e == 0)
-		e = load_openapi(&root, err);
+		e = kz_schema_load(&root, err);
 	if (e < 0)
 		return e;
 	kz->origins = has_text(COX_GET(root.k, "buildMetadata"), "originAnnotations");
@@ -458,7 +431,8 @@ static void kz_fini(struct kz *kz)
 	}
 	cox_vec_fini(&kz->all);
 	cox_docs_fini(&kz->docs);
-	cox_docs_fini(&kz->schema);
+	cox_doc_unref(kz->schema);
+	cox_map_fini(&kz->scopes);
 	COX_VEC_EACH (&kz->repositories, r)
 		hub_tree_unref(r->tree);
 	cox_vec_fini(&kz->repositories);

@@ -340,12 +340,27 @@ static int read_definition(struct kz *kz, struct kz_config *config, const struct
 	return e;
 }
 
+static int no_definitions(const struct cox_doc *doc, const struct cox_node *node,
+			  struct cox_error *err)
+{
+	return cox_node_error(
+		err, doc, node,
+		"crds: expected a map of OpenAPI definitions, each a map with `Schema`, "
+		"got a %s; a CustomResourceDefinition belongs under resources",
+		cox_kind_name(cox_node_kind(node)));
+}
+
 static int read_crds(struct kz *kz, struct kz_config *config, const struct cox_doc *doc,
 		     struct cox_error *err)
 {
 	const struct cox_node *root = cox_doc_root(doc);
 	int e = 0;
 
+	if (!cox_node_is(root, COX_MAP))
+		return no_definitions(doc, root, err);
+	for (size_t i = 0; i < cox_node_len(root); i++)
+		if (!cox_node_is(cox_node_at(root, i), COX_MAP))
+			return no_definitions(doc, cox_node_at(root, i), err);
 	for (size_t i = 0; e == 0 && i < cox_node_len(root); i++) {
 		const struct cox_node *api = cox_node_at(root, i);
 		const struct cox_node *properties = COX_GET(api, "Schema", "properties");

@@ -14,6 +14,7 @@
 
 struct kz_gvk {
 	const char *group, *version, *kind; /* "" in a selector: any */
+	bool cluster;			    /* of a resource: lives in no namespace */
 };
 
 struct kz_id {
@@ -22,7 +23,6 @@ struct kz_id {
 };
 
 bool kz_gvk_selected(const struct kz_gvk *gvk, const struct kz_gvk *by);
-bool kz_is_cluster_scoped(const struct kz_gvk *gvk);
 /* "default" for none, and a word of its own for what lives in no namespace. */
 const char *kz_effective_namespace(const struct kz_id *id);
 bool kz_id_equal(const struct kz_id *a, const struct kz_id *b);
@@ -125,11 +125,13 @@ struct kz {
 	struct cox_account *account; /* of the arena and all documents */
 	kz_list all;		     /* every resource that was made: who frees them */
 	cox_docs docs;		     /* files that nodes are borrowed from */
-	cox_docs schema;	     /* of `openapi.path`; at most one */
+	struct cox_doc *schema;	     /* of `openapi.path`; NULL: none */
+	struct cox_map scopes;	     /* group, version, kind -> what its paths say */
 	struct kz_config defaults;
 	COX_VEC(struct kz_repository) repositories;
 	size_t n_bytes, n_dirs, n_documents, n_steps;
 	bool origins, transformations, managed_by, schema_set;
+	bool schema_adds; /* to the built-in one */
 };
 
 /* A directory with a kustomization. */
@@ -206,6 +208,12 @@ void kz_remote_ask(const struct kz_dir *dir, const struct cox_node *paths);
  * kept by the build, where it has others. */
 int kz_check_shape(struct kz *kz, struct cox_doc **doc, struct cox_error *err);
 
+/* ---- schema.c ---- */
+
+/* Of the kustomization that says so first, from the root on. */
+int kz_schema_load(const struct kz_dir *dir, struct cox_error *err);
+bool kz_is_cluster_scoped(struct kz *kz, const struct kz_gvk *gvk);
+
 /* ---- resource.c ---- */
 
 struct kz_res *kz_res_new(struct kz *kz, struct cox_doc *doc /* sealed, one reference */);
@@ -213,6 +221,10 @@ const struct cox_node *kz_root(const struct kz_res *r);
 struct kz_gvk kz_res_gvk(struct kz *kz, const struct kz_res *r);
 struct kz_id kz_res_id(struct kz *kz, const struct kz_res *r);
 struct kz_id kz_res_original(struct kz *kz, const struct kz_res *r);
+/* An earlier identity with the group and version of now. */
+struct kz_id kz_id_then(struct kz *kz, const struct kz_id *old, const struct kz_id *now);
+/* What they were read as may mean something else now. */
+void kz_forget_ids(struct kz *kz);
 void kz_res_remember(struct kz *kz, struct kz_res *r);
 /* Seals what r has been so far; it goes on as an edit of `doc` (taken). */
 void kz_res_replace(struct kz_res *r, struct cox_doc *doc);
@@ -385,14 +397,20 @@ struct kz_keys {
 	size_t n; /* 0: values themselves */
 };
 
-/* definitions: of openapi.path; NULL: the built-in ones. */
-struct kz_type kz_type_of(struct kz *kz, const struct kz_gvk *gvk,
-			  const struct cox_node **ret_definitions);
-struct kz_type kz_type_child(const struct cox_node *definitions, const struct kz_type *type,
+/* Where types come from. */
+struct kz_schema {
+	const struct cox_node *definitions; /* of openapi.path; NULL: the built-in ones */
+	bool adds;			    /* the built-in ones are there too */
+};
+
+/* Whether Kustomize's own schema has that kind. */
+bool kz_is_known(struct kz *kz, const struct kz_gvk *gvk);
+struct kz_type kz_type_of(struct kz *kz, const struct kz_gvk *gvk, struct kz_schema *ret_schema);
+struct kz_type kz_type_child(const struct kz_schema *schema, const struct kz_type *type,
 			     struct cox_str key);
-struct kz_type kz_type_item(const struct cox_node *definitions, const struct kz_type *type);
+struct kz_type kz_type_item(const struct kz_schema *schema, const struct kz_type *type);
 /* Whether items of such a list are matched, and by what. */
-bool kz_type_merges(const struct cox_node *definitions, const struct kz_type *type,
+bool kz_type_merges(const struct kz_schema *schema, const struct kz_type *type,
 		    struct kz_keys *ret);
 
 /* ---- merge.c ---- */

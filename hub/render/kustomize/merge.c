@@ -5,7 +5,7 @@
 struct merge {
 	struct kz *kz;
 	struct cox_doc *out;
-	const struct cox_node *definitions; /* of openapi.path; NULL: the table */
+	struct kz_schema schema;
 	const kz_shared *shared;
 	kz_writes *writes; /* over what is shared */
 };
@@ -98,7 +98,7 @@ static int merge_map(struct merge *m, const struct kz_type *type, const struct c
 		struct cox_str key = cox_node_key(base, i);
 		const struct cox_node *value = cox_node_at(base, i);
 		const struct cox_node *change = cox_node_get_str(patch, key);
-		struct kz_type t = kz_type_child(m->definitions, type, key);
+		struct kz_type t = kz_type_child(&m->schema, type, key);
 
 		e = change ? merge_value(m, &t, value, change, &value, err)
 			   : walk_base(m, &t, value, &value, err);
@@ -110,7 +110,7 @@ static int merge_map(struct merge *m, const struct kz_type *type, const struct c
 	for (size_t i = 0; i < cox_node_len(patch); i++) {
 		struct cox_str key = cox_node_key(patch, i);
 		const struct cox_node *value;
-		struct kz_type t = kz_type_child(m->definitions, type, key);
+		struct kz_type t = kz_type_child(&m->schema, type, key);
 
 		if (cox_str_is(key, "$patch") || cox_node_get_str(base, key))
 			continue;
@@ -344,7 +344,7 @@ static void gather(const struct cox_node *list, const struct cox_node *directive
 static int merge_keyed(struct merge *m, const struct kz_type *type, struct kz_keys keys,
 		       items_vec *base, items_vec *patch, items_vec *out, struct cox_error *err)
 {
-	struct kz_type item_type = kz_type_item(m->definitions, type);
+	struct kz_type item_type = kz_type_item(&m->schema, type);
 	values_vec all = {0};
 	int e = 0;
 
@@ -433,7 +433,7 @@ static int merge_list(struct merge *m, const struct kz_type *type, const struct 
 	int e = 0;
 
 	*ret = patch;
-	if (!kz_type_merges(m->definitions, type, &keys))
+	if (!kz_type_merges(&m->schema, type, &keys))
 		return 0;
 	/* where there is no list, nothing is said about it */
 	if (base)
@@ -519,13 +519,13 @@ static int walk_items(struct merge *m, const struct kz_type *item, const struct 
 static int walk_list(struct merge *m, const struct kz_type *type, const struct cox_node *base,
 		     const struct cox_node **ret, struct cox_error *err)
 {
-	struct kz_type item = kz_type_item(m->definitions, type);
+	struct kz_type item = kz_type_item(&m->schema, type);
 	struct cox_node *out;
 	struct kz_keys keys;
 	int e;
 
 	*ret = base;
-	if (!kz_type_merges(m->definitions, type, &keys) ||
+	if (!kz_type_merges(&m->schema, type, &keys) ||
 	    cox_node_len(base) > HUB_LIMIT_KUSTOMIZE_ITEMS)
 		return 0;
 	count_pairs(m, cox_node_len(base));
@@ -558,7 +558,7 @@ static int walk_base(struct merge *m, const struct kz_type *type, const struct c
 
 		if (!cox_node_is(value, COX_MAP) && !cox_node_is(value, COX_LIST))
 			continue;
-		t = kz_type_child(m->definitions, type, cox_node_key(base, i));
+		t = kz_type_child(&m->schema, type, cox_node_key(base, i));
 		e = walk_base(m, &t, value, &walked, err);
 		if (e < 0)
 			return e;
@@ -625,7 +625,7 @@ int kz_strategic_merge(struct kz *kz, struct cox_doc *base, struct cox_doc *patc
 	struct kz_type type;
 	int e;
 
-	type = kz_type_of(kz, gvk, &m.definitions);
+	type = kz_type_of(kz, gvk, &m.schema);
 	cox_doc_use(m.out, base);
 	cox_doc_use(m.out, patch);
 	e = merge_value(&m, &type, cox_doc_root(base), cox_doc_root(patch), &root, err);

@@ -395,14 +395,9 @@ static bool id_fits(const struct cox_node *s, const struct kz_id *id)
 /* All identities, the current one last. */
 static struct kz_id id_at(struct kz *kz, const struct kz_res *r, size_t i)
 {
-	struct kz_id now = kz_res_id(kz, r), id = now;
+	struct kz_id now = kz_res_id(kz, r);
 
-	if (i < r->previous.n) {
-		id = r->previous.items[i];
-		id.gvk.group = now.gvk.group;
-		id.gvk.version = now.gvk.version;
-	}
-	return id;
+	return i < r->previous.n ? kz_id_then(kz, &r->previous.items[i], &now) : now;
 }
 
 static int find_source(struct kz *kz, const struct kz_acc *acc, const struct cox_doc *doc,

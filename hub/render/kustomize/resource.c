@@ -39,64 +39,9 @@ bool kz_gvk_selected(const struct kz_gvk *gvk, const struct kz_gvk *by)
 	       fits(gvk->version, by->version);
 }
 
-/* What lives in no namespace, of Kubernetes 1.21; an unknown kind lives in one. */
-static const struct {
-	const char *group, *versions, *kind;
-} cluster_scoped[] = {
-	{"", "v1", "ComponentStatus"},
-	{"", "v1", "Namespace"},
-	{"", "v1", "Node"},
-	{"", "v1", "NodeProxyOptions"},
-	{"", "v1", "PersistentVolume"},
-	{"admissionregistration.k8s.io", "v1 v1beta1", "MutatingWebhookConfiguration"},
-	{"admissionregistration.k8s.io", "v1 v1beta1", "ValidatingWebhookConfiguration"},
-	{"admissionregistration.k8s.io", "v1", "ValidatingAdmissionPolicy"},
-	{"admissionregistration.k8s.io", "v1", "ValidatingAdmissionPolicyBinding"},
-	{"apiextensions.k8s.io", "v1 v1beta1", "CustomResourceDefinition"},
-	{"apiregistration.k8s.io", "v1 v1beta1", "APIService"},
-	{"authentication.k8s.io", "v1 v1beta1", "TokenReview"},
-	{"authorization.k8s.io", "v1 v1beta1", "SelfSubjectAccessReview"},
-	{"authorization.k8s.io", "v1 v1beta1", "SelfSubjectRulesReview"},
-	{"authorization.k8s.io", "v1 v1beta1", "SubjectAccessReview"},
-	{"certificates.k8s.io", "v1 v1beta1", "CertificateSigningRequest"},
-	{"flowcontrol.apiserver.k8s.io", "v1beta1", "FlowSchema"},
-	{"flowcontrol.apiserver.k8s.io", "v1beta1", "PriorityLevelConfiguration"},
-	{"internal.apiserver.k8s.io", "v1alpha1", "StorageVersion"},
-	{"networking.k8s.io", "v1 v1beta1", "IngressClass"},
-	{"node.k8s.io", "v1 v1beta1 v1alpha1", "RuntimeClass"},
-	{"policy", "v1beta1", "PodSecurityPolicy"},
-	{"rbac.authorization.k8s.io", "v1 v1beta1 v1alpha1", "ClusterRole"},
-	{"rbac.authorization.k8s.io", "v1 v1beta1 v1alpha1", "ClusterRoleBinding"},
-	{"scheduling.k8s.io", "v1 v1beta1 v1alpha1", "PriorityClass"},
-	{"storage.k8s.io", "v1 v1beta1", "CSIDriver"},
-	{"storage.k8s.io", "v1 v1beta1", "CSINode"},
-	{"storage.k8s.io", "v1 v1beta1", "StorageClass"},
-	{"storage.k8s.io", "v1 v1beta1 v1alpha1", "VolumeAttachment"},
-};
-
-static bool has_word(const char *words, const char *word)
-{
-	struct cox_str rest = cox_str(words), part;
-
-	while (cox_str_split(&rest, ' ', &part))
-		if (cox_str_is(part, word))
-			return true;
-	return false;
-}
-
-bool kz_is_cluster_scoped(const struct kz_gvk *gvk)
-{
-	for (size_t i = 0; i < COX_ARRAY_LEN(cluster_scoped); i++)
-		if (strcmp(cluster_scoped[i].kind, gvk->kind) == 0 &&
-		    strcmp(cluster_scoped[i].group, gvk->group) == 0 &&
-		    has_word(cluster_scoped[i].versions, gvk->version))
-			return true;
-	return false;
-}
-
 const char *kz_effective_namespace(const struct kz_id *id)
 {
-	if (kz_is_cluster_scoped(&id->gvk))
+	if (id->gvk.cluster)
 		return NOWHERE;
 	return *id->namespace ? id->namespace : "default";
 }
@@ -175,6 +120,7 @@ struct kz_id kz_res_id(struct kz *kz, const struct kz_res *r)
 				 kz_str(kz, cox_meta_kind(root))},
 				kz_str(kz, cox_node_text(now.from[2])),
 				kz_str(kz, cox_node_str(now.from[3]))};
+	now.id.gvk.cluster = kz_is_cluster_scoped(kz, &now.id.gvk);
 	*r->known = now;
 	return now.id;
 }
@@ -182,6 +128,24 @@ struct kz_id kz_res_id(struct kz *kz, const struct kz_res *r)
 struct kz_id kz_res_original(struct kz *kz, const struct kz_res *r)
 {
 	return r->previous.n ? r->previous.items[0] : kz_res_id(kz, r);
+}
+
+void kz_forget_ids(struct kz *kz)
+{
+	COX_VEC_EACH (&kz->all, r)
+		*(*r)->known = nothing_known;
+}
+
+struct kz_id kz_id_then(struct kz *kz, const struct kz_id *old, const struct kz_id *now)
+{
+	struct kz_id then = *old;
+
+	then.gvk.group = now->gvk.group;
+	then.gvk.version = now->gvk.version;
+	then.gvk.cluster = strcmp(then.gvk.kind, now->gvk.kind) == 0
+				   ? now->gvk.cluster
+				   : kz_is_cluster_scoped(kz, &then.gvk);
+	return then;
 }
 
 /* Earlier identities keep kind, name and effective namespace; group and version are always the
@@ -277,10 +241,8 @@ bool kz_res_has_any_id(struct kz *kz, const struct kz_res *r, const struct kz_id
 		return false;
 	now = kz_res_id(kz, r);
 	COX_VEC_EACH (&r->previous, old) {
-		struct kz_id then = *old;
+		struct kz_id then = kz_id_then(kz, old, &now);
 
-		then.gvk.group = now.gvk.group;
-		then.gvk.version = now.gvk.version;
 		if (strcmp(then.namespace, NOWHERE) == 0)
 			then.namespace = "";
 		if (equal(&then, id))

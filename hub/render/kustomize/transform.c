@@ -73,7 +73,7 @@ static int put_namespace(struct kz *kz, struct kz_res *r, const char *namespace,
 	bool core = *gvk.group == 0 && strcmp(gvk.version, "v1") == 0;
 	int e = 0;
 
-	if (!kz_is_cluster_scoped(&gvk))
+	if (!gvk.cluster)
 		e = kz_field(kz, r, &meta, COX_STRING, set, (void *)namespace, err);
 	if (e == 0 && is_binding(gvk.kind))
 		e = set_subjects(kz, r, namespace, subjects, set, err);

@@ -33,7 +33,8 @@ static int merge_one(struct kz *kz, struct kz_acc *acc, const struct cox_doc *do
 	gvk_of(kz, ref, &v.id.gvk);
 	v.id.name = kz_str(kz, cox_node_str(COX_GET(ref, "name")));
 	v.id.namespace = kz_str(kz, cox_node_str(COX_GET(ref, "namespace")));
-	by_namespace = *v.id.namespace || kz_is_cluster_scoped(&v.id.gvk);
+	v.id.gvk.cluster = kz_is_cluster_scoped(kz, &v.id.gvk);
+	by_namespace = *v.id.namespace || v.id.gvk.cluster;
 	COX_VEC_EACH (&acc->res, r) {
 		if (!kz_res_has_any_id(kz, *r, &v.id,
 				       by_namespace ? kz_id_equal : kz_id_equal_name))
