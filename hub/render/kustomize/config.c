@@ -346,7 +346,7 @@ static int no_definitions(const struct cox_doc *doc, const struct cox_node *node
 	return cox_node_error(
 		err, doc, node,
 		"crds: expected a map of OpenAPI definitions, each a map with `Schema`, "
-		"got a %s; a CustomResourceDefinition belongs under resources",
+		"got %s; a CustomResourceDefinition belongs under resources",
 		cox_kind_name(cox_node_kind(node)));
 }
 

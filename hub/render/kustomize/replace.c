@@ -138,23 +138,45 @@ const struct cox_node *kz_plain(struct cox_doc *doc, struct cox_str text)
 	return is_scalar(value) ? cox_doc_clone(doc, value) : cox_doc_string(doc, text);
 }
 
+/* The target keeps its type, so that the text must be of it. */
+static int put_typed(const struct kz_slot *slot, struct cox_str text, struct cox_error *err)
+{
+	const struct cox_node *now = kz_slot_get(slot);
+	const struct cox_node *value = kz_plain(slot->doc, text);
+	enum cox_kind kind = cox_node_kind(now), got = cox_node_kind(value);
+
+	if (kind == COX_STRING) {
+		kz_slot_put(slot, cox_doc_string(slot->doc, text));
+		return 0;
+	}
+	if (got != kind && !(kind == COX_FLOAT && got == COX_INT))
+		return cox_node_error(
+			err, slot->doc, now,
+			"replacements: the field is a %s, which '%.*s' is not; put it in "
+			"quotes for a text",
+			cox_kind_name(kind), text.len > 60 ? 60 : (int)text.len, text.ptr);
+	kz_slot_put(slot, value);
+	return 0;
+}
+
 static int put_value(struct write *w, const struct kz_slot *slot, struct cox_error *err)
 {
 	const struct cox_node *now = kz_slot_get(slot);
-	struct cox_str text = cox_node_text(w->value), old = cox_node_text(now);
 	_cleanup_buf_ struct cox_buf b = COX_BUF_INIT;
+	/* of a map or a list nothing is left where a text was */
+	struct cox_str text = cox_node_text(w->value);
 
 	w->n++;
 	if (w->options.delimiter.len) {
 		if (!is_scalar(now) || !is_scalar(w->value))
 			return cox_node_error(err, slot->doc, now,
 					      "options.delimiter needs a text to divide");
-		put_part(&b, &w->options, old, text);
+		put_part(&b, &w->options, cox_node_text(now), text);
 		text = cox_buf_str(&b);
 		if (kz_check_text(text.len, err) < 0)
 			return -COX_RESOURCE_EXHAUSTED;
 	}
-	if (!is_scalar(now) || (!is_scalar(w->value) && !w->options.delimiter.len)) {
+	if (!is_scalar(now)) {
 		kz_slot_put(slot, cox_doc_clone(slot->doc, w->value));
 		return 0;
 	}
@@ -162,24 +184,7 @@ static int put_value(struct write *w, const struct kz_slot *slot, struct cox_err
 		kz_slot_put(slot, kz_plain(slot->doc, text));
 		return 0;
 	}
-	/* the target keeps its type where the text can be of that type */
-	if (cox_node_is(now, COX_STRING) || cox_node_is(w->value, COX_STRING) ||
-	    w->options.delimiter.len) {
-		struct cox_doc *plain = NULL;
-
-		if (!cox_node_is(now, COX_STRING) &&
-		    cox_yaml_read(text, "value",
-				  &(struct cox_yaml_options){.schema = COX_YAML_KUSTOMIZE}, &plain,
-				  NULL) == 0 &&
-		    cox_node_kind(cox_doc_root(plain)) == cox_node_kind(now))
-			kz_slot_put(slot, cox_doc_clone(slot->doc, cox_doc_root(plain)));
-		else
-			kz_slot_put(slot, cox_doc_string(slot->doc, text));
-		cox_doc_unref(plain);
-		return 0;
-	}
-	kz_slot_put(slot, cox_doc_clone(slot->doc, w->value));
-	return 0;
+	return put_typed(slot, text, err);
 }
 
 static int set_value(struct write *w, const struct kz_slot *slot, struct cox_error *err)
@@ -271,15 +276,12 @@ static int write_map(struct write *w, const char **parts, struct cox_doc *doc, s
 		     struct cox_error *err)
 {
 	struct kz_slot slot = {doc, map, cox_str(*parts), 0};
-	int e = 0;
 
-	if (strcmp(*parts, "*") == 0 && !cox_node_get(map, "*")) {
-		for (size_t i = 0; e == 0 && i < cox_node_len(map); i++) {
-			slot.key = cox_node_key(map, i);
-			e = write_at(w, parts + 1, &slot, err);
-		}
-		return e;
-	}
+	if (strcmp(*parts, "*") == 0 && !cox_node_get(map, "*"))
+		return cox_node_error(
+			err, doc, map,
+			"replacements: '*' stands for the items of a list, and this is "
+			"a map; name a key");
 	if (cox_node_kind(kz_slot_get(&slot)) <= COX_NULL) {
 		if (!w->options.create)
 			return 0;

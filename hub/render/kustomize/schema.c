@@ -76,15 +76,16 @@ bool kz_is_cluster_scoped(struct kz *kz, const struct kz_gvk *gvk)
 	if (is_known_cluster_scoped(gvk))
 		return true;
 	return kz->scopes.n && !kz_is_known(kz, gvk) &&
-	       cox_map_get(&kz->scopes, scope_key(kz, gvk->group, gvk->version,
-								  gvk->kind)) == CLUSTER;
+	       cox_map_get(&kz->scopes, scope_key(kz, gvk->group, gvk->version, gvk->kind)) ==
+		       CLUSTER;
 }
 
 /* A kind that any path reads inside a namespace lives in one. */
 static void read_paths(struct kz *kz, const struct cox_node *paths)
 {
 	COX_DOC_MAP_EACH (paths, i, path, value) {
-		const struct cox_node *gvk = COX_GET(value, "get", "x-kubernetes-group-version-kind");
+		const struct cox_node *gvk =
+			COX_GET(value, "get", "x-kubernetes-group-version-kind");
 		bool inside = memmem(path.ptr, path.len, "namespaces/{namespace}",
 				     strlen("namespaces/{namespace}"));
 		const char *key = scope_key(kz, cox_node_cstr(COX_GET(gvk, "group"), ""),
@@ -100,23 +101,24 @@ static void read_paths(struct kz *kz, const struct cox_node *paths)
 
 static int check_schema(const struct cox_doc *doc, struct cox_error *err)
 {
-	const struct cox_node *root = cox_doc_root(doc), *definitions = COX_GET(root, "definitions");
+	const struct cox_node *root = cox_doc_root(doc),
+			      *definitions = COX_GET(root, "definitions");
 
 	if (!cox_node_is(root, COX_MAP))
 		return cox_node_error(err, doc, root,
 				      "expected a map with `definitions`, as `kustomize openapi "
-				      "fetch` gives it, got a %s",
+				      "fetch` gives it, got %s",
 				      cox_kind_name(cox_node_kind(root)));
 	if (definitions && !cox_node_is(definitions, COX_MAP))
-		return cox_node_error(err, doc, definitions, "definitions: expected a map, got a %s",
+		return cox_node_error(err, doc, definitions, "definitions: expected a map, got %s",
 				      cox_kind_name(cox_node_kind(definitions)));
 	COX_DOC_MAP_EACH (definitions, i, name, value)
 		if (!cox_node_is(value, COX_MAP))
-			return cox_node_error(err, doc, value,
-					      "definitions.%.*s: expected a schema, which is a map, "
-					      "got a %s",
-					      COX_STR_ARG(name),
-					      cox_kind_name(cox_node_kind(value)));
+			return cox_node_error(
+				err, doc, value,
+				"definitions.%.*s: expected a schema, which is a map, "
+				"got %s",
+				COX_STR_ARG(name), cox_kind_name(cox_node_kind(value)));
 	return 0;
 }
 

@@ -18,7 +18,7 @@ static int set_text(void *ctx, const struct kz_slot *slot, struct cox_error *err
 
 	if (!is_scalar(kz_slot_get(slot)))
 		return cox_node_error(err, slot->doc, kz_slot_get(slot),
-				      "expected a text to replace, got a %s",
+				      "expected a text to replace, got %s",
 				      cox_kind_name(cox_node_kind(kz_slot_get(slot))));
 	kz_slot_put(slot, cox_doc_cstring(slot->doc, text));
 	return 0;

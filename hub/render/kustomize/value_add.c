@@ -154,10 +154,10 @@ static int add_at(struct add *a, const char **parts, const struct kz_slot *slot,
 		return 0;
 	if (*parts)
 		return cox_node_error(err, slot->doc, now,
-				      "expected a map or a list on the way to '%s', got a %s",
-				      *parts, cox_kind_name(cox_node_kind(now)));
+				      "expected a map or a list on the way to '%s', got %s", *parts,
+				      cox_kind_name(cox_node_kind(now)));
 	if (cox_node_is(now, COX_MAP) || cox_node_is(now, COX_LIST))
-		return cox_node_error(err, slot->doc, now, "expected a text to replace, got a %s",
+		return cox_node_error(err, slot->doc, now, "expected a text to replace, got %s",
 				      cox_kind_name(cox_node_kind(now)));
 	put(a, slot);
 	return 0;
