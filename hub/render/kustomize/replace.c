@@ -152,9 +152,9 @@ static int put_typed(const struct kz_slot *slot, struct cox_str text, struct cox
 	if (got != kind && !(kind == COX_FLOAT && got == COX_INT))
 		return cox_node_error(
 			err, slot->doc, now,
-			"replacements: the field is a %s, which '%.*s' is not; put it in "
-			"quotes for a text",
-			cox_kind_name(kind), text.len > 60 ? 60 : (int)text.len, text.ptr);
+			"replacements: '%.*s' is no %s, as this field is; put the field "
+			"in quotes to make it a text",
+			text.len > 60 ? 60 : (int)text.len, text.ptr, cox_kind_name(kind));
 	kz_slot_put(slot, value);
 	return 0;
 }
