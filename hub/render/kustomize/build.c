@@ -209,9 +209,11 @@ static int refuse_helm(const struct kz_dir *dir, struct cox_error *err)
 
 	for (size_t i = 0; i < COX_ARRAY_LEN(names); i++)
 		if (cox_node_len(COX_GET(dir->k, names[i]))) {
-			(void)cox_node_error(err, dir->doc, COX_GET(dir->k, names[i]),
-					     "%s: Helm charts are not supported by this version",
-					     names[i]);
+			(void)cox_node_error(
+				err, dir->doc, COX_GET(dir->k, names[i]),
+				"%s: Helm charts are not supported by this version; commit what "
+				"the chart renders, or make it an Application of its own",
+				names[i]);
 			if (err)
 				err->code = COX_UNIMPLEMENTED;
 			return -COX_UNIMPLEMENTED;

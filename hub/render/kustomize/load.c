@@ -69,6 +69,23 @@ static int read_remote(const struct kz_dir *dir, const char *text, const char **
 	return e;
 }
 
+/* Links are looked through: what one of the directory leads to must be inside too. */
+static int check_inside(const struct kz_dir *dir, const char *path, struct cox_error *err)
+{
+	_cleanup_free_ char *real = NULL, *root = NULL;
+	int e = hub_tree_real(dir->tree, path, &real, err);
+
+	if (e == 0)
+		e = hub_tree_real(dir->tree, dir->path, &root, err);
+	if (e < 0 || (is_inside(path, dir->path) && is_inside(real, root)))
+		return e;
+	return cox_error(
+		err, COX_PERMISSION_DENIED,
+		"file '%s' is not in or below '%s': a kustomization reads files of its own "
+		"directory only; make a base of the other one",
+		is_inside(path, dir->path) ? real : path, *dir->path ? dir->path : ".");
+}
+
 int kz_read(const struct kz_dir *dir, const char *text, const char **ret_path, struct cox_buf *out,
 	    struct cox_error *err)
 {
@@ -81,12 +98,10 @@ int kz_read(const struct kz_dir *dir, const char *text, const char **ret_path, s
 	e = hub_path_resolve(dir->path, cox_str(text), &path, err);
 	if (e < 0)
 		return e;
-	if (!kz->in->load_anywhere && !is_inside(path, dir->path))
-		return cox_error(err, COX_PERMISSION_DENIED,
-				 "file '%s' is not in or below '%s': a kustomization reads files "
-				 "of its own directory only; make a base of the other one",
-				 path, *dir->path ? dir->path : ".");
-	e = read_path(kz, dir->tree, path, out, err);
+	if (!kz->in->load_anywhere)
+		e = check_inside(dir, path, err);
+	if (e == 0)
+		e = read_path(kz, dir->tree, path, out, err);
 	if (e == -COX_NOT_FOUND)
 		return cox_error(err, COX_NOT_FOUND, "there is no file '%s'", path);
 	if (e < 0)
@@ -180,22 +195,36 @@ int kz_resources(struct kz *kz, struct cox_str text, const char *name, kz_list *
 	return e < 0 ? e : kz_objects(kz, &docs, ret, err);
 }
 
+/* The first document: what follows it counts for nothing, as with the reference program. */
+static int read_first(struct kz *kz, struct cox_str text, const char *name,
+		      struct cox_yaml_options options, struct cox_doc **ret, struct cox_error *err)
+{
+	_cleanup_docs_ cox_docs docs = {0};
+	int e;
+
+	options.account = kz->account;
+	options.max_documents = kz->in->max_documents;
+	e = cox_yaml_read_all(text, name, &options, &docs, err);
+	if (e < 0)
+		return e;
+	if (!docs.n)
+		return cox_error(err, COX_INVALID_ARGUMENT, "%s: is empty; it needs one document",
+				 name);
+	*ret = cox_doc_ref(docs.items[0]);
+	cox_vec_push(&kz->docs, *ret);
+	return 0;
+}
+
 int kz_load_yaml(const struct kz_dir *dir, const char *text, struct cox_doc **ret,
 		 struct cox_error *err)
 {
-	struct cox_yaml_options options = {.account = dir->kz->account};
 	_cleanup_buf_ struct cox_buf content = COX_BUF_INIT;
-	struct cox_doc *doc = NULL;
 	const char *path;
 	int e = kz_read(dir, text, &path, &content, err);
 
-	if (e == 0)
-		e = cox_yaml_read(cox_buf_str(&content), path, &options, &doc, err);
-	if (e < 0)
-		return e;
-	cox_vec_push(&dir->kz->docs, doc);
-	*ret = doc;
-	return 0;
+	return e < 0 ? e
+		     : read_first(dir->kz, cox_buf_str(&content), path,
+				  (struct cox_yaml_options){0}, ret, err);
 }
 
 /* ---- kustomization.yaml ---- */
@@ -273,16 +302,15 @@ static void fold_old(struct kz_dir *dir)
 int kz_dir_load(struct kz_dir *dir, struct cox_error *err)
 {
 	/* the reference program reads this one file so; of a key that is there twice the last counts */
-	struct cox_yaml_options options = {.last_key_wins = true, .account = dir->kz->account};
+	static const struct cox_yaml_options options = {.last_key_wins = true};
 	_cleanup_buf_ struct cox_buf content = COX_BUF_INIT;
 	struct cox_doc *doc = NULL;
 	int e = find_file(dir, &content, err);
 
 	if (e == 0)
-		e = cox_yaml_read(cox_buf_str(&content), dir->file, &options, &doc, err);
+		e = read_first(dir->kz, cox_buf_str(&content), dir->file, options, &doc, err);
 	if (e < 0)
 		return e;
-	cox_vec_push(&dir->kz->docs, doc);
 	if (!cox_node_is(cox_doc_root(doc), COX_MAP))
 		return cox_node_error(err, doc, cox_doc_root(doc),
 				      "expected a map, got %s: a kustomization is a map with "

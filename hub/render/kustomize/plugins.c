@@ -230,7 +230,8 @@ static int run_one(const struct kz_dir *dir, struct kz_acc *acc, struct kz_res *
 		return e < 0 ? kz_locate(err, cox_doc_name(r->doc), p.config) : 0;
 	}
 	return cox_error(err, COX_UNIMPLEMENTED,
-			 "%s:%u: '%s' is not one of the built-in plugins; programs are not run",
+			 "%s:%u: '%s' is not one of the built-in plugins; functions (programs and "
+			 "containers) are not run",
 			 cox_doc_name(r->doc), cox_node_line(kz_root(r)), id.gvk.kind);
 }
 
