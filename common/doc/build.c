@@ -558,12 +558,27 @@ static struct cox_node *clone_list(struct cox_doc *doc, struct cox_node *to,
 	return to;
 }
 
+struct cox_node *doc_keep_written(struct cox_doc *doc, const struct cox_node *n,
+				  struct cox_str text)
+{
+	struct doc_written *w = doc_alloc(doc, sizeof(*w) + text.len + 1);
+
+	w->node = *n;
+	w->node.written = true;
+	w->len = (uint32_t)text.len;
+	memcpy(w->text, text.ptr, text.len);
+	w->text[text.len] = '\0';
+	return &w->node;
+}
+
 struct cox_node *cox_doc_clone(struct cox_doc *doc, const struct cox_node *node)
 {
-	struct cox_node *to = doc_alloc(doc, sizeof(*to));
+	struct cox_node *to = node->written ? doc_keep_written(doc, node, cox_node_written(node))
+					    : doc_alloc(doc, sizeof(*to));
 	struct cox_str text = cox_node_text(node);
 
-	*to = *node;
+	if (!node->written)
+		*to = *node;
 	to->owner = doc->id;
 	switch (node->kind) {
 	case COX_STRING:
@@ -596,6 +611,7 @@ static struct cox_node *own(struct cox_doc *doc, const struct cox_node *node)
 	to = doc_alloc(doc, sizeof(*to));
 	*to = *node;
 	to->owner = doc->id;
+	to->written = false;
 	if (to->kind == COX_MAP)
 		map_reserve(doc, to, (size_t)to->len + 2);
 	else if (to->kind == COX_LIST)

@@ -100,6 +100,9 @@ struct cox_str cox_node_str(const struct cox_node *node);
 const char *cox_node_cstr(const struct cox_node *node, const char *otherwise);
 /* A number as it was written, a string's text, "true", "false", "null"; "" for map and list. */
 struct cox_str cox_node_text(const struct cox_node *node);
+/* The same as it stands in the file, where the reader kept it (cox_yaml_options.keep_written): 1.10,
+ * 0777, 2020-01-01, ~. */
+struct cox_str cox_node_written(const struct cox_node *node);
 
 /* Entries of a map or items of a list; 0 otherwise. */
 size_t cox_node_len(const struct cox_node *node);

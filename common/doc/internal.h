@@ -45,7 +45,7 @@ _Static_assert(sizeof(struct doc_entry) == 24, "a map entry is 24 bytes");
 struct cox_node {
 	uint32_t owner;
 	uint8_t kind;
-	uint8_t unused;
+	bool written; /* it is a struct doc_written */
 	uint16_t column;
 	uint32_t line;
 	uint32_t len; /* bytes of text, entries, items */
@@ -73,6 +73,13 @@ struct cox_node {
 	} body;
 };
 _Static_assert(sizeof(struct cox_node) == 32, "a node is 32 bytes");
+
+/* A scalar that its text was read as something else than it says: 1.10 is the number 1.1. */
+struct doc_written {
+	struct cox_node node;
+	uint32_t len;
+	char text[]; /* terminated */
+};
 
 /* A set of interned keys. */
 struct doc_keys {
@@ -122,6 +129,9 @@ static inline struct cox_node *doc_node_at(struct cox_doc *doc, enum cox_kind ki
 	n->column = column > UINT16_MAX ? UINT16_MAX : (uint16_t)column;
 	return n;
 }
+/* A copy of the scalar that keeps this text. */
+struct cox_node *doc_keep_written(struct cox_doc *doc, const struct cox_node *n,
+				  struct cox_str text);
 void doc_set_text(struct cox_doc *doc, struct cox_node *n, struct cox_str text);
 void doc_set_number_text(struct cox_doc *doc, struct cox_node *n, struct cox_str text);
 

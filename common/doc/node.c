@@ -65,6 +65,13 @@ struct cox_str cox_node_text(const struct cox_node *node)
 	}
 }
 
+struct cox_str cox_node_written(const struct cox_node *node)
+{
+	const struct doc_written *w = (const struct doc_written *)node;
+
+	return node && node->written ? cox_str_n(w->text, w->len) : cox_node_text(node);
+}
+
 size_t cox_node_len(const struct cox_node *node)
 {
 	return node && (node->kind == COX_MAP || node->kind == COX_LIST) ? node->len : 0;

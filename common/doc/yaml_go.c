@@ -143,12 +143,12 @@ static size_t count_characters(const char *p, const char *end)
 static struct line begin_line(struct cox_buf *out, size_t indent, bool folds)
 {
 	struct line l = {.out = out, .indent = indent + 2, .folds = folds};
-	const char *end = out->ptr + out->len, *start;
+	const char *start;
 
 	if (!folds || !out->len)
 		return l;
 	start = memrchr(out->ptr, '\n', out->len);
-	l.column = count_characters(start ? start + 1 : out->ptr, end);
+	l.column = count_characters(start ? start + 1 : out->ptr, out->ptr + out->len);
 	return l;
 }
 

@@ -324,7 +324,11 @@ static struct cox_node *read_scalar(struct reader *r, const yaml_event_t *event)
 		return fail(r, &event->start_mark,
 			    "JSON has no number '%.*s', quote it if it is a text",
 			    COX_STR_ARG(text));
-	return set_scalar(r, node, text, &as);
+	node = set_scalar(r, node, text, &as);
+	if (r->max.keep_written && (as.kind != COX_STRING || as.is_time) &&
+	    !cox_str_eq(text, cox_node_text(node)))
+		return doc_keep_written(r->doc, node, text);
+	return node;
 }
 
 /* ---- anchors and aliases ---- */

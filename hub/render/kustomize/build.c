@@ -341,12 +341,12 @@ static void finish(struct kz *kz, struct kz_res *r)
 	for (size_t i = 0; i < cox_node_len(old); i++) {
 		const struct cox_node *value = cox_node_at(old, i);
 
-		if (cox_node_is(value, COX_NULL))
-			kz_res_annotate(r, kz_str(kz, cox_node_key(old, i)), "");
-		else if (cox_node_is(value, COX_BOOL) || cox_node_is(value, COX_INT) ||
-			 cox_node_is(value, COX_FLOAT))
-			kz_res_annotate(r, kz_str(kz, cox_node_key(old, i)),
-					kz_str(kz, cox_node_text(value)));
+		if (cox_node_is(value, COX_MAP) || cox_node_is(value, COX_LIST) ||
+		    (cox_node_is(value, COX_STRING) &&
+		     cox_str_eq(cox_node_text(value), cox_node_written(value))))
+			continue;
+		kz_res_annotate(r, kz_str(kz, cox_node_key(old, i)),
+				kz_str(kz, cox_node_written(value)));
 	}
 	if (!kz->managed_by)
 		return;

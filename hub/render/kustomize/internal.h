@@ -229,6 +229,8 @@ void kz_res_remember(struct kz *kz, struct kz_res *r);
 /* Seals what r has been so far; it goes on as an edit of `doc` (taken). */
 void kz_res_replace(struct kz_res *r, struct cox_doc *doc);
 struct cox_doc *kz_res_sealed(struct kz_res *r); /* borrowed */
+/* A copy of a scalar that knows no more how it was written. */
+struct cox_node *kz_as_read(struct cox_doc *doc, const struct cox_node *scalar);
 void kz_res_put_meta(struct kz_res *r, const char *key, const char *value);
 void kz_res_annotate(struct kz_res *r, const char *key, const char *value);
 bool kz_res_has_any_id(struct kz *kz, const struct kz_res *r, const struct kz_id *id,

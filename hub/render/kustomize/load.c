@@ -116,7 +116,8 @@ int kz_parse(struct kz *kz, struct cox_str text, const char *name, cox_docs *ret
 {
 	struct cox_yaml_options options = {.schema = COX_YAML_KUSTOMIZE,
 					   .max_documents = kz->in->max_documents,
-					   .account = kz->account};
+					   .account = kz->account,
+					   .keep_written = true};
 	size_t before = ret->n;
 	int e = kz_check(kz, err);
 

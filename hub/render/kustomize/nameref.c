@@ -190,7 +190,7 @@ static int choose(const struct fix *f, const char *name, const char *namespace, 
 
 static int set_scalar(const struct fix *f, const struct kz_slot *slot, struct cox_error *err)
 {
-	const char *name = kz_str(f->kz, cox_node_text(kz_slot_get(slot)));
+	const char *name = kz_str(f->kz, cox_node_written(kz_slot_get(slot)));
 	struct kz_res *to = NULL;
 	int e = kz_check(f->kz, err);
 	struct kz_id id;
@@ -218,7 +218,7 @@ static int set_map(const struct fix *f, const struct kz_slot *slot, struct cox_e
 	if (!name)
 		return cox_node_error(err, slot->doc, kz_slot_get(slot),
 				      "a name reference leads here, but there is no `name`");
-	e = choose(f, kz_str(f->kz, cox_node_text(name)),
+	e = choose(f, kz_str(f->kz, cox_node_written(name)),
 		   namespace ? kz_str(f->kz, cox_node_str(namespace)) : NULL, true, &to, err);
 	if (e < 0 || !to)
 		return e;

@@ -20,6 +20,13 @@ static void source_fini(struct source *s)
 
 /* Labels and annotations of a patch with a target, and of the old field patchesStrategicMerge, are
  * texts, null too; none is no map. */
+/* A date is one that is written otherwise. */
+static bool is_no_text(const struct cox_node *node)
+{
+	return !cox_node_is(node, COX_STRING) ||
+	       !cox_str_eq(cox_node_text(node), cox_node_written(node));
+}
+
 static void make_texts(struct cox_doc *patch, const char *field)
 {
 	struct cox_node *root = cox_doc_root_edit(patch), *meta, *map;
@@ -34,9 +41,10 @@ static void make_texts(struct cox_doc *patch, const char *field)
 	}
 	map = cox_map_edit_map(patch, meta, field);
 	for (size_t i = 0; i < cox_node_len(map); i++)
-		if (!cox_node_is(cox_node_at(map, i), COX_STRING))
-			cox_map_put_str(patch, map, cox_node_key(map, i),
-					cox_doc_string(patch, cox_node_text(cox_node_at(map, i))));
+		if (is_no_text(cox_node_at(map, i)))
+			cox_map_put_str(
+				patch, map, cox_node_key(map, i),
+				cox_doc_string(patch, cox_node_written(cox_node_at(map, i))));
 }
 
 /* The merged document's values of r that are shared are as the patch wrote them last. */
@@ -57,7 +65,7 @@ static bool has_texts_only(const struct cox_node *root, const char *field)
 	const struct cox_node *map = COX_GET(root, "metadata", field);
 
 	for (size_t i = 0; i < cox_node_len(map); i++)
-		if (!cox_node_is(cox_node_at(map, i), COX_STRING))
+		if (is_no_text(cox_node_at(map, i)))
 			return false;
 	return !map || (cox_node_is(map, COX_MAP) && cox_node_len(map));
 }
@@ -205,6 +213,32 @@ static int patch_selected(struct kz *kz, const struct kz_acc *acc, const kz_list
 
 /* ---- JSON 6902 ---- */
 
+static bool has_written(const struct cox_node *node)
+{
+	for (size_t i = 0; i < cox_node_len(node); i++)
+		if (has_written(cox_node_at(node, i)))
+			return true;
+	return cox_node_written(node).ptr != cox_node_text(node).ptr;
+}
+
+/* What goes through a JSON patch is what JSON makes of it: how it was written is gone. */
+static void forget_written(struct cox_doc *doc, struct cox_node *own)
+{
+	for (size_t i = 0; i < cox_node_len(own); i++) {
+		const struct cox_node *value = cox_node_at(own, i);
+		struct kz_slot slot = {doc, own, {NULL, 0}, i};
+
+		if (cox_node_is(own, COX_MAP))
+			slot.key = cox_node_key(own, i);
+		if (!has_written(value))
+			continue;
+		if (cox_node_len(value))
+			forget_written(doc, kz_slot_edit(&slot));
+		else
+			kz_slot_put(&slot, kz_as_read(doc, value));
+	}
+}
+
 static int apply_json(struct kz *kz, struct kz_res *r, struct cox_doc *patch, struct cox_error *err)
 {
 	struct kz_id id = kz_res_id(kz, r);
@@ -218,6 +252,8 @@ static int apply_json(struct kz *kz, struct kz_res *r, struct cox_doc *patch, st
 	if (e < 0)
 		return cox_error_wrap(err, "cannot patch %s", kz_id_text(kz, &id));
 	kz_res_replace(r, cox_doc_edit(result));
+	if (has_written(cox_doc_root(result)))
+		forget_written(r->doc, cox_doc_root_edit(r->doc));
 	cox_vec_clear(&r->shared);
 	cox_doc_unref(result);
 	return 0;

@@ -164,14 +164,14 @@ static int put_value(struct write *w, const struct kz_slot *slot, struct cox_err
 	const struct cox_node *now = kz_slot_get(slot);
 	_cleanup_buf_ struct cox_buf b = COX_BUF_INIT;
 	/* of a map or a list nothing is left where a text was */
-	struct cox_str text = cox_node_text(w->value);
+	struct cox_str text = cox_node_written(w->value);
 
 	w->n++;
 	if (w->options.delimiter.len) {
 		if (!is_scalar(now) || !is_scalar(w->value))
 			return cox_node_error(err, slot->doc, now,
 					      "options.delimiter needs a text to divide");
-		put_part(&b, &w->options, cox_node_text(now), text);
+		put_part(&b, &w->options, cox_node_written(now), text);
 		text = cox_buf_str(&b);
 		if (kz_check_text(text.len, err) < 0)
 			return -COX_RESOURCE_EXHAUSTED;
@@ -464,7 +464,7 @@ static int find_value(struct kz *kz, const struct kz_acc *acc, const struct cox_
 		return 0;
 	}
 	if (!is_scalar(node) || options.index < 0 ||
-	    !find_part(cox_node_text(node), options.delimiter, options.index, &part))
+	    !find_part(cox_node_written(node), options.delimiter, options.index, &part))
 		return cox_node_error(err, doc, source,
 				      "replacements: options.index is past the parts of '%s'",
 				      path);

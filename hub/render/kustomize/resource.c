@@ -118,7 +118,7 @@ struct kz_id kz_res_id(struct kz *kz, const struct kz_res *r)
 	now.id = (struct kz_id){{kz_str(kz, cox_meta_group(root)),
 				 kz_str(kz, cox_meta_version(root)),
 				 kz_str(kz, cox_meta_kind(root))},
-				kz_str(kz, cox_node_text(now.from[2])),
+				kz_str(kz, cox_node_written(now.from[2])),
 				kz_str(kz, cox_node_str(now.from[3]))};
 	now.id.gvk.cluster = kz_is_cluster_scoped(kz, &now.id.gvk);
 	*r->known = now;
@@ -206,6 +206,20 @@ void kz_overwrite(struct kz *kz, struct kz_res *r, const struct cox_node *old,
 			put_everywhere(kz, r->doc, cox_doc_root_edit(r->doc), old, now);
 			return;
 		}
+}
+
+struct cox_node *kz_as_read(struct cox_doc *doc, const struct cox_node *scalar)
+{
+	switch (cox_node_kind(scalar)) {
+	case COX_NULL:
+		return cox_doc_null(doc);
+	case COX_BOOL:
+		return cox_doc_bool(doc, cox_node_bool(scalar, false));
+	case COX_STRING:
+		return cox_doc_string(doc, cox_node_str(scalar));
+	default:
+		return cox_doc_number(doc, cox_node_text(scalar));
+	}
 }
 
 void kz_res_replace(struct kz_res *r, struct cox_doc *doc)

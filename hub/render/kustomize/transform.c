@@ -136,7 +136,7 @@ struct affix {
 static int set_affix(void *ctx, const struct kz_slot *slot, struct cox_error *err)
 {
 	const struct affix *a = ctx;
-	struct cox_str now = cox_node_text(kz_slot_get(slot));
+	struct cox_str now = cox_node_written(kz_slot_get(slot));
 	const char *prefix = a->suffix ? "" : a->text, *suffix = a->suffix ? a->text : "";
 
 	if (!is_scalar(kz_slot_get(slot)))

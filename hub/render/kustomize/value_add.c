@@ -127,7 +127,7 @@ static int add_in_map(struct add *a, const char **parts, struct cox_doc *doc, st
 static void put(struct add *a, const struct kz_slot *slot)
 {
 	const struct cox_node *now = kz_slot_get(slot);
-	struct cox_str old = cox_node_is(now, COX_NULL) ? COX_STR("") : cox_node_text(now), text;
+	struct cox_str old = cox_node_is(now, COX_NULL) ? COX_STR("") : cox_node_written(now), text;
 
 	text = cox_str(a->position ? insert_part(a->kz, old, a->position, a->value) : a->value);
 	/* a text that had to be in quotes stays a text */

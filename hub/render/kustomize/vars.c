@@ -224,8 +224,7 @@ int kz_vars_resolve(struct kz *kz, struct kz_acc *acc, struct cox_error *err)
 		if (e < 0)
 			break;
 		if (!cox_node_is(node, COX_MAP) && !cox_node_is(node, COX_LIST))
-			cox_vec_push(&values.list,
-				     (struct value){v->name, cox_doc_clone(doc, node)});
+			cox_vec_push(&values.list, (struct value){v->name, kz_as_read(doc, node)});
 	}
 	COX_VEC_EACH (&acc->res, r)
 		COX_VEC_EACH (&acc->config.lists[KZ_VAR_REFERENCE], spec)
