@@ -260,17 +260,77 @@ static int gather(const struct kz_dir *dir, struct kz_acc *plugins, const struct
 	return e;
 }
 
+/* ---- validators: transformers that may change nothing but this label ---- */
+
+#define VALIDATED_BY "validated-by"
+
+/* One reference. */
+static struct cox_doc *without_label(struct cox_doc *doc)
+{
+	struct cox_doc *own;
+	struct cox_node *meta, *labels;
+
+	if (!COX_GET(cox_doc_root(doc), "metadata", "labels", VALIDATED_BY))
+		return cox_doc_ref(doc);
+	own = cox_doc_edit(doc);
+	meta = cox_map_edit(own, cox_doc_root_edit(own), "metadata");
+	labels = cox_map_edit(own, meta, "labels");
+	cox_map_drop(own, labels, COX_STR(VALIDATED_BY));
+	if (!cox_node_len(labels))
+		cox_map_drop(own, meta, COX_STR("labels"));
+	return cox_doc_seal(own);
+}
+
+static void take_all(const struct kz_acc *acc, cox_docs *ret)
+{
+	COX_VEC_EACH (&acc->res, r)
+		cox_vec_push(ret, without_label(kz_res_sealed(*r)));
+}
+
+static int check_unchanged(struct kz *kz, const struct kz_acc *acc, const cox_docs *before,
+			   const struct kz_res *plugin, struct cox_error *err)
+{
+	struct kz_id by = kz_res_id(kz, plugin);
+
+	for (size_t i = 0; i < before->n; i++) {
+		struct kz_res *r = i < acc->res.n ? acc->res.items[i] : NULL;
+		_cleanup_doc_ struct cox_doc *now = r ? without_label(kz_res_sealed(r)) : NULL;
+
+		if (now && cox_node_equal(cox_doc_root(now), cox_doc_root(before->items[i])))
+			continue;
+		return cox_error(err, COX_FAILED_PRECONDITION,
+				 "%s: the validator '%s' changes %s:%u; list it under transformers",
+				 kz_place(kz, plugin), by.name, cox_doc_name(before->items[i]),
+				 cox_node_line(cox_doc_root(before->items[i])));
+	}
+	return 0;
+}
+
+static int validate(const struct kz_dir *dir, struct kz_acc *acc, struct kz_res *plugin,
+		    struct cox_error *err)
+{
+	_cleanup_docs_ cox_docs before = {0};
+	int e;
+
+	take_all(acc, &before);
+	e = run_one(dir, acc, plugin, false, err);
+	return e < 0 ? e : check_unchanged(dir->kz, acc, &before, plugin, err);
+}
+
 int kz_plugins(const struct kz_dir *dir, struct kz_acc *acc, const char *field,
 	       struct cox_error *err)
 {
 	const struct cox_node *list = COX_GET(dir->k, field);
 	COX_CLEANUP(kz_acc_fini) struct kz_acc plugins = {0};
+	bool validators = strcmp(field, "validators") == 0;
 	int e = 0;
 
 	for (size_t i = 0; e == 0 && i < cox_node_len(list); i++)
 		e = gather(dir, &plugins, cox_node_at(list, i), err);
 	COX_VEC_EACH (&plugins.res, r)
 		if (e == 0)
-			e = run_one(dir, acc, *r, strcmp(field, "generators") == 0, err);
+			e = validators
+				    ? validate(dir, acc, *r, err)
+				    : run_one(dir, acc, *r, strcmp(field, "generators") == 0, err);
 	return e;
 }
