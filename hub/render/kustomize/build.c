@@ -429,6 +429,7 @@ static void kz_fini(struct kz *kz)
 		cox_vec_fini(&(*r)->suffixes);
 		cox_vec_fini(&(*r)->vars);
 		cox_vec_fini(&(*r)->shared);
+		cox_vec_fini(&(*r)->untyped);
 		cox_vec_fini(&(*r)->changes);
 	}
 	cox_vec_fini(&kz->all);

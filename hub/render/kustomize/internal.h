@@ -53,7 +53,8 @@ struct kz_res {
 	struct kz_known *known;	 /* what kz_res_id found last */
 	bool hash;		 /* the name gets the hash of the content */
 	bool allow_name, allow_kind;
-	kz_shared shared; /* see kz_share */
+	kz_shared shared;  /* see kz_share */
+	kz_shared untyped; /* values that were made of a text: to vars they are one still */
 };
 
 typedef COX_VEC(struct kz_res *) kz_list;

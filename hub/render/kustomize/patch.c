@@ -255,6 +255,7 @@ static int apply_json(struct kz *kz, struct kz_res *r, struct cox_doc *patch, st
 	if (has_written(cox_doc_root(result)))
 		forget_written(r->doc, cox_doc_root_edit(r->doc));
 	cox_vec_clear(&r->shared);
+	cox_vec_clear(&r->untyped);
 	cox_doc_unref(result);
 	return 0;
 }

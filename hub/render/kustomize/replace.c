@@ -124,8 +124,8 @@ static const struct cox_node *make_part(struct write *w, struct cox_doc *doc, co
 
 const struct cox_node *kz_plain(struct cox_doc *doc, struct cox_str text)
 {
-	static const struct cox_yaml_options options = {.schema = COX_YAML_KUSTOMIZE,
-							.keep_empty = true};
+	static const struct cox_yaml_options options = {
+		.schema = COX_YAML_KUSTOMIZE, .keep_empty = true, .keep_written = true};
 	_cleanup_doc_ struct cox_doc *plain = NULL;
 	const struct cox_node *value;
 
@@ -182,6 +182,8 @@ static int put_value(struct write *w, const struct kz_slot *slot, struct cox_err
 	}
 	if (now == w->made && !w->annotation) {
 		kz_slot_put(slot, kz_plain(slot->doc, text));
+		if (slot->doc == w->r->doc)
+			cox_vec_push(&w->r->untyped, kz_slot_get(slot));
 		return 0;
 	}
 	return put_typed(slot, text, err);

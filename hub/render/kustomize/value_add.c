@@ -135,6 +135,7 @@ static void put(struct add *a, const struct kz_slot *slot)
 		kz_slot_put(slot, cox_doc_string(slot->doc, text));
 	else
 		kz_slot_put(slot, kz_plain(slot->doc, text));
+	cox_vec_push(&a->r->untyped, kz_slot_get(slot));
 	kz_overwrite(a->kz, a->r, now, kz_slot_get(slot));
 }
 

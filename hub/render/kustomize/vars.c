@@ -74,6 +74,7 @@ struct value {
 
 struct values {
 	struct kz *kz;
+	const struct kz_res *r; /* where they are looked for */
 	COX_VEC(struct value) list;
 };
 
@@ -179,10 +180,19 @@ static int expand(const struct values *values, const struct kz_slot *slot, struc
 	return e;
 }
 
+/* What was made of a text is one again. */
+static const struct cox_node *get_value(const struct values *values, const struct kz_slot *slot)
+{
+	COX_VEC_EACH (&values->r->untyped, node)
+		if (*node == kz_slot_get(slot) && !cox_node_is(*node, COX_STRING))
+			kz_slot_put(slot, cox_doc_string(slot->doc, cox_node_written(*node)));
+	return kz_slot_get(slot);
+}
+
 static int set_value(void *ctx, const struct kz_slot *slot, struct cox_error *err)
 {
 	const struct values *values = ctx;
-	const struct cox_node *value = kz_slot_get(slot);
+	const struct cox_node *value = get_value(values, slot);
 	struct cox_node *own;
 	int e = 0;
 
@@ -192,11 +202,12 @@ static int set_value(void *ctx, const struct kz_slot *slot, struct cox_error *er
 		return 0;
 	own = kz_slot_edit(slot);
 	for (size_t i = 0; e == 0 && i < cox_node_len(own); i++) {
-		const struct cox_node *item = cox_node_at(own, i);
 		struct kz_slot at = {slot->doc, own, {NULL, 0}, i};
+		const struct cox_node *item;
 
 		if (cox_node_is(own, COX_MAP))
 			at.key = cox_node_key(own, i);
+		item = get_value(values, &at);
 		if (cox_node_is(item, COX_STRING))
 			e = expand(values, &at, err);
 		else if (cox_node_is(own, COX_LIST))
@@ -226,11 +237,13 @@ int kz_vars_resolve(struct kz *kz, struct kz_acc *acc, struct cox_error *err)
 		if (!cox_node_is(node, COX_MAP) && !cox_node_is(node, COX_LIST))
 			cox_vec_push(&values.list, (struct value){v->name, kz_as_read(doc, node)});
 	}
-	COX_VEC_EACH (&acc->res, r)
+	COX_VEC_EACH (&acc->res, r) {
+		values.r = *r;
 		COX_VEC_EACH (&acc->config.lists[KZ_VAR_REFERENCE], spec)
 			if (e == 0 &&
 			    (e = kz_field(kz, *r, spec, COX_ABSENT, set_value, &values, err)) < 0)
 				kz_locate(err, cox_doc_name((*r)->doc), kz_root(*r));
+	}
 	cox_vec_fini(&values.list);
 	return e;
 }
