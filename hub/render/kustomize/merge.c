@@ -139,7 +139,7 @@ typedef COX_VEC(struct values) values_vec;
 
 static struct cox_str value_of(const struct cox_node *item, const char *key)
 {
-	return cox_node_text(COX_GET(item, key));
+	return cox_node_written(COX_GET(item, key));
 }
 
 static bool has_key(const struct cox_node *item, const char *key)
@@ -378,8 +378,8 @@ static void merge_set(const items_vec *base, const items_vec *patch, items_vec *
 			bool seen = is_absent(*item) || COX_GET(*item, "$patch");
 
 			for (size_t j = 0; !seen && j < out->n; j++)
-				seen = cox_str_eq(cox_node_text(*item),
-						  cox_node_text(out->items[j]));
+				seen = cox_str_eq(cox_node_written(*item),
+						  cox_node_written(out->items[j]));
 			if (!seen)
 				cox_vec_push(out, *item);
 		}
@@ -486,8 +486,8 @@ static bool is_set(const struct cox_node *list)
 		if (is_absent(cox_node_at(list, i)))
 			return false;
 		for (size_t j = 0; j < i; j++)
-			if (cox_str_eq(cox_node_text(cox_node_at(list, i)),
-				       cox_node_text(cox_node_at(list, j))))
+			if (cox_str_eq(cox_node_written(cox_node_at(list, i)),
+				       cox_node_written(cox_node_at(list, j))))
 				return false;
 	}
 	return true;

@@ -211,7 +211,7 @@ static bool item_matches(const struct cox_node *item, struct cox_str key, struct
 
 	if (!value || !is_scalar(value))
 		return false;
-	return cox_regex_matches(pattern, 0, cox_node_text(value), NULL) == 1;
+	return cox_regex_matches(pattern, 0, cox_node_written(value), NULL) == 1;
 }
 
 static int write_matching(struct write *w, const char **parts, struct cox_doc *doc,
@@ -369,7 +369,7 @@ static int look_up(struct kz *kz, const struct cox_node *node, const char *path,
 				const struct cox_node *have =
 					key.len ? cox_node_get_str(it, key) : it;
 
-				if (have && cox_str_eq(cox_node_text(have), value))
+				if (have && cox_str_eq(cox_node_written(have), value))
 					next = it;
 			}
 		}

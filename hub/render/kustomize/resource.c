@@ -335,7 +335,7 @@ int kz_acc_append(struct kz *kz, struct kz_acc *acc, struct kz_res *r, struct co
 	return 0;
 }
 
-/* What the new one says wins over what the old one said. */
+/* What the new one says wins over what the old one said; that becomes texts. */
 static void merge_maps(struct kz_res *into, const struct cox_node *old, const char *parent,
 		       const char *key)
 {
@@ -347,9 +347,16 @@ static void merge_maps(struct kz_res *into, const struct cox_node *old, const ch
 	if (parent)
 		at = cox_map_edit_map(into->doc, at, parent);
 	at = cox_map_edit_map(into->doc, at, key);
-	for (size_t i = 0; i < cox_node_len(from); i++)
+	for (size_t i = 0; i < cox_node_len(from); i++) {
+		const struct cox_node *value = cox_node_at(from, i);
+
 		if (!cox_node_get_str(at, cox_node_key(from, i)))
-			cox_map_put_str(into->doc, at, cox_node_key(from, i), cox_node_at(from, i));
+			cox_map_put_str(
+				into->doc, at, cox_node_key(from, i),
+				cox_doc_string(into->doc, cox_node_is(value, COX_NULL)
+								  ? COX_STR("")
+								  : cox_node_written(value)));
+	}
 }
 
 static void take_over(struct kz *kz, struct kz_res *old, struct kz_res *new, bool data)

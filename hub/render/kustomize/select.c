@@ -98,12 +98,22 @@ int kz_selects_id(const struct kz_selector *s, const struct kz_id *id, struct co
 	return e > 0 ? matches(s, KZ_BY_NAMESPACE, kz_effective_namespace(id), err) : e;
 }
 
+/* Whatever a value is, it is compared as it was written. */
+static struct cox_str get_label(void *ctx, struct cox_str key)
+{
+	const struct cox_node *value = cox_node_get_str(ctx, key);
+
+	return value ? cox_node_written(value) : (struct cox_str){NULL, 0};
+}
+
 bool kz_selects_labels(const struct kz_selector *s, const struct kz_res *r)
 {
-	for (size_t i = 0; i < COX_ARRAY_LEN(maps); i++)
-		if (s->maps[i] &&
-		    !cox_selector_matches(s->maps[i], COX_GET(kz_root(r), "metadata", maps[i][1])))
+	for (size_t i = 0; i < COX_ARRAY_LEN(maps); i++) {
+		const struct cox_node *map = COX_GET(kz_root(r), "metadata", maps[i][1]);
+
+		if (s->maps[i] && !cox_selector_matches_with(s->maps[i], get_label, (void *)map))
 			return false;
+	}
 	return true;
 }
 
