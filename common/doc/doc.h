@@ -103,6 +103,8 @@ struct cox_str cox_node_text(const struct cox_node *node);
 /* The same as it stands in the file, where the reader kept it (cox_yaml_options.keep_written): 1.10,
  * 0777, 2020-01-01, ~. */
 struct cox_str cox_node_written(const struct cox_node *node);
+/* Whether the file has the string in quotes, or as a block; kept with the same option. */
+bool cox_node_quoted(const struct cox_node *node);
 
 /* Entries of a map or items of a list; 0 otherwise. */
 size_t cox_node_len(const struct cox_node *node);
@@ -170,6 +172,8 @@ struct cox_node *cox_doc_map(struct cox_doc *doc);
 struct cox_node *cox_doc_list(struct cox_doc *doc);
 /* A deep copy of a node of any document into this one. */
 struct cox_node *cox_doc_clone(struct cox_doc *doc, const struct cox_node *node);
+/* A copy for which cox_node_quoted says that. */
+struct cox_node *cox_doc_quote(struct cox_doc *doc, const struct cox_node *node, bool quoted);
 /* doc keeps `other` alive, so that other's nodes may be put into doc's maps and lists. */
 void cox_doc_use(struct cox_doc *doc, struct cox_doc *other);
 

@@ -45,7 +45,7 @@ _Static_assert(sizeof(struct doc_entry) == 24, "a map entry is 24 bytes");
 struct cox_node {
 	uint32_t owner;
 	uint8_t kind;
-	bool written; /* it is a struct doc_written */
+	uint8_t style; /* DOC_WRITTEN: it is a struct doc_written; DOC_QUOTED */
 	uint16_t column;
 	uint32_t line;
 	uint32_t len; /* bytes of text, entries, items */
@@ -73,6 +73,9 @@ struct cox_node {
 	} body;
 };
 _Static_assert(sizeof(struct cox_node) == 32, "a node is 32 bytes");
+
+#define DOC_WRITTEN 1
+#define DOC_QUOTED  2 /* a string that the file has in quotes or as a block */
 
 /* A scalar that its text was read as something else than it says: 1.10 is the number 1.1. */
 struct doc_written {

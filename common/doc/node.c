@@ -65,11 +65,17 @@ struct cox_str cox_node_text(const struct cox_node *node)
 	}
 }
 
+bool cox_node_quoted(const struct cox_node *node)
+{
+	return node && (node->style & DOC_QUOTED);
+}
+
 struct cox_str cox_node_written(const struct cox_node *node)
 {
 	const struct doc_written *w = (const struct doc_written *)node;
 
-	return node && node->written ? cox_str_n(w->text, w->len) : cox_node_text(node);
+	return node && (node->style & DOC_WRITTEN) ? cox_str_n(w->text, w->len)
+						   : cox_node_text(node);
 }
 
 size_t cox_node_len(const struct cox_node *node)

@@ -25,7 +25,7 @@ struct cox_yaml_options {
 	size_t max_depth, max_nodes, max_aliases, max_documents;
 	struct cox_account *account; /* that the documents' memory is on; NULL: none */
 	bool last_key_wins;	     /* a key that is there twice is no error */
-	bool keep_written;	     /* cox_node_written gives what plain scalars were written as */
+	bool keep_written;	     /* for cox_node_written and cox_node_quoted */
 	bool keep_empty; /* an empty document is one with a null root, instead of being left out */
 };
 

@@ -325,6 +325,8 @@ static struct cox_node *read_scalar(struct reader *r, const yaml_event_t *event)
 			    "JSON has no number '%.*s', quote it if it is a text",
 			    COX_STR_ARG(text));
 	node = set_scalar(r, node, text, &as);
+	if (r->max.keep_written && event->data.scalar.style != YAML_PLAIN_SCALAR_STYLE)
+		node->style |= DOC_QUOTED;
 	if (r->max.keep_written && (as.kind != COX_STRING || as.is_time) &&
 	    !cox_str_eq(text, cox_node_text(node)))
 		return doc_keep_written(r->doc, node, text);

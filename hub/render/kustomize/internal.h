@@ -51,6 +51,7 @@ struct kz_res {
 	enum kz_behavior behavior;
 	const struct kz_id *now; /* while names are fixed, and nothing changes them */
 	struct kz_known *known;	 /* what kz_res_id found last */
+	bool json;		 /* it went through JSON, which forgets quotes */
 	bool hash;		 /* the name gets the hash of the content */
 	bool allow_name, allow_kind;
 	kz_shared shared;  /* see kz_share */
@@ -425,11 +426,11 @@ struct kz_written {
 typedef COX_VEC(struct kz_written) kz_writes;
 
 /* patch over base by the schema of `gvk`; the result is a new unsealed document, NULL in *ret when
- * the patch deletes the object. base and patch are sealed. Values of `shared` that were overwritten
+ * the patch deletes the object. base and patch are sealed. json: base went through JSON. Values of `shared` that were overwritten
  * are appended to ret_writes. */
 int kz_strategic_merge(struct kz *kz, struct cox_doc *base, struct cox_doc *patch,
-		       const struct kz_gvk *gvk, const kz_shared *shared, struct cox_doc **ret,
-		       kz_writes *ret_writes, struct cox_error *err);
+		       const struct kz_gvk *gvk, const kz_shared *shared, bool json,
+		       struct cox_doc **ret, kz_writes *ret_writes, struct cox_error *err);
 
 /* ---- source.c ---- */
 

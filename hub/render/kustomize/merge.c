@@ -8,6 +8,7 @@ struct merge {
 	struct kz_schema schema;
 	const kz_shared *shared;
 	kz_writes *writes; /* over what is shared */
+	bool json;	   /* the base went through JSON: its quotes say nothing */
 };
 
 /* ---- directives ---- */
@@ -589,6 +590,28 @@ static void note_write(struct merge *m, const struct cox_node *base, const struc
 			cox_vec_push(m->writes, (struct kz_written){base, patch});
 }
 
+/* A text that was made here is in quotes where it must be. */
+static bool needs_quotes(struct merge *m, const struct cox_node *text)
+{
+	return !cox_node_is(kz_plain(m->out, cox_node_str(text)), COX_STRING) ||
+	       memchr(cox_node_str(text).ptr, '\n', cox_node_str(text).len);
+}
+
+/* The reference program keeps the quotes of what was there: a number in their place is a text. */
+static const struct cox_node *keep_style(struct merge *m, const struct cox_node *base,
+					 const struct cox_node *patch)
+{
+	bool is_text = cox_node_is(patch, COX_STRING) &&
+		       cox_str_eq(cox_node_text(patch), cox_node_written(patch));
+	bool quoted = cox_node_quoted(base) && !m->json;
+
+	if (!base)
+		return patch;
+	if (!is_text && (quoted || (cox_node_is(base, COX_STRING) && needs_quotes(m, base))))
+		patch = cox_doc_string(m->out, cox_node_written(patch));
+	return quoted == cox_node_quoted(patch) ? patch : cox_doc_quote(m->out, patch, quoted);
+}
+
 static int merge_value(struct merge *m, const struct kz_type *type, const struct cox_node *base,
 		       const struct cox_node *patch, const struct cox_node **ret,
 		       struct cox_error *err)
@@ -606,7 +629,8 @@ static int merge_value(struct merge *m, const struct kz_type *type, const struct
 			cox_kind_name(cox_node_kind(patch)), cox_kind_name(cox_node_kind(base)));
 	*ret = patch;
 	if (is_scalar(patch)) {
-		note_write(m, base, patch);
+		*ret = keep_style(m, base, patch);
+		note_write(m, base, *ret);
 		return 0;
 	}
 	return cox_node_is(patch, COX_MAP) ? merge_map(m, type, base, patch, ret, err)
@@ -614,10 +638,11 @@ static int merge_value(struct merge *m, const struct kz_type *type, const struct
 }
 
 int kz_strategic_merge(struct kz *kz, struct cox_doc *base, struct cox_doc *patch,
-		       const struct kz_gvk *gvk, const kz_shared *shared, struct cox_doc **ret,
-		       kz_writes *ret_writes, struct cox_error *err)
+		       const struct kz_gvk *gvk, const kz_shared *shared, bool json,
+		       struct cox_doc **ret, kz_writes *ret_writes, struct cox_error *err)
 {
 	struct merge m = {.kz = kz,
+			  .json = json,
 			  .out = kz_doc_new(kz, cox_doc_name(patch)),
 			  .shared = shared,
 			  .writes = ret_writes};

@@ -110,7 +110,7 @@ static int apply_strategic(struct kz *kz, struct kz_res *r, struct kz_res *patch
 	own = patch_for(base, patch, texts);
 	if (patch->allow_name || patch->allow_kind)
 		kz_res_remember(kz, r);
-	e = kz_strategic_merge(kz, base, own, &id.gvk, &r->shared, &merged, &writes, err);
+	e = kz_strategic_merge(kz, base, own, &id.gvk, &r->shared, r->json, &merged, &writes, err);
 	if (e == 0)
 		kz_res_replace(r, merged);
 	if (e == 0 && merged)
@@ -256,6 +256,7 @@ static int apply_json(struct kz *kz, struct kz_res *r, struct cox_doc *patch, st
 		forget_written(r->doc, cox_doc_root_edit(r->doc));
 	cox_vec_clear(&r->shared);
 	cox_vec_clear(&r->untyped);
+	r->json = true;
 	cox_doc_unref(result);
 	return 0;
 }

@@ -130,8 +130,9 @@ static void put(struct add *a, const struct kz_slot *slot)
 	struct cox_str old = cox_node_is(now, COX_NULL) ? COX_STR("") : cox_node_written(now), text;
 
 	text = cox_str(a->position ? insert_part(a->kz, old, a->position, a->value) : a->value);
-	/* a text that had to be in quotes stays a text */
-	if (cox_node_is(now, COX_STRING) && !cox_node_is(kz_plain(slot->doc, old), COX_STRING))
+	/* what is in quotes is a text */
+	if (cox_node_is(now, COX_STRING) && ((cox_node_quoted(now) && !a->r->json) ||
+					     !cox_node_is(kz_plain(slot->doc, old), COX_STRING)))
 		kz_slot_put(slot, cox_doc_string(slot->doc, text));
 	else
 		kz_slot_put(slot, kz_plain(slot->doc, text));
