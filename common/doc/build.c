@@ -558,12 +558,28 @@ static struct cox_node *clone_list(struct cox_doc *doc, struct cox_node *to,
 	return to;
 }
 
+struct cox_node *doc_keep_written(struct cox_doc *doc, const struct cox_node *n,
+				  struct cox_str text)
+{
+	struct doc_written *w = doc_alloc(doc, sizeof(*w) + text.len + 1);
+
+	w->node = *n;
+	w->node.style |= DOC_WRITTEN;
+	w->len = (uint32_t)text.len;
+	memcpy(w->text, text.ptr, text.len);
+	w->text[text.len] = '\0';
+	return &w->node;
+}
+
 struct cox_node *cox_doc_clone(struct cox_doc *doc, const struct cox_node *node)
 {
-	struct cox_node *to = doc_alloc(doc, sizeof(*to));
+	struct cox_node *to = node->style & DOC_WRITTEN
+				      ? doc_keep_written(doc, node, cox_node_written(node))
+				      : doc_alloc(doc, sizeof(*to));
 	struct cox_str text = cox_node_text(node);
 
-	*to = *node;
+	if (!(node->style & DOC_WRITTEN))
+		*to = *node;
 	to->owner = doc->id;
 	switch (node->kind) {
 	case COX_STRING:
@@ -584,6 +600,14 @@ struct cox_node *cox_doc_clone(struct cox_doc *doc, const struct cox_node *node)
 	}
 }
 
+struct cox_node *cox_doc_quote(struct cox_doc *doc, const struct cox_node *node, bool quoted)
+{
+	struct cox_node *to = cox_doc_clone(doc, node);
+
+	to->style = (uint8_t)((to->style & ~DOC_QUOTED) | (quoted ? DOC_QUOTED : 0));
+	return to;
+}
+
 /* The node if it is doc's own, else a copy that has its own entries or items and shares what they
  * name. A little room is added: whoever copies is about to put something in. */
 static struct cox_node *own(struct cox_doc *doc, const struct cox_node *node)
@@ -596,6 +620,7 @@ static struct cox_node *own(struct cox_doc *doc, const struct cox_node *node)
 	to = doc_alloc(doc, sizeof(*to));
 	*to = *node;
 	to->owner = doc->id;
+	to->style &= (uint8_t)~DOC_WRITTEN;
 	if (to->kind == COX_MAP)
 		map_reserve(doc, to, (size_t)to->len + 2);
 	else if (to->kind == COX_LIST)

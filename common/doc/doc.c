@@ -126,6 +126,12 @@ void cox_doc_set_root(struct cox_doc *doc, const struct cox_node *node)
 	doc->root = node;
 }
 
+void cox_doc_charge(struct cox_doc *doc, struct cox_account *account)
+{
+	if (account && !doc->arena.account)
+		cox_arena_charge(&doc->arena, account);
+}
+
 size_t cox_doc_size(const struct cox_doc *doc)
 {
 	return sizeof(*doc) + doc->arena.used;
@@ -138,6 +144,7 @@ void cox_doc_use(struct cox_doc *doc, struct cox_doc *other)
 	COX_ASSERT(!doc->sealed);
 	if (doc == other)
 		return;
+	cox_doc_charge(doc, other->arena.account);
 	/* The same one is mostly named several times in a row; a reference too many costs little.
 	 */
 	for (size_t i = n; i > 0 && i + 8 > n; i--)

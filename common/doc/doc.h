@@ -71,6 +71,10 @@ const struct cox_node *cox_doc_root(const struct cox_doc *doc);
 void cox_doc_set_root(struct cox_doc *doc, const struct cox_node *node);
 /* Bytes that the document's own arena holds. */
 size_t cox_doc_size(const struct cox_doc *doc);
+/* The document's memory is on this account (common/base/arena.h), and that of all that are edits or
+ * views of it or use it, unless they are on one already. No effect on a document that is. */
+struct cox_account;
+void cox_doc_charge(struct cox_doc *doc, struct cox_account *account);
 
 /* Documents in order; each element is one reference. */
 typedef COX_VEC(struct cox_doc *) cox_docs;
@@ -96,6 +100,11 @@ struct cox_str cox_node_str(const struct cox_node *node);
 const char *cox_node_cstr(const struct cox_node *node, const char *otherwise);
 /* A number as it was written, a string's text, "true", "false", "null"; "" for map and list. */
 struct cox_str cox_node_text(const struct cox_node *node);
+/* The same as it stands in the file, where the reader kept it (cox_yaml_options.keep_written): 1.10,
+ * 0777, 2020-01-01, ~. */
+struct cox_str cox_node_written(const struct cox_node *node);
+/* Whether the file has the string in quotes, or as a block; kept with the same option. */
+bool cox_node_quoted(const struct cox_node *node);
 
 /* Entries of a map or items of a list; 0 otherwise. */
 size_t cox_node_len(const struct cox_node *node);
@@ -135,6 +144,9 @@ void cox_node_key_position(const struct cox_node *map, size_t i, uint32_t *ret_l
 /* `break` inside these leaves only the innermost binding; to stop early use goto or return, or the
  * plain functions. */
 
+/* Levels of maps and lists in node (0: a scalar), and at most `most` + 1. */
+size_t cox_node_height(const struct cox_node *node, size_t most);
+
 /* Deep equality of values: key order does not count, positions do not count, numbers are equal by
  * value (1 and 1.0 are not: an integer is not a float). NULL equals NULL only. */
 bool cox_node_equal(const struct cox_node *a, const struct cox_node *b);
@@ -160,6 +172,8 @@ struct cox_node *cox_doc_map(struct cox_doc *doc);
 struct cox_node *cox_doc_list(struct cox_doc *doc);
 /* A deep copy of a node of any document into this one. */
 struct cox_node *cox_doc_clone(struct cox_doc *doc, const struct cox_node *node);
+/* A copy for which cox_node_quoted says that. */
+struct cox_node *cox_doc_quote(struct cox_doc *doc, const struct cox_node *node, bool quoted);
 /* doc keeps `other` alive, so that other's nodes may be put into doc's maps and lists. */
 void cox_doc_use(struct cox_doc *doc, struct cox_doc *other);
 

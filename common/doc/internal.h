@@ -45,7 +45,7 @@ _Static_assert(sizeof(struct doc_entry) == 24, "a map entry is 24 bytes");
 struct cox_node {
 	uint32_t owner;
 	uint8_t kind;
-	uint8_t unused;
+	uint8_t style; /* DOC_WRITTEN: it is a struct doc_written; DOC_QUOTED */
 	uint16_t column;
 	uint32_t line;
 	uint32_t len; /* bytes of text, entries, items */
@@ -73,6 +73,16 @@ struct cox_node {
 	} body;
 };
 _Static_assert(sizeof(struct cox_node) == 32, "a node is 32 bytes");
+
+#define DOC_WRITTEN 1
+#define DOC_QUOTED  2 /* a string that the file has in quotes or as a block */
+
+/* A scalar that its text was read as something else than it says: 1.10 is the number 1.1. */
+struct doc_written {
+	struct cox_node node;
+	uint32_t len;
+	char text[]; /* terminated */
+};
 
 /* A set of interned keys. */
 struct doc_keys {
@@ -122,6 +132,9 @@ static inline struct cox_node *doc_node_at(struct cox_doc *doc, enum cox_kind ki
 	n->column = column > UINT16_MAX ? UINT16_MAX : (uint16_t)column;
 	return n;
 }
+/* A copy of the scalar that keeps this text. */
+struct cox_node *doc_keep_written(struct cox_doc *doc, const struct cox_node *n,
+				  struct cox_str text);
 void doc_set_text(struct cox_doc *doc, struct cox_node *n, struct cox_str text);
 void doc_set_number_text(struct cox_doc *doc, struct cox_node *n, struct cox_str text);
 
@@ -170,5 +183,8 @@ size_t doc_format_double(double value, char ret_text[DOC_DOUBLE_TEXT]);
  * back to the length it had. Returns the index of the first. */
 typedef COX_VEC(const struct doc_entry *) doc_sorted;
 size_t doc_sort_entries(const struct cox_node *map, doc_sorted *scratch);
+/* The same in another order; compare gets pointers to two pointers to entries. */
+typedef int (*doc_compare)(const void *a, const void *b);
+size_t doc_sort_entries_by(const struct cox_node *map, doc_sorted *scratch, doc_compare compare);
 
 #endif

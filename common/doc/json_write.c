@@ -98,19 +98,19 @@ static int compare_entries(const void *a, const void *b)
 }
 
 /* Maps are small, or sorted already: by insertion, which costs least for both. */
-static void sort_small(const struct doc_entry **items, size_t n)
+static inline void sort_small(const struct doc_entry **items, size_t n, doc_compare compare)
 {
 	for (size_t i = 1; i < n; i++) {
 		const struct doc_entry *e = items[i];
 		size_t j = i;
 
-		for (; j > 0 && compare_entries(&items[j - 1], &e) > 0; j--)
+		for (; j > 0 && compare(&items[j - 1], &e) > 0; j--)
 			items[j] = items[j - 1];
 		items[j] = e;
 	}
 }
 
-size_t doc_sort_entries(const struct cox_node *map, doc_sorted *scratch)
+static inline size_t sort_by(const struct cox_node *map, doc_sorted *scratch, doc_compare compare)
 {
 	size_t first = scratch->n;
 
@@ -121,10 +121,20 @@ size_t doc_sort_entries(const struct cox_node *map, doc_sorted *scratch)
 		scratch->items[first + i] = &map->body.map.entries[i];
 	scratch->n += map->len;
 	if (map->len <= DOC_LINEAR)
-		sort_small(scratch->items + first, map->len);
+		sort_small(scratch->items + first, map->len, compare);
 	else
-		qsort(scratch->items + first, map->len, sizeof(*scratch->items), compare_entries);
+		qsort(scratch->items + first, map->len, sizeof(*scratch->items), compare);
 	return first;
+}
+
+size_t doc_sort_entries(const struct cox_node *map, doc_sorted *scratch)
+{
+	return sort_by(map, scratch, compare_entries);
+}
+
+size_t doc_sort_entries_by(const struct cox_node *map, doc_sorted *scratch, doc_compare compare)
+{
+	return sort_by(map, scratch, compare);
 }
 
 /* ---- values ---- */

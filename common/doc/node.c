@@ -65,6 +65,19 @@ struct cox_str cox_node_text(const struct cox_node *node)
 	}
 }
 
+bool cox_node_quoted(const struct cox_node *node)
+{
+	return node && (node->style & DOC_QUOTED);
+}
+
+struct cox_str cox_node_written(const struct cox_node *node)
+{
+	const struct doc_written *w = (const struct doc_written *)node;
+
+	return node && (node->style & DOC_WRITTEN) ? cox_str_n(w->text, w->len)
+						   : cox_node_text(node);
+}
+
 size_t cox_node_len(const struct cox_node *node)
 {
 	return node && (node->kind == COX_MAP || node->kind == COX_LIST) ? node->len : 0;
@@ -261,6 +274,20 @@ static bool equal_maps(const struct cox_node *a, const struct cox_node *b)
 			return false;
 	}
 	return true;
+}
+
+size_t cox_node_height(const struct cox_node *node, size_t most)
+{
+	size_t deepest = 0;
+
+	if (!cox_node_is(node, COX_MAP) && !cox_node_is(node, COX_LIST))
+		return 0;
+	for (size_t i = 0; i < node->len && deepest <= most; i++) {
+		size_t h = most ? cox_node_height(cox_node_at(node, i), most - 1) : 1;
+
+		deepest = h > deepest ? h : deepest;
+	}
+	return deepest + 1;
 }
 
 bool cox_node_equal(const struct cox_node *a, const struct cox_node *b)

@@ -17,21 +17,6 @@ struct op {
 	const struct cox_node *value;
 };
 
-/* Levels of maps and lists in node, and at most `most` + 1. */
-static size_t height(const struct cox_node *node, size_t most)
-{
-	size_t deepest = 0;
-
-	if (node->kind != COX_MAP && node->kind != COX_LIST)
-		return 0;
-	for (size_t i = 0; i < node->len && deepest <= most; i++) {
-		size_t h = most ? height(cox_node_at(node, i), most - 1) : 1;
-
-		deepest = h > deepest ? h : deepest;
-	}
-	return deepest + 1;
-}
-
 static size_t steps_of(struct cox_str pointer)
 {
 	size_t n = 0;
@@ -47,7 +32,7 @@ static int check_depth(const struct patcher *p, struct cox_str path, const struc
 	size_t steps = steps_of(path);
 
 	if (steps <= COX_LIMIT_JSON_DEPTH &&
-	    height(value, COX_LIMIT_JSON_DEPTH) + steps <= COX_LIMIT_JSON_DEPTH)
+	    cox_node_height(value, COX_LIMIT_JSON_DEPTH) + steps <= COX_LIMIT_JSON_DEPTH)
 		return 0;
 	return cox_error(p->err, COX_INVALID_ARGUMENT, "'%.*s': nested deeper than %d",
 			 path.len > 120 ? 120 : (int)path.len, path.ptr, COX_LIMIT_JSON_DEPTH);

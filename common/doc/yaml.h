@@ -23,7 +23,9 @@ struct cox_yaml_options {
 	enum cox_yaml_schema schema;
 	/* 0: the limit's default */
 	size_t max_depth, max_nodes, max_aliases, max_documents;
-	bool last_key_wins; /* a key that is there twice is no error */
+	struct cox_account *account; /* that the documents' memory is on; NULL: none */
+	bool last_key_wins;	     /* a key that is there twice is no error */
+	bool keep_written;	     /* for cox_node_written and cox_node_quoted */
 	bool keep_empty; /* an empty document is one with a null root, instead of being left out */
 };
 
@@ -39,7 +41,9 @@ int cox_yaml_read(struct cox_str text, const char *name, const struct cox_yaml_o
  * what either schema would misread is quoted. Reads back equal (a COX_FLOAT without a fraction, which
  * only JSON can bring, as the integer that it is). Ends with a line feed. Appends. */
 void cox_yaml_write(struct cox_buf *out, const struct cox_node *node);
-/* The same with map keys sorted by bytes, and quotes chosen as Go's YAML chooses them. */
+/* To the byte as Go's YAML writes (go-yaml v2: Kustomize, Helm's toYaml): keys in its order (k9 before
+ * k10), its quotes, lines that end at the first space behind column 80. Reads back equal too: U+2028,
+ * U+2029 and a key "<<", which it writes so that they do not, are in double quotes. */
 void cox_yaml_write_sorted(struct cox_buf *out, const struct cox_node *node);
 
 #endif

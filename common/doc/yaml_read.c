@@ -324,7 +324,13 @@ static struct cox_node *read_scalar(struct reader *r, const yaml_event_t *event)
 		return fail(r, &event->start_mark,
 			    "JSON has no number '%.*s', quote it if it is a text",
 			    COX_STR_ARG(text));
-	return set_scalar(r, node, text, &as);
+	node = set_scalar(r, node, text, &as);
+	if (r->max.keep_written && event->data.scalar.style != YAML_PLAIN_SCALAR_STYLE)
+		node->style |= DOC_QUOTED;
+	if (r->max.keep_written && (as.kind != COX_STRING || as.is_time) &&
+	    !cox_str_eq(text, cox_node_text(node)))
+		return doc_keep_written(r->doc, node, text);
+	return node;
 }
 
 /* ---- anchors and aliases ---- */
@@ -661,6 +667,7 @@ static bool read_document(struct reader *r, cox_docs *docs)
 	size_t height;
 
 	r->doc = cox_doc_new(r->name);
+	cox_doc_charge(r->doc, r->max.account);
 	r->n_nodes = r->n_bytes = r->n_aliases = r->n_alias_bytes = 0;
 	cox_map_clear(&r->anchor_of);
 	cox_vec_clear(&r->anchors);

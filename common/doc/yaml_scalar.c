@@ -172,7 +172,9 @@ static bool take(const char **p, char c)
 
 static bool take_date(const char **p, struct tm *tm)
 {
-	if (!take_number(p, 4, &tm->tm_year) || tm->tm_year < 1000 || !take(p, '-') ||
+	const char *year = *p;
+
+	if (!take_number(p, 4, &tm->tm_year) || *p - year < 4 || !take(p, '-') ||
 	    !take_number(p, 2, &tm->tm_mon) || !take(p, '-') || !take_number(p, 2, &tm->tm_mday))
 		return false;
 	return tm->tm_mon >= 1 && tm->tm_mon <= 12 && tm->tm_mday >= 1 && tm->tm_mday <= 31;

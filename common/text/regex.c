@@ -225,7 +225,8 @@ int cox_regex_compile(struct cox_str pattern, unsigned flags, struct cox_regex *
 
 	if (pattern.len > COX_LIMIT_REGEX_BYTES)
 		return cox_error(err, COX_INVALID_ARGUMENT,
-				 "regular expression is longer than %d bytes",
+				 "the regular expression is longer than %d bytes; write a shorter "
+				 "one, or several",
 				 COX_LIMIT_REGEX_BYTES);
 	r = check_language(pattern, err);
 	if (r < 0)
@@ -240,7 +241,11 @@ int cox_regex_compile(struct cox_str pattern, unsigned flags, struct cox_regex *
 	}
 	pcre2_pattern_info(regex->code, PCRE2_INFO_CAPTURECOUNT, &regex->n_groups);
 	if (++regex->n_groups > COX_LIMIT_REGEX_GROUPS)
-		return refuse(err, pattern, 0, "it has too many groups");
+		return cox_error(
+			err, COX_INVALID_ARGUMENT,
+			"the regular expression has more than %d groups; write (?:...) for "
+			"those that nobody asks for",
+			COX_LIMIT_REGEX_GROUPS - 1);
 	regex->context = pcre2_match_context_create(NULL);
 	COX_ASSERT(regex->context);
 	pcre2_set_match_limit(regex->context, COX_LIMIT_REGEX_STEPS);
@@ -257,7 +262,9 @@ static int match_error(int error, struct cox_error *err)
 	if (error == PCRE2_ERROR_MATCHLIMIT || error == PCRE2_ERROR_DEPTHLIMIT ||
 	    error == PCRE2_ERROR_HEAPLIMIT)
 		return cox_error(err, COX_RESOURCE_EXHAUSTED,
-				 "regular expression takes too long on this text");
+				 "the regular expression takes more than %d steps on a text; write "
+				 "a simpler one",
+				 COX_LIMIT_REGEX_STEPS);
 	pcre2_get_error_message(error, (PCRE2_UCHAR *)text, sizeof(text));
 	return cox_error(err, COX_INVALID_ARGUMENT, "cannot match regular expression: %s", text);
 }
@@ -271,7 +278,9 @@ int cox_regex_match(const struct cox_regex *regex, struct cox_str text, struct c
 
 	if (text.len > COX_LIMIT_REGEX_TEXT_BYTES)
 		return cox_error(err, COX_INVALID_ARGUMENT,
-				 "text is too long for a regular expression");
+				 "a text of more than %d bytes is not matched by regular "
+				 "expressions",
+				 COX_LIMIT_REGEX_TEXT_BYTES);
 	data = pcre2_match_data_create_from_pattern(regex->code, NULL);
 	COX_ASSERT(data);
 	n = pcre2_match(regex->code, (PCRE2_SPTR)(text.len ? text.ptr : ""), text.len, 0, 0, data,

@@ -143,6 +143,11 @@ static int enter(struct hub_tree *t, const char *path, char **ret_path, struct c
 	return 0;
 }
 
+int hub_tree_real(struct hub_tree *t, const char *path, char **ret_path, struct cox_error *err)
+{
+	return enter(t, path, ret_path, err);
+}
+
 static const struct {
 	enum hub_tree_kind kind;
 	const char *what;

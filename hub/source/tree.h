@@ -107,6 +107,10 @@ int hub_tree_read(struct hub_tree *t, const char *path, size_t max_bytes, struct
 int hub_tree_kind(struct hub_tree *t, const char *path, enum hub_tree_kind *ret_kind,
 		  struct cox_error *err);
 
+/* Where the path leads to with its links resolved, which need not be there; the path itself without
+ * follow_links. The caller's. */
+int hub_tree_real(struct hub_tree *t, const char *path, char **ret_path, struct cox_error *err);
+
 /* ---- paths ---- */
 
 /* A user's path below the root ("apps/web", "./apps//web/", ".", "") in clean form; the caller's.

@@ -34,38 +34,14 @@ static int check_cycle(const struct kz_dir *dir, const struct kz_dir *sub, struc
 	}
 	if (depth > HUB_LIMIT_KUSTOMIZE_DEPTH)
 		return cox_error(err, COX_RESOURCE_EXHAUSTED,
-				 "more than %d kustomizations inside one another",
+				 "more than %d kustomizations inside one another; name this one "
+				 "further out",
 				 HUB_LIMIT_KUSTOMIZE_DEPTH);
 	if (++dir->kz->n_dirs > HUB_LIMIT_KUSTOMIZE_DIRS)
-		return cox_error(err, COX_RESOURCE_EXHAUSTED, "more than %d directories",
+		return cox_error(err, COX_RESOURCE_EXHAUSTED,
+				 "the build reads more than %d directories; divide it into several "
+				 "applications",
 				 HUB_LIMIT_KUSTOMIZE_DIRS);
-	return 0;
-}
-
-/* `openapi`: of the kustomization that says so first, from the root on. */
-static int load_openapi(const struct kz_dir *dir, struct cox_error *err)
-{
-	const struct cox_node *path = COX_GET(dir->k, "openapi", "path");
-	const struct cox_node *version = COX_GET(dir->k, "openapi", "version");
-	struct cox_doc *doc;
-	int e;
-
-	if (dir->kz->schema_set)
-		return 0;
-	if (path && version)
-		return cox_node_error(err, dir->doc, version,
-				      "openapi: `version` and `path` exclude each other");
-	if (version && !cox_str_is(cox_node_str(version), "v1.21.2") &&
-	    !cox_str_is(cox_node_str(version), "v1212"))
-		return cox_node_error(err, dir->doc, version,
-				      "openapi.version: only v1.21.2 is built in");
-	dir->kz->schema_set = path || version;
-	if (!path)
-		return 0;
-	e = kz_load_yaml(dir, cox_node_cstr(path, ""), &doc, err);
-	if (e < 0)
-		return kz_locate(err, dir->file, path);
-	cox_vec_push(&dir->kz->schema, cox_doc_ref(doc));
 	return 0;
 }
 
@@ -93,7 +69,7 @@ static int accumulate_dir(const struct kz_dir *dir, struct kz_acc *acc, struct k
 	if (e == 0)
 		e = kz_dir_load(sub, err);
 	if (e == 0)
-		e = load_openapi(sub, err);
+		e = kz_schema_load(sub, err);
 	if (e < 0)
 		return e;
 	if (component != sub->component)
@@ -212,11 +188,13 @@ static int generate_each(const struct kz_dir *dir, struct kz_acc *acc, const cha
 	for (size_t i = 0; i < cox_node_len(list); i++) {
 		const struct cox_node *args = cox_node_at(list, i);
 		struct kz_res *r;
-		int e = kz_generate(dir, dir->doc, args, COX_GET(dir->k, "generatorOptions"),
-				    secret, &r, err);
+		int e = kz_check(dir->kz, err);
 
+		if (e == 0)
+			e = kz_generate(dir, dir->doc, args, COX_GET(dir->k, "generatorOptions"),
+					secret, &r, err);
 		if (e < 0)
-			return e;
+			return kz_locate(err, dir->file, args);
 		kz_note_generator(dir, r, secret ? "SecretGenerator" : "ConfigMapGenerator");
 		e = kz_acc_absorb(dir->kz, acc, r, err);
 		if (e < 0)
@@ -231,9 +209,11 @@ static int refuse_helm(const struct kz_dir *dir, struct cox_error *err)
 
 	for (size_t i = 0; i < COX_ARRAY_LEN(names); i++)
 		if (cox_node_len(COX_GET(dir->k, names[i]))) {
-			(void)cox_node_error(err, dir->doc, COX_GET(dir->k, names[i]),
-					     "%s: Helm charts are not supported by this version",
-					     names[i]);
+			(void)cox_node_error(
+				err, dir->doc, COX_GET(dir->k, names[i]),
+				"%s: Helm charts are not supported by this version; commit what "
+				"the chart renders, or make it an Application of its own",
+				names[i]);
 			if (err)
 				err->code = COX_UNIMPLEMENTED;
 			return -COX_UNIMPLEMENTED;
@@ -270,19 +250,26 @@ int kz_accumulate(const struct kz_dir *dir, struct kz_acc *acc, struct cox_error
 
 /* ---- the root ---- */
 
-void kz_add_hashes(struct kz *kz, struct kz_acc *acc)
+int kz_add_hashes(struct kz *kz, struct kz_acc *acc, struct cox_error *err)
 {
+	size_t size = 0;
+
 	COX_VEC_EACH (&acc->res, r) {
 		struct kz_id id;
 		const char *hash;
+		int e;
 
 		if (!(*r)->hash)
 			continue;
+		e = kz_check_size(kz, *r, &size, err);
+		if (e < 0)
+			return e;
 		hash = kz_hash(kz, *r);
 		id = kz_res_id(kz, *r);
 		kz_res_remember(kz, *r);
 		kz_res_put_meta(*r, "name", kz_printf(kz, "%s%s", id.name, hash));
 	}
+	return 0;
 }
 
 static void drop_local(struct kz_acc *acc)
@@ -304,36 +291,6 @@ static bool has_text(const struct cox_node *list, const char *text)
 		if (cox_str_is(cox_node_str(cox_node_at(list, i)), text))
 			return true;
 	return false;
-}
-
-static int build_root(struct kz *kz, struct kz_acc *acc, struct cox_error *err)
-{
-	struct kz_dir root = {
-		.kz = kz, .tree = kz->tree, .path = kz->in->path, .origin = {.path = ""}};
-	int e = kz_dir_load(&root, err);
-
-	if (e == 0)
-		e = kz_apply_source(&root, kz->in->source, err);
-	if (e == 0)
-		e = check_not_empty(&root, err);
-	if (e == 0)
-		e = load_openapi(&root, err);
-	if (e < 0)
-		return e;
-	kz->origins = has_text(COX_GET(root.k, "buildMetadata"), "originAnnotations");
-	kz->transformations = has_text(COX_GET(root.k, "buildMetadata"), "transformerAnnotations");
-	kz->managed_by = has_text(COX_GET(root.k, "buildMetadata"), "managedByLabel");
-	e = kz_accumulate(&root, acc, err);
-	if (e < 0)
-		return e;
-	kz_add_hashes(kz, acc);
-	e = kz_fix_names(kz, acc, err);
-	if (e == 0)
-		e = kz_vars_resolve(kz, acc, err);
-	if (e < 0)
-		return e;
-	drop_local(acc);
-	return kz_sort(kz, acc, root.doc, COX_GET(root.k, "sortOptions"), err);
 }
 
 /* Marks of the reference program's own way of working, in files that it wrote. It takes them out of
@@ -384,18 +341,83 @@ static void finish(struct kz *kz, struct kz_res *r)
 	for (size_t i = 0; i < cox_node_len(old); i++) {
 		const struct cox_node *value = cox_node_at(old, i);
 
-		if (cox_node_is(value, COX_NULL))
-			kz_res_annotate(r, kz_str(kz, cox_node_key(old, i)), "");
-		else if (cox_node_is(value, COX_BOOL) || cox_node_is(value, COX_INT) ||
-			 cox_node_is(value, COX_FLOAT))
-			kz_res_annotate(r, kz_str(kz, cox_node_key(old, i)),
-					kz_str(kz, cox_node_text(value)));
+		if (cox_node_is(value, COX_MAP) || cox_node_is(value, COX_LIST) ||
+		    (cox_node_is(value, COX_STRING) &&
+		     cox_str_eq(cox_node_text(value), cox_node_written(value))))
+			continue;
+		kz_res_annotate(r, kz_str(kz, cox_node_key(old, i)),
+				kz_str(kz, cox_node_written(value)));
 	}
 	if (!kz->managed_by)
 		return;
 	meta = cox_map_edit_map(r->doc, cox_doc_root_edit(r->doc), "metadata");
 	cox_map_put_cstr(r->doc, cox_map_edit_map(r->doc, meta, "labels"),
 			 "app.kubernetes.io/managed-by", MANAGED_BY);
+}
+
+static int finish_all(const struct kz_dir *root, struct kz_acc *acc, struct cox_error *err)
+{
+	struct kz *kz = root->kz;
+	size_t size = 0;
+	int e = kz_add_hashes(kz, acc, err);
+
+	if (e == 0)
+		e = kz_fix_names(kz, acc, err);
+	if (e == 0)
+		e = kz_vars_resolve(kz, acc, err);
+	if (e < 0)
+		return e;
+	drop_local(acc);
+	e = kz_sort(kz, acc, root->doc, COX_GET(root->k, "sortOptions"), err);
+	COX_VEC_EACH (&acc->res, r) {
+		if (e == 0)
+			e = kz_check(kz, err);
+		if (e < 0)
+			return e;
+		finish(kz, *r);
+		e = kz_check_size(kz, *r, &size, err);
+	}
+	return e;
+}
+
+static int build_root(struct kz *kz, struct kz_acc *acc, struct cox_error *err)
+{
+	struct kz_dir root = {
+		.kz = kz, .tree = kz->tree, .path = kz->in->path, .origin = {.path = ""}};
+	int e = kz_dir_load(&root, err);
+
+	if (e == 0)
+		e = kz_apply_source(&root, kz->in->source, err);
+	if (e == 0)
+		e = check_not_empty(&root, err);
+	if (e == 0)
+		e = kz_schema_load(&root, err);
+	if (e < 0)
+		return e;
+	kz->origins = has_text(COX_GET(root.k, "buildMetadata"), "originAnnotations");
+	kz->transformations = has_text(COX_GET(root.k, "buildMetadata"), "transformerAnnotations");
+	kz->managed_by = has_text(COX_GET(root.k, "buildMetadata"), "managedByLabel");
+	e = kz_accumulate(&root, acc, err);
+	if (e == 0)
+		e = finish_all(&root, acc, err);
+	return e < 0 ? kz_locate(err, root.file, NULL) : 0;
+}
+
+static void set_limits(struct hub_kustomize_input *in)
+{
+	const struct {
+		size_t *limit, otherwise;
+	} limits[] = {
+		{&in->max_bytes, COX_LIMIT_APP_BYTES},
+		{&in->max_objects, COX_LIMIT_APP_OBJECTS},
+		{&in->max_documents, COX_LIMIT_APP_DOCS},
+		{&in->max_memory, HUB_LIMIT_KUSTOMIZE_MEMORY},
+		{&in->max_steps, HUB_LIMIT_KUSTOMIZE_STEPS},
+	};
+
+	for (size_t i = 0; i < COX_ARRAY_LEN(limits); i++)
+		if (!*limits[i].limit)
+			*limits[i].limit = limits[i].otherwise;
 }
 
 static void kz_fini(struct kz *kz)
@@ -407,36 +429,35 @@ static void kz_fini(struct kz *kz)
 		cox_vec_fini(&(*r)->suffixes);
 		cox_vec_fini(&(*r)->vars);
 		cox_vec_fini(&(*r)->shared);
+		cox_vec_fini(&(*r)->untyped);
 		cox_vec_fini(&(*r)->changes);
 	}
 	cox_vec_fini(&kz->all);
 	cox_docs_fini(&kz->docs);
-	cox_docs_fini(&kz->schema);
+	cox_doc_unref(kz->schema);
+	cox_map_fini(&kz->scopes);
 	COX_VEC_EACH (&kz->repositories, r)
 		hub_tree_unref(r->tree);
 	cox_vec_fini(&kz->repositories);
 	kz_config_fini(&kz->defaults);
 	cox_arena_fini(&kz->arena);
+	cox_account_unref(kz->account);
 }
 
 int hub_kustomize_build(struct hub_tree *tree, const struct hub_kustomize_input *input,
 			cox_docs *ret_objects, struct cox_error *err)
 {
 	struct hub_kustomize_input in = *input;
-	COX_CLEANUP(kz_fini) struct kz kz = {.tree = tree, .in = &in};
+	COX_CLEANUP(kz_fini) struct kz kz = {.tree = tree, .in = &in, .account = cox_account_new()};
 	COX_CLEANUP(kz_acc_fini) struct kz_acc acc = {0};
 	int e;
 
-	if (!in.max_bytes)
-		in.max_bytes = COX_LIMIT_APP_BYTES;
-	if (!in.max_objects)
-		in.max_objects = COX_LIMIT_APP_OBJECTS;
+	set_limits(&in);
+	cox_arena_charge(&kz.arena, kz.account);
 	e = build_root(&kz, &acc, err);
 	if (e < 0)
 		return e;
-	COX_VEC_EACH (&acc.res, r) {
-		finish(&kz, *r);
+	COX_VEC_EACH (&acc.res, r)
 		cox_vec_push(ret_objects, cox_doc_ref(cox_doc_seal((*r)->doc)));
-	}
 	return 0;
 }

@@ -1,6 +1,15 @@
 /* What the transformers are told about fields: the defaults, `configurations`, `crds`. */
 #include "hub/render/kustomize/internal.h"
 
+/* The time of a merge is the square of them. */
+static int too_many(struct cox_error *err)
+{
+	return cox_error(err, COX_RESOURCE_EXHAUSTED,
+			 "more than %d field specs in one list; say less of each kind, or more of "
+			 "all",
+			 HUB_LIMIT_KUSTOMIZE_SPECS);
+}
+
 int kz_specs_merge(kz_specs *into, const struct kz_spec *spec, struct cox_error *err)
 {
 	COX_VEC_EACH (into, s) {
@@ -14,8 +23,20 @@ int kz_specs_merge(kz_specs *into, const struct kz_spec *spec, struct cox_error 
 				spec->path, spec->gvk.kind);
 		return 0;
 	}
+	if (into->n >= HUB_LIMIT_KUSTOMIZE_SPECS)
+		return too_many(err);
 	cox_vec_push(into, *spec);
 	return 0;
+}
+
+int kz_specs_add(kz_specs *into, const kz_specs *from, struct cox_error *err)
+{
+	int e = 0;
+
+	COX_VEC_EACH (from, spec)
+		if (e == 0)
+			e = kz_specs_merge(into, spec, err);
+	return e;
 }
 
 void kz_config_fini(struct kz_config *config)
@@ -37,6 +58,8 @@ static int merge_reference(struct kz_config *into, const struct kz_gvk *gvk,
 		if (!strcmp(ref->gvk.group, gvk->group) && !strcmp(ref->gvk.kind, gvk->kind) &&
 		    !strcmp(ref->gvk.version, gvk->version))
 			found = ref;
+	if (!found && into->references.n >= HUB_LIMIT_KUSTOMIZE_SPECS)
+		return too_many(err);
 	if (!found) {
 		cox_vec_push(&into->references, (struct kz_reference){.gvk = *gvk});
 		found = &into->references.items[into->references.n - 1];
@@ -78,14 +101,14 @@ static void sort_config(struct kz_config *config)
 
 static int merge_lists(struct kz_config *into, const struct kz_config *from, struct cox_error *err)
 {
-	for (size_t i = 0; i < KZ_N_LISTS; i++)
-		COX_VEC_EACH (&from->lists[i], spec)
-			if (kz_specs_merge(&into->lists[i], spec, err) < 0)
-				return -COX_INVALID_ARGUMENT;
+	int e = 0;
+
+	for (size_t i = 0; e == 0 && i < KZ_N_LISTS; i++)
+		e = kz_specs_add(&into->lists[i], &from->lists[i], err);
 	COX_VEC_EACH (&from->references, ref)
-		if (merge_reference(into, &ref->gvk, ref->from.items, ref->from.n, err) < 0)
-			return -COX_INVALID_ARGUMENT;
-	return 0;
+		if (e == 0)
+			e = merge_reference(into, &ref->gvk, ref->from.items, ref->from.n, err);
+	return e;
 }
 
 static bool is_empty(const struct kz_config *config)
@@ -317,12 +340,27 @@ static int read_definition(struct kz *kz, struct kz_config *config, const struct
 	return e;
 }
 
+static int no_definitions(const struct cox_doc *doc, const struct cox_node *node,
+			  struct cox_error *err)
+{
+	return cox_node_error(
+		err, doc, node,
+		"crds: expected a map of OpenAPI definitions, each a map with `Schema`, "
+		"got %s; a CustomResourceDefinition belongs under resources",
+		cox_kind_name(cox_node_kind(node)));
+}
+
 static int read_crds(struct kz *kz, struct kz_config *config, const struct cox_doc *doc,
 		     struct cox_error *err)
 {
 	const struct cox_node *root = cox_doc_root(doc);
 	int e = 0;
 
+	if (!cox_node_is(root, COX_MAP))
+		return no_definitions(doc, root, err);
+	for (size_t i = 0; i < cox_node_len(root); i++)
+		if (!cox_node_is(cox_node_at(root, i), COX_MAP))
+			return no_definitions(doc, cox_node_at(root, i), err);
 	for (size_t i = 0; e == 0 && i < cox_node_len(root); i++) {
 		const struct cox_node *api = cox_node_at(root, i);
 		const struct cox_node *properties = COX_GET(api, "Schema", "properties");
@@ -369,16 +407,18 @@ static int load_each(const struct kz_dir *dir, struct kz_config *config, const c
 int kz_config_load(const struct kz_dir *dir, struct kz_acc *acc, struct cox_error *err)
 {
 	COX_CLEANUP(kz_config_fini) struct kz_config config = {0}, own = {0}, crds = {0};
+	const struct kz_config *whole = defaults(dir->kz);
 	int e = load_each(dir, &own, "configurations", read_configuration, err);
 
-	copy(&config, defaults(dir->kz));
-	if (e == 0)
+	if (e == 0 && !is_empty(&own)) {
+		copy(&config, whole);
+		whole = &config;
 		e = kz_config_merge(&config, &own, err);
+	}
 	if (e == 0)
-		e = kz_config_merge(&acc->config, &config, err);
+		e = kz_config_merge(&acc->config, whole, err);
 	if (e < 0)
 		return kz_locate(err, dir->file, COX_GET(dir->k, "configurations"));
-	if (e == 0)
-		e = load_each(dir, &crds, "crds", read_crds, err);
+	e = load_each(dir, &crds, "crds", read_crds, err);
 	return e < 0 ? e : kz_config_merge(&acc->config, &crds, err);
 }

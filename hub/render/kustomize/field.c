@@ -23,7 +23,7 @@ struct cox_node *kz_slot_edit(const struct kz_slot *slot)
 			     : cox_list_edit(slot->doc, slot->parent, slot->index);
 }
 
-const char **kz_split_path(struct kz *kz, const char *path, char delimiter)
+static const char **split(struct kz *kz, const char *path, char delimiter)
 {
 	size_t n = 2, len = strlen(path);
 	const char **parts;
@@ -55,34 +55,68 @@ const char **kz_split_path(struct kz *kz, const char *path, char delimiter)
 	}
 }
 
-const char **kz_split_smart(struct kz *kz, const char *path, char delimiter)
+/* Whoever walks a path does so by recursion. */
+static int check_parts(const char **parts, const char *path, struct cox_error *err)
 {
-	const char **parts = kz_split_path(kz, path, delimiter);
+	for (size_t n = 0; parts[n]; n++)
+		if (n == HUB_LIMIT_KUSTOMIZE_PATH)
+			return cox_error(err, COX_RESOURCE_EXHAUSTED,
+					 "'%.40s...': the path of a field has more than %d parts; "
+					 "name one that is less deep",
+					 path, HUB_LIMIT_KUSTOMIZE_PATH);
+	return 0;
+}
+
+int kz_split_path(struct kz *kz, const char *path, char delimiter, const char ***ret,
+		  struct cox_error *err)
+{
+	const char **parts = split(kz, path, delimiter);
+	int e = check_parts(parts, path, err);
+
+	if (e == 0)
+		*ret = parts;
+	return e;
+}
+
+/* "[b=c" and "d]" together again: the parts from *i on up to one that ends with ']'. */
+static const char *join_bracket(struct kz *kz, const char **parts, size_t *i, char delimiter)
+{
+	_cleanup_buf_ struct cox_buf b = COX_BUF_INIT;
+
+	cox_buf_puts(&b, parts[*i]);
+	while (parts[*i + 1] && !cox_str_ends(cox_buf_str(&b), "]")) {
+		cox_buf_putc(&b, delimiter);
+		cox_buf_puts(&b, parts[++*i]);
+	}
+	/* without a key it is a name with the delimiter in it */
+	if (!memchr(b.ptr, '=', b.len))
+		return kz_str(kz, cox_str_n(b.ptr + 1, b.len - 1 - (b.ptr[b.len - 1] == ']')));
+	return kz_str(kz, cox_buf_str(&b));
+}
+
+int kz_split_smart(struct kz *kz, const char *path, char delimiter, const char ***ret,
+		   struct cox_error *err)
+{
+	const char **parts = split(kz, path, delimiter);
 	size_t n = 0;
+	int e;
 
 	for (size_t i = 0; parts[i]; i++) {
 		const char *part = parts[i];
 
-		if (*part == '[' && !cox_str_ends(cox_str(part), "]")) {
-			while (parts[i + 1]) {
-				part = kz_printf(kz, "%s%c%s", part, delimiter, parts[++i]);
-				if (cox_str_ends(cox_str(part), "]"))
-					break;
-			}
-			if (!strchr(part, '=')) {
-				size_t len = strlen(part);
-
-				part = cox_arena_strndup(&kz->arena, part + 1,
-							 len - 1 - (part[len - 1] == ']'));
-			}
-		}
+		if (*part == '[' && !cox_str_ends(cox_str(part), "]"))
+			part = join_bracket(kz, parts, &i, delimiter);
 		parts[n++] = part;
 	}
 	parts[n] = NULL;
-	return parts;
+	e = check_parts(parts, path, err);
+	if (e == 0)
+		*ret = parts;
+	return e;
 }
 
 struct walk {
+	struct kz *kz;
 	struct cox_doc *doc;
 	const struct kz_spec *spec;
 	enum cox_kind create;
@@ -126,7 +160,10 @@ static int walk_value(const struct walk *w, const char **parts, const struct kz_
 {
 	const struct cox_node *value = kz_slot_get(slot);
 	struct cox_node *own;
+	int e = kz_check(w->kz, err);
 
+	if (e < 0)
+		return e;
 	if (!*parts)
 		return w->set(w->ctx, slot, err);
 	if (cox_node_kind(value) <= COX_NULL)
@@ -138,14 +175,12 @@ static int walk_value(const struct walk *w, const char **parts, const struct kz_
 	own = kz_slot_edit(slot);
 	if (cox_node_is(own, COX_MAP))
 		return walk_key(w, parts, own, err);
-	for (size_t i = 0; i < cox_node_len(own); i++) {
+	for (size_t i = 0; e == 0 && i < cox_node_len(own); i++) {
 		struct kz_slot item = {w->doc, own, {NULL, 0}, i};
-		int e = walk_value(w, parts, &item, err);
 
-		if (e < 0)
-			return e;
+		e = walk_value(w, parts, &item, err);
 	}
-	return 0;
+	return e;
 }
 
 static bool fits(struct cox_str value, const char *by)
@@ -162,10 +197,13 @@ static bool is_selected(const struct cox_node *root, const struct kz_gvk *by)
 int kz_field(struct kz *kz, struct kz_res *r, const struct kz_spec *spec, enum cox_kind create,
 	     kz_set set, void *ctx, struct cox_error *err)
 {
-	struct walk w = {r->doc, spec, create, set, ctx};
+	struct walk w = {kz, r->doc, spec, create, set, ctx};
+	const char **parts;
+	int e;
 
 	/* most specs are for other kinds: that must cost nothing */
 	if (!is_selected(kz_root(r), &spec->gvk))
 		return 0;
-	return walk_key(&w, kz_split_path(kz, spec->path, '/'), cox_doc_root_edit(r->doc), err);
+	e = kz_split_path(kz, spec->path, '/', &parts, err);
+	return e < 0 ? e : walk_key(&w, parts, cox_doc_root_edit(r->doc), err);
 }

@@ -234,7 +234,7 @@ int kz_generate(const struct kz_dir *dir, const struct cox_doc *doc, const struc
 
 	if (!cox_node_str(COX_GET(args, "name")).len)
 		return cox_node_error(err, doc, args, "a generator needs a name");
-	m.out = cox_doc_new(dir->file);
+	m.out = kz_doc_new(dir->kz, dir->file);
 	e = fill(&m, global, err);
 	if (e < 0) {
 		cox_doc_unref(m.out);

@@ -14,6 +14,7 @@
 
 struct kz_gvk {
 	const char *group, *version, *kind; /* "" in a selector: any */
+	bool cluster;			    /* of a resource: lives in no namespace */
 };
 
 struct kz_id {
@@ -22,7 +23,6 @@ struct kz_id {
 };
 
 bool kz_gvk_selected(const struct kz_gvk *gvk, const struct kz_gvk *by);
-bool kz_is_cluster_scoped(const struct kz_gvk *gvk);
 /* "default" for none, and a word of its own for what lives in no namespace. */
 const char *kz_effective_namespace(const struct kz_id *id);
 bool kz_id_equal(const struct kz_id *a, const struct kz_id *b);
@@ -50,9 +50,12 @@ struct kz_res {
 	COX_VEC(const struct kz_origin *) changes;
 	enum kz_behavior behavior;
 	const struct kz_id *now; /* while names are fixed, and nothing changes them */
+	struct kz_known *known;	 /* what kz_res_id found last */
+	bool json;		 /* it went through JSON, which forgets quotes */
 	bool hash;		 /* the name gets the hash of the content */
 	bool allow_name, allow_kind;
-	kz_shared shared; /* see kz_share */
+	kz_shared shared;  /* see kz_share */
+	kz_shared untyped; /* values that were made of a text: to vars they are one still */
 };
 
 typedef COX_VEC(struct kz_res *) kz_list;
@@ -121,13 +124,16 @@ struct kz {
 	struct hub_tree *tree;
 	const struct hub_kustomize_input *in;
 	struct cox_arena arena;
-	kz_list all;	 /* every resource that was made: who frees them */
-	cox_docs docs;	 /* files that nodes are borrowed from */
-	cox_docs schema; /* of `openapi.path`; at most one */
+	struct cox_account *account; /* of the arena and all documents */
+	kz_list all;		     /* every resource that was made: who frees them */
+	cox_docs docs;		     /* files that nodes are borrowed from */
+	struct cox_doc *schema;	     /* of `openapi.path`; NULL: none */
+	struct cox_map scopes;	     /* group, version, kind -> what its paths say */
 	struct kz_config defaults;
 	COX_VEC(struct kz_repository) repositories;
-	size_t n_bytes, n_dirs;
+	size_t n_bytes, n_dirs, n_documents, n_steps;
 	bool origins, transformations, managed_by, schema_set;
+	bool schema_adds; /* to the built-in one */
 };
 
 /* A directory with a kustomization. */
@@ -147,7 +153,20 @@ const char *kz_strdup(struct kz *kz, const char *text);
 const char *kz_str(struct kz *kz, struct cox_str text);
 const char *kz_printf(struct kz *kz, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* Puts "file:line: " before a message that names no place yet: the innermost one helps most.
+/* ---- limit.c ---- */
+
+/* On the build's account, as all are that come from its files. */
+struct cox_doc *kz_doc_new(struct kz *kz, const char *name);
+/* Before each object that is looked at and each change: memory and steps are within the limits. */
+int kz_check(struct kz *kz, struct cox_error *err);
+/* A text that is made may be as long as one that is read. */
+int kz_check_text(size_t len, struct cox_error *err);
+/* Adds to *size what r takes when it is written, where values that stand at many places are written as
+ * often. */
+int kz_check_size(struct kz *kz, const struct kz_res *r, size_t *size, struct cox_error *err);
+
+/* Puts "file:line:column: " before a message that names no place yet: the innermost one helps most.
+ * node NULL, or one that was made here: "file: ".
  * Returns -err->code. */
 int kz_locate(struct cox_error *err, const char *file, const struct cox_node *node);
 
@@ -159,7 +178,9 @@ int kz_read(const struct kz_dir *dir, const char *text, const char **ret_path, s
 /* Every document of a text, kept by the build; empty ones are left out. */
 int kz_parse(struct kz *kz, struct cox_str text, const char *name, cox_docs *ret,
 	     struct cox_error *err);
-/* Resources of a text, lists expanded. as_patch: what has no name is let through. */
+/* The resources of documents, lists expanded. */
+int kz_objects(struct kz *kz, const cox_docs *docs, kz_list *ret, struct cox_error *err);
+/* Those of a text. */
 int kz_resources(struct kz *kz, struct cox_str text, const char *name, kz_list *ret,
 		 struct cox_error *err);
 /* The kustomization of a directory. */
@@ -189,6 +210,12 @@ void kz_remote_ask(const struct kz_dir *dir, const struct cox_node *paths);
  * kept by the build, where it has others. */
 int kz_check_shape(struct kz *kz, struct cox_doc **doc, struct cox_error *err);
 
+/* ---- schema.c ---- */
+
+/* Of the kustomization that says so first, from the root on. */
+int kz_schema_load(const struct kz_dir *dir, struct cox_error *err);
+bool kz_is_cluster_scoped(struct kz *kz, const struct kz_gvk *gvk);
+
 /* ---- resource.c ---- */
 
 struct kz_res *kz_res_new(struct kz *kz, struct cox_doc *doc /* sealed, one reference */);
@@ -196,10 +223,16 @@ const struct cox_node *kz_root(const struct kz_res *r);
 struct kz_gvk kz_res_gvk(struct kz *kz, const struct kz_res *r);
 struct kz_id kz_res_id(struct kz *kz, const struct kz_res *r);
 struct kz_id kz_res_original(struct kz *kz, const struct kz_res *r);
+/* An earlier identity with the group and version of now. */
+struct kz_id kz_id_then(struct kz *kz, const struct kz_id *old, const struct kz_id *now);
+/* What they were read as may mean something else now. */
+void kz_forget_ids(struct kz *kz);
 void kz_res_remember(struct kz *kz, struct kz_res *r);
 /* Seals what r has been so far; it goes on as an edit of `doc` (taken). */
 void kz_res_replace(struct kz_res *r, struct cox_doc *doc);
 struct cox_doc *kz_res_sealed(struct kz_res *r); /* borrowed */
+/* A copy of a scalar that knows no more how it was written. */
+struct cox_node *kz_as_read(struct cox_doc *doc, const struct cox_node *scalar);
 void kz_res_put_meta(struct kz_res *r, const char *key, const char *value);
 void kz_res_annotate(struct kz_res *r, const char *key, const char *value);
 bool kz_res_has_any_id(struct kz *kz, const struct kz_res *r, const struct kz_id *id,
@@ -215,7 +248,8 @@ const char *kz_id_text(struct kz *kz, const struct kz_id *id);
  * what runs must come out the same. A JSON patch makes copies of all. */
 void kz_share(struct kz_res *r, const struct cox_node *value);
 /* old, which was at some place of r, gave way to `now` there. */
-void kz_overwrite(struct kz_res *r, const struct cox_node *old, const struct cox_node *now);
+void kz_overwrite(struct kz *kz, struct kz_res *r, const struct cox_node *old,
+		  const struct cox_node *now);
 
 const struct kz_res *kz_find_double(struct kz *kz, const kz_list *list);
 int kz_acc_append(struct kz *kz, struct kz_acc *acc, struct kz_res *r, struct cox_error *err);
@@ -224,14 +258,38 @@ int kz_acc_absorb(struct kz *kz, struct kz_acc *acc, struct kz_res *r, struct co
 int kz_acc_merge(struct kz *kz, struct kz_acc *acc, struct kz_acc *other, struct cox_error *err);
 void kz_acc_drop_deleted(struct kz_acc *acc);
 
-/* A patch's or replacement's target. doc is for messages. */
+/* ---- select.c ---- */
+
+enum kz_id_field {
+	KZ_BY_GROUP,
+	KZ_BY_VERSION,
+	KZ_BY_KIND,
+	KZ_BY_NAME,
+	KZ_BY_NAMESPACE,
+	KZ_N_ID_FIELDS
+};
+
+/* A target, read. */
+struct kz_selector {
+	const struct cox_doc *doc;
+	const struct cox_node *node; /* of doc, for messages */
+	struct {
+		struct cox_str text;	 /* "": anything */
+		struct cox_regex *regex; /* NULL: the text means itself */
+	} patterns[KZ_N_ID_FIELDS];
+	struct cox_selector *maps[2]; /* labels, annotations; NULL: any */
+	bool by_id, by_map;	      /* whether it says anything of them */
+};
+
+int kz_selector_read(const struct cox_doc *doc, const struct cox_node *target,
+		     struct kz_selector *ret, struct cox_error *err);
+void kz_selector_fini(struct kz_selector *s);
+/* 1, 0 or a failure. */
+int kz_selects_id(const struct kz_selector *s, const struct kz_id *id, struct cox_error *err);
+bool kz_selects_labels(const struct kz_selector *s, const struct kz_res *r);
+/* Appends those of list that target selects; NULL: all. */
 int kz_select(struct kz *kz, const kz_list *list, const struct cox_doc *doc,
 	      const struct cox_node *target, kz_list *ret, struct cox_error *err);
-/* One id against one selector by regular expressions: 1 or 0. */
-int kz_selects(const struct cox_doc *doc, const struct cox_node *target, const struct kz_id *id,
-	       struct cox_error *err);
-int kz_matches_labels(const struct cox_doc *doc, const struct cox_node *target,
-		      const struct kz_res *r, struct cox_error *err);
 
 /* ---- config.c, tables.c ---- */
 
@@ -246,6 +304,7 @@ extern const size_t kz_n_default_references;
 /* The order of kinds that the configuration and the output have. */
 int kz_gvk_compare(const struct kz_gvk *a, const struct kz_gvk *b);
 int kz_specs_merge(kz_specs *into, const struct kz_spec *spec, struct cox_error *err);
+int kz_specs_add(kz_specs *into, const kz_specs *from, struct cox_error *err);
 /* The defaults, with what `configurations` and `crds` of the directory add, into acc's. */
 int kz_config_load(const struct kz_dir *dir, struct kz_acc *acc, struct cox_error *err);
 int kz_config_merge(struct kz_config *into, const struct kz_config *from, struct cox_error *err);
@@ -273,14 +332,18 @@ typedef int (*kz_set)(void *ctx, const struct kz_slot *slot, struct cox_error *e
 int kz_field(struct kz *kz, struct kz_res *r, const struct kz_spec *spec, enum cox_kind create,
 	     kz_set set, void *ctx, struct cox_error *err);
 /* "a/b\/c" divided; in the arena, NULL at its end. */
-const char **kz_split_path(struct kz *kz, const char *path, char delimiter);
+int kz_split_path(struct kz *kz, const char *path, char delimiter, const char ***ret,
+		  struct cox_error *err);
 /* As replacements write them: "a.[b=c.d].e". */
-const char **kz_split_smart(struct kz *kz, const char *path, char delimiter);
+int kz_split_smart(struct kz *kz, const char *path, char delimiter, const char ***ret,
+		   struct cox_error *err);
 
 /* ---- the transformers ---- */
 
 int kz_namespace(struct kz *kz, struct kz_acc *acc, const char *namespace, const kz_specs *specs,
 		 const char *subjects, bool unset_only, struct cox_error *err);
+/* metadata.namespace, and that of a binding's default subject, of one object. */
+int kz_set_namespace(struct kz *kz, struct kz_res *r, const char *namespace, struct cox_error *err);
 int kz_prefix(struct kz *kz, struct kz_acc *acc, const char *text, bool suffix,
 	      const kz_specs *specs, struct cox_error *err);
 int kz_put_labels(struct kz *kz, struct kz_acc *acc, const struct cox_node *pairs,
@@ -298,6 +361,11 @@ int kz_patch_entry(const struct kz_dir *dir, struct kz_acc *acc, const struct co
 		   const struct cox_node *entry, bool json_only, struct cox_error *err);
 int kz_patch_strategic(const struct kz_dir *dir, struct kz_acc *acc, const struct cox_doc *doc,
 		       const struct cox_node *texts, struct cox_error *err);
+/* A field that had no value has no type either: it is what the text says without quotes, a number or a
+ * date. */
+const struct cox_node *kz_plain(struct cox_doc *doc, struct cox_str text);
+int kz_value_add(const struct kz_dir *dir, struct kz_acc *acc, const struct cox_doc *doc,
+		 const struct cox_node *config, struct cox_error *err);
 int kz_replacements(const struct kz_dir *dir, struct kz_acc *acc, const struct cox_doc *doc,
 		    const struct cox_node *list, struct cox_error *err);
 int kz_fix_names(struct kz *kz, struct kz_acc *acc, struct cox_error *err);
@@ -307,7 +375,7 @@ int kz_vars_resolve(struct kz *kz, struct kz_acc *acc, struct cox_error *err);
 int kz_sort(struct kz *kz, struct kz_acc *acc, const struct cox_doc *doc,
 	    const struct cox_node *options, struct cox_error *err);
 /* The hash of its content at the end of each name that asks for one. */
-void kz_add_hashes(struct kz *kz, struct kz_acc *acc);
+int kz_add_hashes(struct kz *kz, struct kz_acc *acc, struct cox_error *err);
 int kz_plugins(const struct kz_dir *dir, struct kz_acc *acc, const char *field,
 	       struct cox_error *err);
 
@@ -333,14 +401,20 @@ struct kz_keys {
 	size_t n; /* 0: values themselves */
 };
 
-/* definitions: of openapi.path; NULL: the built-in ones. */
-struct kz_type kz_type_of(struct kz *kz, const struct kz_gvk *gvk,
-			  const struct cox_node **ret_definitions);
-struct kz_type kz_type_child(const struct cox_node *definitions, const struct kz_type *type,
+/* Where types come from. */
+struct kz_schema {
+	const struct cox_node *definitions; /* of openapi.path; NULL: the built-in ones */
+	bool adds;			    /* the built-in ones are there too */
+};
+
+/* Whether Kustomize's own schema has that kind. */
+bool kz_is_known(struct kz *kz, const struct kz_gvk *gvk);
+struct kz_type kz_type_of(struct kz *kz, const struct kz_gvk *gvk, struct kz_schema *ret_schema);
+struct kz_type kz_type_child(const struct kz_schema *schema, const struct kz_type *type,
 			     struct cox_str key);
-struct kz_type kz_type_item(const struct cox_node *definitions, const struct kz_type *type);
+struct kz_type kz_type_item(const struct kz_schema *schema, const struct kz_type *type);
 /* Whether items of such a list are matched, and by what. */
-bool kz_type_merges(const struct cox_node *definitions, const struct kz_type *type,
+bool kz_type_merges(const struct kz_schema *schema, const struct kz_type *type,
 		    struct kz_keys *ret);
 
 /* ---- merge.c ---- */
@@ -352,11 +426,11 @@ struct kz_written {
 typedef COX_VEC(struct kz_written) kz_writes;
 
 /* patch over base by the schema of `gvk`; the result is a new unsealed document, NULL in *ret when
- * the patch deletes the object. base and patch are sealed. Values of `shared` that were overwritten
+ * the patch deletes the object. base and patch are sealed. json: base went through JSON. Values of `shared` that were overwritten
  * are appended to ret_writes. */
 int kz_strategic_merge(struct kz *kz, struct cox_doc *base, struct cox_doc *patch,
-		       const struct kz_gvk *gvk, const kz_shared *shared, struct cox_doc **ret,
-		       kz_writes *ret_writes, struct cox_error *err);
+		       const struct kz_gvk *gvk, const kz_shared *shared, bool json,
+		       struct cox_doc **ret, kz_writes *ret_writes, struct cox_error *err);
 
 /* ---- source.c ---- */
 

@@ -24,6 +24,13 @@ struct hub_tree; /* hub/source/tree.h */
 #define HUB_LIMIT_KUSTOMIZE_DEPTH   32	 /* kustomizations inside one another */
 #define HUB_LIMIT_KUSTOMIZE_REMOTES 50	 /* repositories, at revisions, of one build */
 #define HUB_LIMIT_KUSTOMIZE_DIRS    1000 /* directories of one build, each counted as often as used */
+#define HUB_LIMIT_KUSTOMIZE_MEMORY  (256 << 20) /* bytes that a build's documents hold */
+#define HUB_LIMIT_KUSTOMIZE_STEPS   100000000	/* objects compared, fields changed: some seconds */
+#define HUB_LIMIT_KUSTOMIZE_PATH    64		/* parts of a field's path */
+#define HUB_LIMIT_KUSTOMIZE_SPECS   2000	/* field specs of one list of the configuration */
+#define HUB_LIMIT_KUSTOMIZE_LISTS   5		/* List kinds inside one another */
+#define HUB_LIMIT_KUSTOMIZE_TEXTS   8		/* JSON or YAML in texts inside one another */
+#define HUB_LIMIT_KUSTOMIZE_ITEMS   5000	/* of both sides of a list that is merged by keys */
 
 enum hub_kustomize_order {
 	HUB_KUSTOMIZE_LEGACY = 0, /* what `kustomize build` does without sortOptions */
@@ -44,8 +51,9 @@ struct hub_kustomize_input {
 	 * application, and what names a variable fails. */
 	const struct hub_kustomize_env *env;
 	enum hub_kustomize_order order;
-	bool load_anywhere;	       /* files may be outside their kustomization's directory */
-	size_t max_bytes, max_objects; /* 0: COX_LIMIT_APP_BYTES, COX_LIMIT_APP_OBJECTS */
+	bool load_anywhere; /* files may be outside their kustomization's directory */
+	/* 0: COX_LIMIT_APP_BYTES, _OBJECTS, _DOCS, and HUB_LIMIT_KUSTOMIZE_MEMORY, _STEPS */
+	size_t max_bytes, max_objects, max_documents, max_memory, max_steps;
 	/* The tree of a repository at a revision ("" for its HEAD): one reference; NULL with 0 when
 	 * it is not there yet, and the build fails with COX_UNAVAILABLE. It may be asked again
 	 * for the same. NULL:

@@ -19,6 +19,8 @@ int kz_locate(struct cox_error *err, const char *file, const struct cox_node *no
 	colon = memchr(err->message, ':', (size_t)(end - err->message));
 	if (colon && colon[1] >= '0' && colon[1] <= '9')
 		return -err->code;
+	if (!cox_node_line(node))
+		return cox_error_wrap(err, "%s", file);
 	return cox_error_wrap(err, "%s:%u:%u", file, cox_node_line(node), cox_node_column(node));
 }
 
@@ -40,9 +42,10 @@ static int read_path(struct kz *kz, struct hub_tree *tree, const char *path, str
 	kz->n_bytes += out->len - before;
 	if (kz->n_bytes > kz->in->max_bytes)
 		return cox_error(err, COX_RESOURCE_EXHAUSTED,
-				 "the files of this kustomization are larger than %zu bytes "
-				 "together",
-				 kz->in->max_bytes);
+				 "with '%s', the files of this kustomization are larger than %zu "
+				 "bytes together, each counted as often as read; divide it into "
+				 "several applications",
+				 path, kz->in->max_bytes);
 	return 0;
 }
 
@@ -66,6 +69,23 @@ static int read_remote(const struct kz_dir *dir, const char *text, const char **
 	return e;
 }
 
+/* Links are looked through: what one of the directory leads to must be inside too. */
+static int check_inside(const struct kz_dir *dir, const char *path, struct cox_error *err)
+{
+	_cleanup_free_ char *real = NULL, *root = NULL;
+	int e = hub_tree_real(dir->tree, path, &real, err);
+
+	if (e == 0)
+		e = hub_tree_real(dir->tree, dir->path, &root, err);
+	if (e < 0 || (is_inside(path, dir->path) && is_inside(real, root)))
+		return e;
+	return cox_error(
+		err, COX_PERMISSION_DENIED,
+		"file '%s' is not in or below '%s': a kustomization reads files of its own "
+		"directory only; make a base of the other one",
+		is_inside(path, dir->path) ? real : path, *dir->path ? dir->path : ".");
+}
+
 int kz_read(const struct kz_dir *dir, const char *text, const char **ret_path, struct cox_buf *out,
 	    struct cox_error *err)
 {
@@ -78,12 +98,10 @@ int kz_read(const struct kz_dir *dir, const char *text, const char **ret_path, s
 	e = hub_path_resolve(dir->path, cox_str(text), &path, err);
 	if (e < 0)
 		return e;
-	if (!kz->in->load_anywhere && !is_inside(path, dir->path))
-		return cox_error(err, COX_PERMISSION_DENIED,
-				 "file '%s' is not in or below '%s': a kustomization reads files "
-				 "of its own directory only; make a base of the other one",
-				 path, *dir->path ? dir->path : ".");
-	e = read_path(kz, dir->tree, path, out, err);
+	if (!kz->in->load_anywhere)
+		e = check_inside(dir, path, err);
+	if (e == 0)
+		e = read_path(kz, dir->tree, path, out, err);
 	if (e == -COX_NOT_FOUND)
 		return cox_error(err, COX_NOT_FOUND, "there is no file '%s'", path);
 	if (e < 0)
@@ -96,10 +114,24 @@ int kz_read(const struct kz_dir *dir, const char *text, const char **ret_path, s
 int kz_parse(struct kz *kz, struct cox_str text, const char *name, cox_docs *ret,
 	     struct cox_error *err)
 {
-	static const struct cox_yaml_options options = {.schema = COX_YAML_KUSTOMIZE,
-							.max_documents = COX_LIMIT_APP_DOCS};
-	(void)kz;
-	return cox_yaml_read_all(text, name, &options, ret, err);
+	struct cox_yaml_options options = {.schema = COX_YAML_KUSTOMIZE,
+					   .max_documents = kz->in->max_documents,
+					   .account = kz->account,
+					   .keep_written = true};
+	size_t before = ret->n;
+	int e = kz_check(kz, err);
+
+	if (e == 0)
+		e = cox_yaml_read_all(text, name, &options, ret, err);
+	if (e < 0)
+		return e;
+	kz->n_documents += ret->n - before;
+	if (kz->n_documents > kz->in->max_documents)
+		return cox_error(err, COX_RESOURCE_EXHAUSTED,
+				 "with '%s', the build reads more than %zu documents; divide it "
+				 "into several applications",
+				 name, kz->in->max_documents);
+	return 0;
 }
 
 static int add_object(struct kz *kz, struct cox_doc *doc, const struct cox_node *node, kz_list *ret,
@@ -133,8 +165,11 @@ static int add_document(struct kz *kz, struct cox_doc *doc, const struct cox_nod
 	if (!items && !cox_str_is(cox_meta_kind(node), "List"))
 		return add_object(kz, doc, node, ret, err);
 	for (size_t i = 0; i < cox_node_len(items); i++) {
-		int e = depth > 4
-				? cox_node_error(err, doc, node, "lists inside lists inside lists")
+		int e = depth >= HUB_LIMIT_KUSTOMIZE_LISTS
+				? cox_node_error(err, doc, node,
+						 "lists of objects more than %d deep inside one "
+						 "another",
+						 HUB_LIMIT_KUSTOMIZE_LISTS)
 				: add_document(kz, doc, cox_node_at(items, i), depth + 1, ret, err);
 
 		if (e < 0)
@@ -143,32 +178,54 @@ static int add_document(struct kz *kz, struct cox_doc *doc, const struct cox_nod
 	return 0;
 }
 
+int kz_objects(struct kz *kz, const cox_docs *docs, kz_list *ret, struct cox_error *err)
+{
+	int e = 0;
+
+	for (size_t i = 0; e == 0 && i < docs->n; i++)
+		e = add_document(kz, docs->items[i], cox_doc_root(docs->items[i]), 0, ret, err);
+	return e;
+}
+
 int kz_resources(struct kz *kz, struct cox_str text, const char *name, kz_list *ret,
 		 struct cox_error *err)
 {
 	_cleanup_docs_ cox_docs docs = {0};
 	int e = kz_parse(kz, text, name, &docs, err);
 
-	for (size_t i = 0; e == 0 && i < docs.n; i++)
-		e = add_document(kz, docs.items[i], cox_doc_root(docs.items[i]), 0, ret, err);
-	return e;
+	return e < 0 ? e : kz_objects(kz, &docs, ret, err);
+}
+
+/* The first document: what follows it counts for nothing, as with the reference program. */
+static int read_first(struct kz *kz, struct cox_str text, const char *name,
+		      struct cox_yaml_options options, struct cox_doc **ret, struct cox_error *err)
+{
+	_cleanup_docs_ cox_docs docs = {0};
+	int e;
+
+	options.account = kz->account;
+	options.max_documents = kz->in->max_documents;
+	e = cox_yaml_read_all(text, name, &options, &docs, err);
+	if (e < 0)
+		return e;
+	if (!docs.n)
+		return cox_error(err, COX_INVALID_ARGUMENT, "%s: is empty; it needs one document",
+				 name);
+	*ret = cox_doc_ref(docs.items[0]);
+	cox_vec_push(&kz->docs, *ret);
+	return 0;
 }
 
 int kz_load_yaml(const struct kz_dir *dir, const char *text, struct cox_doc **ret,
 		 struct cox_error *err)
 {
 	_cleanup_buf_ struct cox_buf content = COX_BUF_INIT;
-	struct cox_doc *doc = NULL;
 	const char *path;
 	int e = kz_read(dir, text, &path, &content, err);
 
-	if (e == 0)
-		e = cox_yaml_read(cox_buf_str(&content), path, NULL, &doc, err);
-	if (e < 0)
-		return e;
-	cox_vec_push(&dir->kz->docs, doc);
-	*ret = doc;
-	return 0;
+	return e < 0 ? e
+		     : read_first(dir->kz, cox_buf_str(&content), path,
+				  (struct cox_yaml_options){0}, ret, err);
 }
 
 /* ---- kustomization.yaml ---- */
@@ -252,10 +309,9 @@ int kz_dir_load(struct kz_dir *dir, struct cox_error *err)
 	int e = find_file(dir, &content, err);
 
 	if (e == 0)
-		e = cox_yaml_read(cox_buf_str(&content), dir->file, &options, &doc, err);
+		e = read_first(dir->kz, cox_buf_str(&content), dir->file, options, &doc, err);
 	if (e < 0)
 		return e;
-	cox_vec_push(&dir->kz->docs, doc);
 	if (!cox_node_is(cox_doc_root(doc), COX_MAP))
 		return cox_node_error(err, doc, cox_doc_root(doc),
 				      "expected a map, got %s: a kustomization is a map with "

@@ -2,15 +2,13 @@
  * the schema of Kubernetes 1.21 has them, other lists replaced; new items go in front. */
 #include "hub/render/kustomize/internal.h"
 
-#define MAX_DEPTH 128
-#define MAX_ITEMS 5000 /* of both sides of a list; the time is its square */
-
 struct merge {
+	struct kz *kz;
 	struct cox_doc *out;
-	const struct cox_node *definitions; /* of openapi.path; NULL: the table */
+	struct kz_schema schema;
 	const kz_shared *shared;
 	kz_writes *writes; /* over what is shared */
-	int depth;
+	bool json;	   /* the base went through JSON: its quotes say nothing */
 };
 
 /* ---- directives ---- */
@@ -101,7 +99,7 @@ static int merge_map(struct merge *m, const struct kz_type *type, const struct c
 		struct cox_str key = cox_node_key(base, i);
 		const struct cox_node *value = cox_node_at(base, i);
 		const struct cox_node *change = cox_node_get_str(patch, key);
-		struct kz_type t = kz_type_child(m->definitions, type, key);
+		struct kz_type t = kz_type_child(&m->schema, type, key);
 
 		e = change ? merge_value(m, &t, value, change, &value, err)
 			   : walk_base(m, &t, value, &value, err);
@@ -113,7 +111,7 @@ static int merge_map(struct merge *m, const struct kz_type *type, const struct c
 	for (size_t i = 0; i < cox_node_len(patch); i++) {
 		struct cox_str key = cox_node_key(patch, i);
 		const struct cox_node *value;
-		struct kz_type t = kz_type_child(m->definitions, type, key);
+		struct kz_type t = kz_type_child(&m->schema, type, key);
 
 		if (cox_str_is(key, "$patch") || cox_node_get_str(base, key))
 			continue;
@@ -142,7 +140,7 @@ typedef COX_VEC(struct values) values_vec;
 
 static struct cox_str value_of(const struct cox_node *item, const char *key)
 {
-	return cox_node_text(COX_GET(item, key));
+	return cox_node_written(COX_GET(item, key));
 }
 
 static bool has_key(const struct cox_node *item, const char *key)
@@ -347,7 +345,7 @@ static void gather(const struct cox_node *list, const struct cox_node *directive
 static int merge_keyed(struct merge *m, const struct kz_type *type, struct kz_keys keys,
 		       items_vec *base, items_vec *patch, items_vec *out, struct cox_error *err)
 {
-	struct kz_type item_type = kz_type_item(m->definitions, type);
+	struct kz_type item_type = kz_type_item(&m->schema, type);
 	values_vec all = {0};
 	int e = 0;
 
@@ -381,11 +379,18 @@ static void merge_set(const items_vec *base, const items_vec *patch, items_vec *
 			bool seen = is_absent(*item) || COX_GET(*item, "$patch");
 
 			for (size_t j = 0; !seen && j < out->n; j++)
-				seen = cox_str_eq(cox_node_text(*item),
-						  cox_node_text(out->items[j]));
+				seen = cox_str_eq(cox_node_written(*item),
+						  cox_node_written(out->items[j]));
 			if (!seen)
 				cox_vec_push(out, *item);
 		}
+}
+
+/* Each item is compared with each. */
+static void count_pairs(struct merge *m, size_t n)
+{
+	if (n <= HUB_LIMIT_KUSTOMIZE_ITEMS)
+		m->kz->n_steps += n * n / 2;
 }
 
 static int merge_items(struct merge *m, const struct kz_type *type, const struct kz_keys *keys,
@@ -398,10 +403,12 @@ static int merge_items(struct merge *m, const struct kz_type *type, const struct
 
 	gather(patch, directive, &p);
 	gather(base, NULL, &b);
-	if (b.n + p.n > MAX_ITEMS)
+	count_pairs(m, b.n + p.n);
+	if (b.n + p.n > HUB_LIMIT_KUSTOMIZE_ITEMS) /* the time is its square */
 		e = cox_error(err, COX_RESOURCE_EXHAUSTED,
-			      "a list of more than %d items is not merged by their keys",
-			      MAX_ITEMS);
+			      "a list of more than %d items, those of the patch included, is not "
+			      "merged by their keys; use a JSON patch",
+			      HUB_LIMIT_KUSTOMIZE_ITEMS);
 	else if (keys->n)
 		/* without a base the patch is merged with itself */
 		e = merge_keyed(m, type, *keys, base ? &b : &p, &p, &out, err);
@@ -427,7 +434,7 @@ static int merge_list(struct merge *m, const struct kz_type *type, const struct 
 	int e = 0;
 
 	*ret = patch;
-	if (!kz_type_merges(m->definitions, type, &keys))
+	if (!kz_type_merges(&m->schema, type, &keys))
 		return 0;
 	/* where there is no list, nothing is said about it */
 	if (base)
@@ -480,8 +487,8 @@ static bool is_set(const struct cox_node *list)
 		if (is_absent(cox_node_at(list, i)))
 			return false;
 		for (size_t j = 0; j < i; j++)
-			if (cox_str_eq(cox_node_text(cox_node_at(list, i)),
-				       cox_node_text(cox_node_at(list, j))))
+			if (cox_str_eq(cox_node_written(cox_node_at(list, i)),
+				       cox_node_written(cox_node_at(list, j))))
 				return false;
 	}
 	return true;
@@ -513,14 +520,16 @@ static int walk_items(struct merge *m, const struct kz_type *item, const struct 
 static int walk_list(struct merge *m, const struct kz_type *type, const struct cox_node *base,
 		     const struct cox_node **ret, struct cox_error *err)
 {
-	struct kz_type item = kz_type_item(m->definitions, type);
+	struct kz_type item = kz_type_item(&m->schema, type);
 	struct cox_node *out;
 	struct kz_keys keys;
 	int e;
 
 	*ret = base;
-	if (!kz_type_merges(m->definitions, type, &keys) || cox_node_len(base) > MAX_ITEMS)
+	if (!kz_type_merges(&m->schema, type, &keys) ||
+	    cox_node_len(base) > HUB_LIMIT_KUSTOMIZE_ITEMS)
 		return 0;
+	count_pairs(m, cox_node_len(base));
 	if (!keys.n && is_set(base))
 		return 0;
 	if (keys.n && is_regular(&keys, base))
@@ -550,7 +559,7 @@ static int walk_base(struct merge *m, const struct kz_type *type, const struct c
 
 		if (!cox_node_is(value, COX_MAP) && !cox_node_is(value, COX_LIST))
 			continue;
-		t = kz_type_child(m->definitions, type, cox_node_key(base, i));
+		t = kz_type_child(&m->schema, type, cox_node_key(base, i));
 		e = walk_base(m, &t, value, &walked, err);
 		if (e < 0)
 			return e;
@@ -581,12 +590,32 @@ static void note_write(struct merge *m, const struct cox_node *base, const struc
 			cox_vec_push(m->writes, (struct kz_written){base, patch});
 }
 
+/* A text that was made here is in quotes where it must be. */
+static bool needs_quotes(struct merge *m, const struct cox_node *text)
+{
+	return !cox_node_is(kz_plain(m->out, cox_node_str(text)), COX_STRING) ||
+	       memchr(cox_node_str(text).ptr, '\n', cox_node_str(text).len);
+}
+
+/* The reference program keeps the quotes of what was there: a number in their place is a text. */
+static const struct cox_node *keep_style(struct merge *m, const struct cox_node *base,
+					 const struct cox_node *patch)
+{
+	bool is_text = cox_node_is(patch, COX_STRING) &&
+		       cox_str_eq(cox_node_text(patch), cox_node_written(patch));
+	bool quoted = cox_node_quoted(base) && !m->json;
+
+	if (!base)
+		return patch;
+	if (!is_text && (quoted || (cox_node_is(base, COX_STRING) && needs_quotes(m, base))))
+		patch = cox_doc_string(m->out, cox_node_written(patch));
+	return quoted == cox_node_quoted(patch) ? patch : cox_doc_quote(m->out, patch, quoted);
+}
+
 static int merge_value(struct merge *m, const struct kz_type *type, const struct cox_node *base,
 		       const struct cox_node *patch, const struct cox_node **ret,
 		       struct cox_error *err)
 {
-	int e;
-
 	if (is_absent(patch)) {
 		*ret = NULL;
 		return 0;
@@ -600,29 +629,28 @@ static int merge_value(struct merge *m, const struct kz_type *type, const struct
 			cox_kind_name(cox_node_kind(patch)), cox_kind_name(cox_node_kind(base)));
 	*ret = patch;
 	if (is_scalar(patch)) {
-		note_write(m, base, patch);
+		*ret = keep_style(m, base, patch);
+		note_write(m, base, *ret);
 		return 0;
 	}
-	if (m->depth >= MAX_DEPTH)
-		return cox_error(err, COX_RESOURCE_EXHAUSTED, "a patch deeper than %d", MAX_DEPTH);
-	m->depth++;
-	e = cox_node_is(patch, COX_MAP) ? merge_map(m, type, base, patch, ret, err)
-					: merge_list(m, type, base, patch, ret, err);
-	m->depth--;
-	return e;
+	return cox_node_is(patch, COX_MAP) ? merge_map(m, type, base, patch, ret, err)
+					   : merge_list(m, type, base, patch, ret, err);
 }
 
 int kz_strategic_merge(struct kz *kz, struct cox_doc *base, struct cox_doc *patch,
-		       const struct kz_gvk *gvk, const kz_shared *shared, struct cox_doc **ret,
-		       kz_writes *ret_writes, struct cox_error *err)
+		       const struct kz_gvk *gvk, const kz_shared *shared, bool json,
+		       struct cox_doc **ret, kz_writes *ret_writes, struct cox_error *err)
 {
-	struct merge m = {
-		.out = cox_doc_new(cox_doc_name(patch)), .shared = shared, .writes = ret_writes};
+	struct merge m = {.kz = kz,
+			  .json = json,
+			  .out = kz_doc_new(kz, cox_doc_name(patch)),
+			  .shared = shared,
+			  .writes = ret_writes};
 	const struct cox_node *root = NULL;
 	struct kz_type type;
 	int e;
 
-	type = kz_type_of(kz, gvk, &m.definitions);
+	type = kz_type_of(kz, gvk, &m.schema);
 	cox_doc_use(m.out, base);
 	cox_doc_use(m.out, patch);
 	e = merge_value(&m, &type, cox_doc_root(base), cox_doc_root(patch), &root, err);

@@ -14,19 +14,10 @@ struct fix {
 	const char *path;
 };
 
-static struct kz_id full(const struct kz_res *r, const struct kz_id *old)
-{
-	struct kz_id id = *old;
-
-	id.gvk.group = r->now->gvk.group;
-	id.gvk.version = r->now->gvk.version;
-	return id;
-}
-
-static bool had_kind(const struct kz_res *r, const struct kz_gvk *by)
+static bool had_kind(struct kz *kz, const struct kz_res *r, const struct kz_gvk *by)
 {
 	COX_VEC_EACH (&r->previous, old) {
-		struct kz_id id = full(r, old);
+		struct kz_id id = kz_id_then(kz, old, r->now);
 
 		if (kz_gvk_selected(&id.gvk, by))
 			return true;
@@ -45,7 +36,7 @@ static bool fits_role_ref(const struct fix *f, const struct kz_res *r)
 		return true;
 	by = (struct kz_gvk){cox_node_cstr(COX_GET(ref, "apiGroup"), ""), "",
 			     cox_node_cstr(COX_GET(ref, "kind"), "")};
-	return had_kind(r, &by);
+	return had_kind(f->kz, r, &by);
 }
 
 /* A RoleBinding reaches the service accounts of the namespaces that its subjects name. */
@@ -70,7 +61,7 @@ static bool could_be_meant(const struct fix *f, const struct kz_res *r)
 {
 	struct kz_id id = *r->now;
 
-	if (f->from_anywhere || kz_is_cluster_scoped(&id.gvk))
+	if (f->from_anywhere || id.gvk.cluster)
 		return true;
 	return strcmp(kz_effective_namespace(&id), kz_effective_namespace(&f->from_id)) == 0 ||
 	       binding_reaches(f->from, id.namespace);
@@ -80,8 +71,7 @@ static bool same_namespace(const struct fix *f, const struct kz_res *r)
 {
 	struct kz_id id = *r->now;
 
-	return f->from_anywhere || kz_is_cluster_scoped(&id.gvk) ||
-	       strcmp(id.gvk.kind, "ServiceAccount") == 0 ||
+	return f->from_anywhere || id.gvk.cluster || strcmp(id.gvk.kind, "ServiceAccount") == 0 ||
 	       strcmp(kz_effective_namespace(&id), kz_effective_namespace(&f->from_id)) == 0;
 }
 
@@ -146,6 +136,7 @@ static void keep_namespace(const struct fix *f, kz_list *list, const kz_list *al
 	bool was = false;
 	size_t n = 0;
 
+	f->kz->n_steps += all->n;
 	COX_VEC_EACH (all, r)
 		was = was ||
 		      (could_be_meant(f, *r) && strcmp(original_namespace(*r), namespace) == 0);
@@ -169,8 +160,9 @@ static int choose(const struct fix *f, const char *name, const char *namespace, 
 	*ret = NULL;
 	if (!had)
 		return 0;
+	f->kz->n_steps += had->n;
 	COX_VEC_EACH (had, r)
-		if (had_kind(*r, f->to) && fits_role_ref(f, *r) && could_be_meant(f, *r) &&
+		if (had_kind(f->kz, *r, f->to) && fits_role_ref(f, *r) && could_be_meant(f, *r) &&
 		    same_namespace(f, *r))
 			cox_vec_push(&list, *r);
 	if (namespace)
@@ -198,10 +190,13 @@ static int choose(const struct fix *f, const char *name, const char *namespace, 
 
 static int set_scalar(const struct fix *f, const struct kz_slot *slot, struct cox_error *err)
 {
-	const char *name = kz_str(f->kz, cox_node_text(kz_slot_get(slot)));
-	struct kz_res *to;
-	int e = choose(f, name, NULL, false, &to, err);
+	const char *name = kz_str(f->kz, cox_node_written(kz_slot_get(slot)));
+	struct kz_res *to = NULL;
+	int e = kz_check(f->kz, err);
 	struct kz_id id;
+
+	if (e == 0)
+		e = choose(f, name, NULL, false, &to, err);
 
 	if (e < 0 || !to)
 		return e;
@@ -223,7 +218,7 @@ static int set_map(const struct fix *f, const struct kz_slot *slot, struct cox_e
 	if (!name)
 		return cox_node_error(err, slot->doc, kz_slot_get(slot),
 				      "a name reference leads here, but there is no `name`");
-	e = choose(f, kz_str(f->kz, cox_node_text(name)),
+	e = choose(f, kz_str(f->kz, cox_node_written(name)),
 		   namespace ? kz_str(f->kz, cox_node_str(namespace)) : NULL, true, &to, err);
 	if (e < 0 || !to)
 		return e;
@@ -296,9 +291,9 @@ static int fix_one(struct kz *kz, struct kz_acc *acc, const struct cox_map *name
 	struct kz_id original = r->previous.n ? r->previous.items[0] : *r->now;
 	int e = check_subjects(kz, r, err);
 
-	f.from_anywhere = kz_is_cluster_scoped(&f.from_id.gvk);
+	f.from_anywhere = f.from_id.gvk.cluster;
 	if (r->previous.n)
-		original = full(r, &original);
+		original = kz_id_then(kz, &original, r->now);
 	COX_VEC_EACH (&acc->config.references, ref)
 		COX_VEC_EACH (&ref->from, spec) {
 			struct kz_spec any = {{"", "", ""}, spec->path, spec->create};

@@ -175,13 +175,13 @@ void kz_write_origin(struct kz *kz, struct kz_res *r)
 	if (!kz->origins) {
 		drop_annotation(r, ORIGIN);
 	} else if (r->origin) {
-		doc = cox_doc_new("origin");
+		doc = kz_doc_new(kz, "origin");
 		annotate(r, ORIGIN, doc, origin_node(doc, r->origin));
 	}
 	if (!kz->transformations) {
 		drop_annotation(r, TRANSFORMATIONS);
 	} else if (r->changes.n) {
-		doc = cox_doc_new("transformations");
+		doc = kz_doc_new(kz, "transformations");
 		list = cox_doc_list(doc);
 		COX_VEC_EACH (&r->changes, o)
 			cox_list_push(doc, list, origin_node(doc, *o));

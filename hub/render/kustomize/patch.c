@@ -20,6 +20,13 @@ static void source_fini(struct source *s)
 
 /* Labels and annotations of a patch with a target, and of the old field patchesStrategicMerge, are
  * texts, null too; none is no map. */
+/* A date is one that is written otherwise. */
+static bool is_no_text(const struct cox_node *node)
+{
+	return !cox_node_is(node, COX_STRING) ||
+	       !cox_str_eq(cox_node_text(node), cox_node_written(node));
+}
+
 static void make_texts(struct cox_doc *patch, const char *field)
 {
 	struct cox_node *root = cox_doc_root_edit(patch), *meta, *map;
@@ -34,56 +41,80 @@ static void make_texts(struct cox_doc *patch, const char *field)
 	}
 	map = cox_map_edit_map(patch, meta, field);
 	for (size_t i = 0; i < cox_node_len(map); i++)
-		if (!cox_node_is(cox_node_at(map, i), COX_STRING))
-			cox_map_put_str(patch, map, cox_node_key(map, i),
-					cox_doc_string(patch, cox_node_text(cox_node_at(map, i))));
+		if (is_no_text(cox_node_at(map, i)))
+			cox_map_put_str(
+				patch, map, cox_node_key(map, i),
+				cox_doc_string(patch, cox_node_written(cox_node_at(map, i))));
 }
 
 /* The merged document's values of r that are shared are as the patch wrote them last. */
-static void spread_writes(struct kz_res *r, kz_writes *writes)
+static void spread_writes(struct kz *kz, struct kz_res *r, kz_writes *writes)
 {
 	for (size_t i = 0; i < writes->n; i++) {
 		struct kz_written *w = &writes->items[i];
 
-		kz_overwrite(r, w->old, w->now);
+		kz_overwrite(kz, r, w->old, w->now);
 		for (size_t j = i + 1; j < writes->n; j++)
 			if (writes->items[j].old == w->old)
 				writes->items[j].old = w->now;
 	}
 }
 
-static int apply_strategic(struct kz *kz, struct kz_res *r, struct kz_res *patch, bool texts,
-			   struct cox_error *err)
+static bool has_texts_only(const struct cox_node *root, const char *field)
 {
-	struct kz_id id = kz_res_id(kz, r);
-	struct cox_doc *merged = NULL, *sealed;
-	struct cox_doc *own = cox_doc_edit(kz_res_sealed(patch));
-	kz_writes writes = {0};
-	struct cox_node *root;
-	int e;
+	const struct cox_node *map = COX_GET(root, "metadata", field);
 
+	for (size_t i = 0; i < cox_node_len(map); i++)
+		if (is_no_text(cox_node_at(map, i)))
+			return false;
+	return !map || (cox_node_is(map, COX_MAP) && cox_node_len(map));
+}
+
+/* The patch as it is merged into base: one reference to a sealed document. */
+static struct cox_doc *patch_for(struct cox_doc *base, struct kz_res *patch, bool texts)
+{
+	const struct cox_node *version = COX_GET(cox_doc_root(base), "apiVersion");
+	const struct cox_node *root = kz_root(patch);
+	struct cox_doc *own;
+
+	texts = texts && !(has_texts_only(root, "labels") && has_texts_only(root, "annotations"));
+	if (!texts && version && cox_node_equal(version, COX_GET(root, "apiVersion")))
+		return cox_doc_ref(kz_res_sealed(patch));
+	own = cox_doc_edit(kz_res_sealed(patch));
+	cox_doc_use(own, base);
 	/* the object keeps its version */
-	if (COX_GET(kz_root(r), "apiVersion"))
-		cox_map_put(own, cox_doc_root_edit(own), "apiVersion",
-			    COX_GET(kz_root(r), "apiVersion"));
+	if (version)
+		cox_map_put(own, cox_doc_root_edit(own), "apiVersion", version);
 	else
 		cox_map_drop(own, cox_doc_root_edit(own), COX_STR("apiVersion"));
 	if (texts) {
 		make_texts(own, "labels");
 		make_texts(own, "annotations");
 	}
-	cox_doc_use(own, kz_res_sealed(r));
-	cox_doc_seal(own);
+	return cox_doc_seal(own);
+}
+
+static int apply_strategic(struct kz *kz, struct kz_res *r, struct kz_res *patch, bool texts,
+			   struct cox_error *err)
+{
+	_cleanup_doc_ struct cox_doc *own = NULL, *base = NULL;
+	struct kz_id id = kz_res_id(kz, r);
+	struct cox_doc *merged = NULL;
+	kz_writes writes = {0};
+	struct cox_node *root;
+	int e = kz_check(kz, err);
+
+	if (e < 0)
+		return e;
+	base = cox_doc_ref(kz_res_sealed(r));
+	own = patch_for(base, patch, texts);
 	if (patch->allow_name || patch->allow_kind)
 		kz_res_remember(kz, r);
-	sealed = cox_doc_ref(kz_res_sealed(r));
-	e = kz_strategic_merge(kz, sealed, own, &id.gvk, &r->shared, &merged, &writes, err);
-	cox_doc_unref(sealed);
-	cox_doc_unref(own);
+	e = kz_strategic_merge(kz, base, own, &id.gvk, &r->shared, r->json, &merged, &writes, err);
 	if (e == 0)
 		kz_res_replace(r, merged);
 	if (e == 0 && merged)
-		spread_writes(r, &writes);
+		spread_writes(kz, r, &writes);
 	cox_vec_fini(&writes);
 	if (e < 0 || !merged)
 		return e;
@@ -104,6 +135,7 @@ static int find_target(struct kz *kz, struct kz_acc *acc, const struct kz_res *p
 	const char *name = cox_doc_name(patch->doc);
 
 	*ret = NULL;
+	kz->n_steps += acc->res.n;
 	COX_VEC_EACH (&acc->res, r) {
 		if (!kz_res_has_any_id(kz, *r, &id, kz_id_equal))
 			continue;
@@ -144,6 +176,9 @@ static int check_unique(struct kz *kz, const struct kz_acc *acc, const kz_list *
 	COX_VEC_EACH (selected, r) {
 		struct kz_id id = kz_res_id(kz, *r);
 
+		if (kz_check(kz, err) < 0)
+			return -COX_RESOURCE_EXHAUSTED;
+		kz->n_steps += acc->res.n;
 		COX_VEC_EACH (&acc->res, other) {
 			struct kz_id it = {0};
 
@@ -178,18 +213,50 @@ static int patch_selected(struct kz *kz, const struct kz_acc *acc, const kz_list
 
 /* ---- JSON 6902 ---- */
 
+static bool has_written(const struct cox_node *node)
+{
+	for (size_t i = 0; i < cox_node_len(node); i++)
+		if (has_written(cox_node_at(node, i)))
+			return true;
+	return cox_node_written(node).ptr != cox_node_text(node).ptr;
+}
+
+/* What goes through a JSON patch is what JSON makes of it: how it was written is gone. */
+static void forget_written(struct cox_doc *doc, struct cox_node *own)
+{
+	for (size_t i = 0; i < cox_node_len(own); i++) {
+		const struct cox_node *value = cox_node_at(own, i);
+		struct kz_slot slot = {doc, own, {NULL, 0}, i};
+
+		if (cox_node_is(own, COX_MAP))
+			slot.key = cox_node_key(own, i);
+		if (!has_written(value))
+			continue;
+		if (cox_node_len(value))
+			forget_written(doc, kz_slot_edit(&slot));
+		else
+			kz_slot_put(&slot, kz_as_read(doc, value));
+	}
+}
+
 static int apply_json(struct kz *kz, struct kz_res *r, struct cox_doc *patch, struct cox_error *err)
 {
 	struct kz_id id = kz_res_id(kz, r);
 	struct cox_doc *result;
-	int e;
+	int e = kz_check(kz, err);
 
+	if (e < 0)
+		return e;
 	kz_res_remember(kz, r);
 	e = cox_json_patch(kz_res_sealed(r), patch, NULL, COX_PATCH_KUSTOMIZE, &result, err);
 	if (e < 0)
 		return cox_error_wrap(err, "cannot patch %s", kz_id_text(kz, &id));
 	kz_res_replace(r, cox_doc_edit(result));
+	if (has_written(cox_doc_root(result)))
+		forget_written(r->doc, cox_doc_root_edit(r->doc));
 	cox_vec_clear(&r->shared);
+	cox_vec_clear(&r->untyped);
+	r->json = true;
 	cox_doc_unref(result);
 	return 0;
 }
@@ -198,7 +265,8 @@ static int patch_json(struct kz *kz, const kz_list *selected, const struct sourc
 		      struct cox_error *err)
 {
 	_cleanup_doc_ struct cox_doc *patch = NULL;
-	int e = cox_yaml_read(cox_buf_str(&s->text), s->name, NULL, &patch, err);
+	int e = cox_yaml_read(cox_buf_str(&s->text), s->name,
+			      &(struct cox_yaml_options){.account = kz->account}, &patch, err);
 
 	COX_VEC_EACH (selected, r)
 		if (e == 0)
@@ -232,32 +300,23 @@ static int read_source(const struct kz_dir *dir, const struct cox_doc *doc,
 	return 0;
 }
 
-/* 1: a list of operations, 0: objects, -: neither. */
-static int classify(struct kz *kz, const struct source *s, struct cox_error *err)
-{
-	_cleanup_docs_ cox_docs docs = {0};
-	int e = kz_parse(kz, cox_buf_str(&s->text), s->name, &docs, err);
-
-	if (e < 0)
-		return e;
-	return docs.n == 1 && cox_node_is(cox_doc_root(docs.items[0]), COX_LIST);
-}
-
 int kz_patch_entry(const struct kz_dir *dir, struct kz_acc *acc, const struct cox_doc *doc,
 		   const struct cox_node *entry, bool json_only, struct cox_error *err)
 {
 	COX_CLEANUP(source_fini) struct source s = {0};
+	_cleanup_docs_ cox_docs docs = {0};
 	const struct cox_node *target = COX_GET(entry, "target");
 	const struct cox_node *options = COX_GET(entry, "options");
 	kz_list patches = {0}, selected = {0};
 	struct kz *kz = dir->kz;
-	int e = read_source(dir, doc, entry, &s, err), is_json;
+	int e = read_source(dir, doc, entry, &s, err);
+	bool is_json;
 
+	if (e == 0)
+		e = kz_parse(kz, cox_buf_str(&s.text), s.name, &docs, err);
 	if (e < 0)
 		return e;
-	is_json = classify(kz, &s, err);
-	if (is_json < 0)
-		return is_json;
+	is_json = docs.n == 1 && cox_node_is(cox_doc_root(docs.items[0]), COX_LIST);
 	if (is_json && !target)
 		return cox_node_error(err, doc, entry, "a JSON patch needs a target");
 	if (json_only && !is_json)
@@ -267,7 +326,7 @@ int kz_patch_entry(const struct kz_dir *dir, struct kz_acc *acc, const struct co
 	if (e == 0 && is_json)
 		e = patch_json(kz, &selected, &s, err);
 	if (e == 0 && !is_json)
-		e = kz_resources(kz, cox_buf_str(&s.text), s.name, &patches, err);
+		e = kz_objects(kz, &docs, &patches, err);
 	COX_VEC_EACH (&patches, p) {
 		(*p)->allow_name = cox_node_bool(COX_GET(options, "allowNameChange"), false);
 		(*p)->allow_kind = cox_node_bool(COX_GET(options, "allowKindChange"), false);

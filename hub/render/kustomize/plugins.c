@@ -85,7 +85,7 @@ static int run_strategic(struct plugin *p, struct cox_error *err)
 
 	if (COX_GET(p->config, "paths"))
 		return kz_patch_strategic(p->dir, p->acc, p->doc, COX_GET(p->config, "paths"), err);
-	list = cox_doc_new(cox_doc_name(p->doc));
+	list = kz_doc_new(p->dir->kz, cox_doc_name(p->doc));
 	root = cox_doc_list(list);
 	cox_list_push(
 		list, root,
@@ -100,10 +100,15 @@ static int run_replacements(struct plugin *p, struct cox_error *err)
 	return kz_replacements(p->dir, p->acc, p->doc, COX_GET(p->config, "replacements"), err);
 }
 
+static int run_value_add(struct plugin *p, struct cox_error *err)
+{
+	return kz_value_add(p->dir, p->acc, p->doc, p->config, err);
+}
+
 static int generate(struct plugin *p, bool secret, struct cox_error *err)
 {
 	struct kz *kz = p->dir->kz;
-	struct cox_doc *args = cox_doc_new(cox_doc_name(p->doc));
+	struct cox_doc *args = kz_doc_new(kz, cox_doc_name(p->doc));
 	struct cox_node *root = cox_doc_map(args);
 	struct kz_res *r;
 	int e;
@@ -149,7 +154,7 @@ static int run_policy(struct plugin *p, struct cox_error *err)
 	if (!cox_str_is(cox_node_str(COX_GET(c, "cloud")), "gke"))
 		return cox_node_error(err, p->doc, COX_GET(c, "cloud") ? COX_GET(c, "cloud") : c,
 				      "cloud: must be gke");
-	doc = cox_doc_new(cox_doc_name(p->doc));
+	doc = kz_doc_new(kz, cox_doc_name(p->doc));
 	root = cox_doc_map(doc);
 	cox_doc_set_root(doc, root);
 	cox_map_put_cstr(doc, root, "apiVersion", "v1");
@@ -171,9 +176,7 @@ static int run_policy(struct plugin *p, struct cox_error *err)
 
 static int run_hash(struct plugin *p, struct cox_error *err)
 {
-	(void)err;
-	kz_add_hashes(p->dir->kz, p->acc);
-	return 0;
+	return kz_add_hashes(p->dir->kz, p->acc, err);
 }
 
 static const struct {
@@ -193,6 +196,7 @@ static const struct {
 	{"PatchJson6902Transformer", run_json_patch},
 	{"PatchStrategicMergeTransformer", run_strategic},
 	{"ReplacementTransformer", run_replacements},
+	{"ValueAddTransformer", run_value_add},
 	{"HashTransformer", run_hash},
 	{"ConfigMapGenerator", run_config_map, true},
 	{"SecretGenerator", run_secret, true},
@@ -226,7 +230,8 @@ static int run_one(const struct kz_dir *dir, struct kz_acc *acc, struct kz_res *
 		return e < 0 ? kz_locate(err, cox_doc_name(r->doc), p.config) : 0;
 	}
 	return cox_error(err, COX_UNIMPLEMENTED,
-			 "%s:%u: '%s' is not one of the built-in plugins; programs are not run",
+			 "%s:%u: '%s' is not one of the built-in plugins; functions (programs and "
+			 "containers) are not run",
 			 cox_doc_name(r->doc), cox_node_line(kz_root(r)), id.gvk.kind);
 }
 
@@ -255,17 +260,77 @@ static int gather(const struct kz_dir *dir, struct kz_acc *plugins, const struct
 	return e;
 }
 
+/* ---- validators: transformers that may change nothing but this label ---- */
+
+#define VALIDATED_BY "validated-by"
+
+/* One reference. */
+static struct cox_doc *without_label(struct cox_doc *doc)
+{
+	struct cox_doc *own;
+	struct cox_node *meta, *labels;
+
+	if (!COX_GET(cox_doc_root(doc), "metadata", "labels", VALIDATED_BY))
+		return cox_doc_ref(doc);
+	own = cox_doc_edit(doc);
+	meta = cox_map_edit(own, cox_doc_root_edit(own), "metadata");
+	labels = cox_map_edit(own, meta, "labels");
+	cox_map_drop(own, labels, COX_STR(VALIDATED_BY));
+	if (!cox_node_len(labels))
+		cox_map_drop(own, meta, COX_STR("labels"));
+	return cox_doc_seal(own);
+}
+
+static void take_all(const struct kz_acc *acc, cox_docs *ret)
+{
+	COX_VEC_EACH (&acc->res, r)
+		cox_vec_push(ret, without_label(kz_res_sealed(*r)));
+}
+
+static int check_unchanged(struct kz *kz, const struct kz_acc *acc, const cox_docs *before,
+			   const struct kz_res *plugin, struct cox_error *err)
+{
+	struct kz_id by = kz_res_id(kz, plugin);
+
+	for (size_t i = 0; i < before->n; i++) {
+		struct kz_res *r = i < acc->res.n ? acc->res.items[i] : NULL;
+		_cleanup_doc_ struct cox_doc *now = r ? without_label(kz_res_sealed(r)) : NULL;
+
+		if (now && cox_node_equal(cox_doc_root(now), cox_doc_root(before->items[i])))
+			continue;
+		return cox_error(err, COX_FAILED_PRECONDITION,
+				 "%s: the validator '%s' changes %s:%u; list it under transformers",
+				 kz_place(kz, plugin), by.name, cox_doc_name(before->items[i]),
+				 cox_node_line(cox_doc_root(before->items[i])));
+	}
+	return 0;
+}
+
+static int validate(const struct kz_dir *dir, struct kz_acc *acc, struct kz_res *plugin,
+		    struct cox_error *err)
+{
+	_cleanup_docs_ cox_docs before = {0};
+	int e;
+
+	take_all(acc, &before);
+	e = run_one(dir, acc, plugin, false, err);
+	return e < 0 ? e : check_unchanged(dir->kz, acc, &before, plugin, err);
+}
+
 int kz_plugins(const struct kz_dir *dir, struct kz_acc *acc, const char *field,
 	       struct cox_error *err)
 {
 	const struct cox_node *list = COX_GET(dir->k, field);
 	COX_CLEANUP(kz_acc_fini) struct kz_acc plugins = {0};
+	bool validators = strcmp(field, "validators") == 0;
 	int e = 0;
 
 	for (size_t i = 0; e == 0 && i < cox_node_len(list); i++)
 		e = gather(dir, &plugins, cox_node_at(list, i), err);
 	COX_VEC_EACH (&plugins.res, r)
 		if (e == 0)
-			e = run_one(dir, acc, *r, strcmp(field, "generators") == 0, err);
+			e = validators
+				    ? validate(dir, acc, *r, err)
+				    : run_one(dir, acc, *r, strcmp(field, "generators") == 0, err);
 	return e;
 }

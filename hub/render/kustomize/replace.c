@@ -1,6 +1,7 @@
 /* replacements: a value of one object, copied to fields of others. */
 #include "hub/render/kustomize/internal.h"
 
+#include "common/base/limits.h"
 #include "common/doc/json.h"
 #include "common/doc/yaml.h"
 #include "common/kube/meta.h"
@@ -26,19 +27,50 @@ static bool is_scalar(const struct cox_node *node)
 	return !cox_node_is(node, COX_MAP) && !cox_node_is(node, COX_LIST);
 }
 
-/* Part i of a text; -1 past its end. */
-static int text_part(struct cox_str text, struct cox_str delimiter, int64_t i, struct cox_str *ret)
+/* The part that rest begins with; false behind the last one. */
+static bool take_part(struct cox_str *rest, struct cox_str delimiter, struct cox_str *ret)
 {
-	for (;; i--) {
-		const char *at = memmem(text.ptr, text.len, delimiter.ptr, delimiter.len);
+	const char *at;
 
-		*ret = cox_str_n(text.ptr, at ? (size_t)(at - text.ptr) : text.len);
-		if (i == 0)
-			return 0;
-		if (!at)
-			return -1;
-		text.len -= (size_t)(at - text.ptr) + delimiter.len;
-		text.ptr = at + delimiter.len;
+	if (!rest->ptr)
+		return false;
+	at = memmem(rest->ptr, rest->len, delimiter.ptr, delimiter.len);
+	*ret = cox_str_n(rest->ptr, at ? (size_t)(at - rest->ptr) : rest->len);
+	*rest = at ? cox_str_n(at + delimiter.len, rest->len - ret->len - delimiter.len)
+		   : (struct cox_str){NULL, 0};
+	return true;
+}
+
+/* Part i of a text; false past its end. */
+static bool find_part(struct cox_str text, struct cox_str delimiter, int64_t i, struct cox_str *ret)
+{
+	do {
+		if (!take_part(&text, delimiter, ret))
+			return false;
+	} while (i-- > 0);
+	return true;
+}
+
+/* old with text in the place of a part: before all for an index below zero, behind all past the end.
+ */
+static void put_part(struct cox_buf *out, const struct options *options, struct cox_str old,
+		     struct cox_str text)
+{
+	struct cox_str rest = old, part;
+	int64_t i = 0;
+
+	if (options->index < 0) {
+		cox_buf_puts_str(out, text);
+		cox_buf_puts_str(out, options->delimiter);
+	}
+	for (; take_part(&rest, options->delimiter, &part); i++) {
+		if (i)
+			cox_buf_puts_str(out, options->delimiter);
+		cox_buf_puts_str(out, i == options->index ? text : part);
+	}
+	if (options->index >= i) {
+		cox_buf_puts_str(out, options->delimiter);
+		cox_buf_puts_str(out, text);
 	}
 }
 
@@ -46,13 +78,14 @@ static int text_part(struct cox_str text, struct cox_str delimiter, int64_t i, s
 
 struct write {
 	struct kz *kz;
+	size_t depth; /* that the value would reach to: of the path and itself */
 	struct kz_res *r;
 	const struct cox_node *value; /* a node of a document that `doc` uses */
 	struct options options;
 	size_t n;		     /* places written */
 	const struct cox_node *made; /* the field that was made for the value last; NULL: none */
 	bool annotation;	     /* which is a text, whatever it looks like */
-	int depth;
+	int level;		     /* of texts inside texts */
 };
 
 static int write_at(struct write *w, const char **parts, const struct kz_slot *slot,
@@ -89,12 +122,10 @@ static const struct cox_node *make_part(struct write *w, struct cox_doc *doc, co
 	return key.ptr || is_index(next) ? cox_doc_list(doc) : cox_doc_map(doc);
 }
 
-/* A field that was made for the value has no type yet: it is what the text says without quotes, a
- * number or a date. */
-static const struct cox_node *read_plain(struct cox_doc *doc, struct cox_str text)
+const struct cox_node *kz_plain(struct cox_doc *doc, struct cox_str text)
 {
-	static const struct cox_yaml_options options = {.schema = COX_YAML_KUSTOMIZE,
-							.keep_empty = true};
+	static const struct cox_yaml_options options = {
+		.schema = COX_YAML_KUSTOMIZE, .keep_empty = true, .keep_written = true};
 	_cleanup_doc_ struct cox_doc *plain = NULL;
 	const struct cox_node *value;
 
@@ -107,71 +138,70 @@ static const struct cox_node *read_plain(struct cox_doc *doc, struct cox_str tex
 	return is_scalar(value) ? cox_doc_clone(doc, value) : cox_doc_string(doc, text);
 }
 
+/* The target keeps its type, so that the text must be of it. */
+static int put_typed(const struct kz_slot *slot, struct cox_str text, struct cox_error *err)
+{
+	const struct cox_node *now = kz_slot_get(slot);
+	const struct cox_node *value = kz_plain(slot->doc, text);
+	enum cox_kind kind = cox_node_kind(now), got = cox_node_kind(value);
+
+	if (kind == COX_STRING) {
+		kz_slot_put(slot, cox_doc_string(slot->doc, text));
+		return 0;
+	}
+	if (got != kind && !(kind == COX_FLOAT && got == COX_INT))
+		return cox_node_error(
+			err, slot->doc, now,
+			"replacements: '%.*s' is no %s, as this field is; put the field "
+			"in quotes to make it a text",
+			text.len > 60 ? 60 : (int)text.len, text.ptr, cox_kind_name(kind));
+	kz_slot_put(slot, value);
+	return 0;
+}
+
 static int put_value(struct write *w, const struct kz_slot *slot, struct cox_error *err)
 {
 	const struct cox_node *now = kz_slot_get(slot);
-	struct cox_str text = cox_node_text(w->value), old = cox_node_text(now), part;
 	_cleanup_buf_ struct cox_buf b = COX_BUF_INIT;
+	/* of a map or a list nothing is left where a text was */
+	struct cox_str text = cox_node_written(w->value);
 
 	w->n++;
 	if (w->options.delimiter.len) {
-		struct cox_str d = w->options.delimiter;
-		bool done = false;
-
 		if (!is_scalar(now) || !is_scalar(w->value))
 			return cox_node_error(err, slot->doc, now,
 					      "options.delimiter needs a text to divide");
-		if (w->options.index < 0) {
-			cox_buf_puts_str(&b, text);
-			cox_buf_puts_str(&b, d);
-		}
-		for (int64_t i = 0; text_part(old, d, i, &part) == 0; i++) {
-			if (i)
-				cox_buf_puts_str(&b, d);
-			cox_buf_puts_str(&b, i == w->options.index ? text : part);
-			done = done || i == w->options.index;
-		}
-		if (!done && w->options.index >= 0) {
-			cox_buf_puts_str(&b, d);
-			cox_buf_puts_str(&b, text);
-		}
+		put_part(&b, &w->options, cox_node_written(now), text);
 		text = cox_buf_str(&b);
+		if (kz_check_text(text.len, err) < 0)
+			return -COX_RESOURCE_EXHAUSTED;
 	}
-	if (!is_scalar(now) || (!is_scalar(w->value) && !w->options.delimiter.len)) {
+	if (!is_scalar(now)) {
 		kz_slot_put(slot, cox_doc_clone(slot->doc, w->value));
 		return 0;
 	}
 	if (now == w->made && !w->annotation) {
-		kz_slot_put(slot, read_plain(slot->doc, text));
+		kz_slot_put(slot, kz_plain(slot->doc, text));
+		if (slot->doc == w->r->doc)
+			cox_vec_push(&w->r->untyped, kz_slot_get(slot));
 		return 0;
 	}
-	/* the target keeps its type where the text can be of that type */
-	if (cox_node_is(now, COX_STRING) || cox_node_is(w->value, COX_STRING) ||
-	    w->options.delimiter.len) {
-		struct cox_doc *plain = NULL;
-
-		if (!cox_node_is(now, COX_STRING) &&
-		    cox_yaml_read(text, "value",
-				  &(struct cox_yaml_options){.schema = COX_YAML_KUSTOMIZE}, &plain,
-				  NULL) == 0 &&
-		    cox_node_kind(cox_doc_root(plain)) == cox_node_kind(now))
-			kz_slot_put(slot, cox_doc_clone(slot->doc, cox_doc_root(plain)));
-		else
-			kz_slot_put(slot, cox_doc_string(slot->doc, text));
-		cox_doc_unref(plain);
-		return 0;
-	}
-	kz_slot_put(slot, cox_doc_clone(slot->doc, w->value));
-	return 0;
+	return put_typed(slot, text, err);
 }
 
 static int set_value(struct write *w, const struct kz_slot *slot, struct cox_error *err)
 {
 	const struct cox_node *old = kz_slot_get(slot);
-	int e = put_value(w, slot, err);
+	int e = kz_check(w->kz, err);
 
+	if (e == 0 && w->depth > COX_LIMIT_JSON_DEPTH)
+		e = cox_node_error(err, slot->doc, old,
+				   "replacements: the value would be nested deeper than %d",
+				   COX_LIMIT_JSON_DEPTH);
+	if (e == 0)
+		e = put_value(w, slot, err);
 	if (e == 0 && slot->doc == w->r->doc)
-		kz_overwrite(w->r, old, kz_slot_get(slot));
+		kz_overwrite(w->kz, w->r, old, kz_slot_get(slot));
 	return e;
 }
 
@@ -181,7 +211,7 @@ static bool item_matches(const struct cox_node *item, struct cox_str key, struct
 
 	if (!value || !is_scalar(value))
 		return false;
-	return cox_regex_matches(pattern, 0, cox_node_text(value), NULL) == 1;
+	return cox_regex_matches(pattern, 0, cox_node_written(value), NULL) == 1;
 }
 
 static int write_matching(struct write *w, const char **parts, struct cox_doc *doc,
@@ -248,15 +278,12 @@ static int write_map(struct write *w, const char **parts, struct cox_doc *doc, s
 		     struct cox_error *err)
 {
 	struct kz_slot slot = {doc, map, cox_str(*parts), 0};
-	int e = 0;
 
-	if (strcmp(*parts, "*") == 0 && !cox_node_get(map, "*")) {
-		for (size_t i = 0; e == 0 && i < cox_node_len(map); i++) {
-			slot.key = cox_node_key(map, i);
-			e = write_at(w, parts + 1, &slot, err);
-		}
-		return e;
-	}
+	if (strcmp(*parts, "*") == 0 && !cox_node_get(map, "*"))
+		return cox_node_error(
+			err, doc, map,
+			"replacements: '*' stands for the items of a list, and this is "
+			"a map; name a key");
 	if (cox_node_kind(kz_slot_get(&slot)) <= COX_NULL) {
 		if (!w->options.create)
 			return 0;
@@ -278,18 +305,19 @@ static int write_inside(struct write *w, const char **parts, const struct kz_slo
 	bool json;
 	int e;
 
-	if (!trimmed.len || ++w->depth > 8 ||
+	if (!trimmed.len || w->level >= HUB_LIMIT_KUSTOMIZE_TEXTS ||
 	    cox_yaml_read(text, "text", &options, &inner, NULL) < 0 ||
 	    is_scalar(cox_doc_root(inner)))
 		return 0;
 	json = *trimmed.ptr == '{' || *trimmed.ptr == '[';
-	holder = cox_doc_new("text");
+	holder = kz_doc_new(w->kz, "text");
 	cox_doc_use(holder, inner);
 	root = cox_doc_list(holder);
 	cox_doc_set_root(holder, root);
 	cox_list_push(holder, root, cox_doc_root(inner));
+	w->level++;
 	e = write_at(w, parts, &(struct kz_slot){holder, root, {NULL, 0}, 0}, err);
-	w->depth--;
+	w->level--;
 	if (e < 0 || w->n == before)
 		return e;
 	if (json && memchr(text.ptr, '\n', text.len) && memmem(text.ptr, text.len, "  ", 2))
@@ -318,11 +346,13 @@ static int write_at(struct write *w, const char **parts, const struct kz_slot *s
 
 /* ---- the source ---- */
 
-static const struct cox_node *look_up(struct kz *kz, const struct cox_node *node, const char *path)
+static int look_up(struct kz *kz, const struct cox_node *node, const char *path,
+		   const struct cox_node **ret, struct cox_error *err)
 {
-	const char **parts = kz_split_smart(kz, path, '.');
+	const char **parts = NULL;
+	int e = kz_split_smart(kz, path, '.', &parts, err);
 
-	for (; node && *parts; parts++) {
+	for (; e == 0 && node && *parts; parts++) {
 		struct cox_str key, value;
 		const struct cox_node *next = NULL;
 
@@ -339,13 +369,15 @@ static const struct cox_node *look_up(struct kz *kz, const struct cox_node *node
 				const struct cox_node *have =
 					key.len ? cox_node_get_str(it, key) : it;
 
-				if (have && cox_str_eq(cox_node_text(have), value))
+				if (have && cox_str_eq(cox_node_written(have), value))
 					next = it;
 			}
 		}
 		node = next;
 	}
-	return node;
+	if (e == 0)
+		*ret = node;
+	return e;
 }
 
 static bool fits(struct cox_str want, const char *have)
@@ -367,14 +399,9 @@ static bool id_fits(const struct cox_node *s, const struct kz_id *id)
 /* All identities, the current one last. */
 static struct kz_id id_at(struct kz *kz, const struct kz_res *r, size_t i)
 {
-	struct kz_id now = kz_res_id(kz, r), id = now;
+	struct kz_id now = kz_res_id(kz, r);
 
-	if (i < r->previous.n) {
-		id = r->previous.items[i];
-		id.gvk.group = now.gvk.group;
-		id.gvk.version = now.gvk.version;
-	}
-	return id;
+	return i < r->previous.n ? kz_id_then(kz, &r->previous.items[i], &now) : now;
 }
 
 static int find_source(struct kz *kz, const struct kz_acc *acc, const struct cox_doc *doc,
@@ -384,6 +411,8 @@ static int find_source(struct kz *kz, const struct kz_acc *acc, const struct cox
 	COX_VEC_EACH (&acc->res, r) {
 		bool found = false;
 
+		if (kz_check(kz, err) < 0)
+			return -COX_RESOURCE_EXHAUSTED;
 		for (size_t i = 0; i <= (*r)->previous.n; i++) {
 			struct kz_id id = id_at(kz, *r, i);
 
@@ -408,10 +437,10 @@ static int find_value(struct kz *kz, const struct kz_acc *acc, const struct cox_
 		      const struct cox_node *item, const struct cox_node **ret,
 		      struct cox_error *err)
 {
-	const struct cox_node *source = COX_GET(item, "source"), *node;
+	const struct cox_node *source = COX_GET(item, "source"), *node = NULL;
 	struct options options = read_options(COX_GET(source, "options"));
 	const char *path = cox_node_cstr(COX_GET(source, "fieldPath"), "metadata.name");
-	struct cox_doc *keep = cox_doc_new("value");
+	struct cox_doc *keep = kz_doc_new(kz, "value");
 	struct kz_res *r;
 	struct cox_str part;
 	int e;
@@ -425,9 +454,10 @@ static int find_value(struct kz *kz, const struct kz_acc *acc, const struct cox_
 		return 0;
 	}
 	e = find_source(kz, acc, doc, source, &r, err);
+	if (e == 0)
+		e = look_up(kz, kz_root(r), *path ? path : "metadata.name", &node, err);
 	if (e < 0)
 		return e;
-	node = look_up(kz, kz_root(r), *path ? path : "metadata.name");
 	if (cox_node_kind(node) <= COX_NULL || (!is_scalar(node) && !cox_node_len(node)))
 		return cox_node_error(err, doc, source,
 				      "replacements: the source has nothing at '%s'", path);
@@ -436,7 +466,7 @@ static int find_value(struct kz *kz, const struct kz_acc *acc, const struct cox_
 		return 0;
 	}
 	if (!is_scalar(node) || options.index < 0 ||
-	    text_part(cox_node_text(node), options.delimiter, options.index, &part) < 0)
+	    !find_part(cox_node_written(node), options.delimiter, options.index, &part))
 		return cox_node_error(err, doc, source,
 				      "replacements: options.index is past the parts of '%s'",
 				      path);
@@ -446,53 +476,63 @@ static int find_value(struct kz *kz, const struct kz_acc *acc, const struct cox_
 
 /* ---- the targets ---- */
 
-static int is_rejected(struct kz *kz, const struct cox_doc *doc, const struct cox_node *target,
-		       const struct kz_res *r, struct cox_error *err)
+typedef COX_VEC(struct kz_selector) selectors;
+
+static void selectors_fini(selectors *list)
 {
-	const struct cox_node *list = COX_GET(target, "reject");
+	COX_VEC_EACH (list, s)
+		kz_selector_fini(s);
+	cox_vec_fini(list);
+}
 
-	for (size_t i = 0; i < cox_node_len(list); i++) {
-		const struct cox_node *reject = cox_node_at(list, i);
-		bool by_label =
-			COX_GET(reject, "labelSelector") || COX_GET(reject, "annotationSelector");
-		bool by_id = cox_node_len(reject) >
-			     (size_t)((COX_GET(reject, "labelSelector") != 0) +
-				      (COX_GET(reject, "annotationSelector") != 0));
-		int e = by_label ? kz_matches_labels(doc, reject, r, err) : 0;
+/* What a target selects at 0, what it rejects behind. */
+static int read_selectors(const struct cox_doc *doc, const struct cox_node *target, selectors *ret,
+			  struct cox_error *err)
+{
+	const struct cox_node *reject = COX_GET(target, "reject");
 
-		if (e != 0)
+	for (size_t i = 0; i <= cox_node_len(reject); i++) {
+		struct kz_selector one;
+		int e = kz_selector_read(
+			doc, i ? cox_node_at(reject, i - 1) : COX_GET(target, "select"), &one, err);
+
+		if (e < 0)
 			return e;
-		for (size_t j = 0; by_id && j <= r->previous.n; j++) {
-			struct kz_id id = id_at(kz, r, j);
-
-			e = kz_selects(doc, reject, &id, err);
-			if (e != 0)
-				return e;
-		}
+		cox_vec_push(ret, one);
 	}
 	return 0;
 }
 
-/* 1: r is a target. */
-static int is_target(struct kz *kz, const struct cox_doc *doc, const struct cox_node *target,
-		     const struct kz_res *r, struct cox_error *err)
+/* By any identity that r has or had. */
+static int selects_any_id(struct kz *kz, const struct kz_selector *s, const struct kz_res *r,
+			  struct cox_error *err)
 {
-	const struct cox_node *select = COX_GET(target, "select");
-	int e = kz_matches_labels(doc, select, r, err);
+	int e = kz_check(kz, err);
 
-	if (e <= 0)
-		return e;
-	e = is_rejected(kz, doc, target, r, err);
-	if (e != 0)
-		return e < 0 ? e : 0;
-	for (size_t i = 0; i <= r->previous.n; i++) {
+	for (size_t i = 0; e == 0 && i <= r->previous.n; i++) {
 		struct kz_id id = id_at(kz, r, i);
 
-		e = kz_selects(doc, select, &id, err);
-		if (e != 0)
-			return e;
+		e = kz_selects_id(s, &id, err);
 	}
-	return 0;
+	return e;
+}
+
+/* 1: r is a target. */
+static int is_target(struct kz *kz, const selectors *all, const struct kz_res *r,
+		     struct cox_error *err)
+{
+	if (!kz_selects_labels(&all->items[0], r))
+		return 0;
+	for (size_t i = 1; i < all->n; i++) {
+		const struct kz_selector *s = &all->items[i];
+		int e = s->by_map && kz_selects_labels(s, r);
+
+		if (e == 0 && s->by_id)
+			e = selects_any_id(kz, s, r, err);
+		if (e != 0)
+			return e < 0 ? e : 0;
+	}
+	return selects_any_id(kz, &all->items[0], r, err);
 }
 
 static int write_paths(struct kz *kz, struct kz_res *r, const struct cox_doc *doc,
@@ -508,11 +548,16 @@ static int write_paths(struct kz *kz, struct kz_res *r, const struct cox_doc *do
 				  .r = r,
 				  .annotation = strncmp(path, "metadata.annotations.", 21) == 0,
 				  .value = value,
+				  .depth = cox_node_height(value, COX_LIMIT_JSON_DEPTH),
 				  .options = read_options(COX_GET(target, "options"))};
 		struct kz_id id = kz_res_id(kz, r);
-		int e = write_map(&w, kz_split_smart(kz, path, '.'), r->doc,
-				  cox_doc_root_edit(r->doc), err);
+		const char **parts = NULL;
+		int e = kz_split_smart(kz, path, '.', &parts, err);
 
+		for (size_t j = 0; e == 0 && parts[j]; j++)
+			w.depth++;
+		if (e == 0)
+			e = write_map(&w, parts, r->doc, cox_doc_root_edit(r->doc), err);
 		if (e < 0)
 			return e;
 		if (!w.n)
@@ -522,6 +567,26 @@ static int write_paths(struct kz *kz, struct kz_res *r, const struct cox_doc *do
 					      kz_id_text(kz, &id), path);
 	}
 	return 0;
+}
+
+static int replace_target(struct kz *kz, struct kz_acc *acc, const struct cox_doc *doc,
+			  const struct cox_node *target, const struct cox_node *value,
+			  struct cox_error *err)
+{
+	COX_CLEANUP(selectors_fini) selectors all = {0};
+	int e;
+
+	if (!COX_GET(target, "select"))
+		return cox_node_error(err, doc, target, "replacements: a target needs `select`");
+	e = read_selectors(doc, target, &all, err);
+	COX_VEC_EACH (&acc->res, r) {
+		if (e < 0)
+			return e;
+		e = is_target(kz, &all, *r, err);
+		if (e > 0)
+			e = write_paths(kz, *r, doc, target, value, err);
+	}
+	return e;
 }
 
 static int replace_one(struct kz *kz, struct kz_acc *acc, const struct cox_doc *doc,
@@ -534,20 +599,8 @@ static int replace_one(struct kz *kz, struct kz_acc *acc, const struct cox_doc *
 		return cox_node_error(err, doc, item,
 				      "replacements: needs a source and at least one target");
 	e = find_value(kz, acc, doc, item, &value, err);
-	for (size_t i = 0; e == 0 && i < cox_node_len(targets); i++) {
-		const struct cox_node *target = cox_node_at(targets, i);
-
-		if (!COX_GET(target, "select"))
-			return cox_node_error(err, doc, target,
-					      "replacements: a target needs `select`");
-		COX_VEC_EACH (&acc->res, r) {
-			e = is_target(kz, doc, target, *r, err);
-			if (e > 0)
-				e = write_paths(kz, *r, doc, target, value, err);
-			if (e < 0)
-				return e;
-		}
-	}
+	for (size_t i = 0; e == 0 && i < cox_node_len(targets); i++)
+		e = replace_target(kz, acc, doc, cox_node_at(targets, i), value, err);
 	return e;
 }
 

@@ -2,8 +2,6 @@
 #include "hub/render/kustomize/internal.h"
 
 #include "common/kube/meta.h"
-#include "common/kube/selector.h"
-#include "common/text/regex.h"
 
 #define NOWHERE "_non_namespaceable_"
 
@@ -37,68 +35,13 @@ static bool fits(const char *value, const char *by)
 
 bool kz_gvk_selected(const struct kz_gvk *gvk, const struct kz_gvk *by)
 {
-	return fits(gvk->group, by->group) && fits(gvk->version, by->version) &&
-	       fits(gvk->kind, by->kind);
-}
-
-/* What lives in no namespace, of Kubernetes 1.21; an unknown kind lives in one. */
-static const struct {
-	const char *group, *versions, *kind;
-} cluster_scoped[] = {
-	{"", "v1", "ComponentStatus"},
-	{"", "v1", "Namespace"},
-	{"", "v1", "Node"},
-	{"", "v1", "NodeProxyOptions"},
-	{"", "v1", "PersistentVolume"},
-	{"admissionregistration.k8s.io", "v1 v1beta1", "MutatingWebhookConfiguration"},
-	{"admissionregistration.k8s.io", "v1 v1beta1", "ValidatingWebhookConfiguration"},
-	{"admissionregistration.k8s.io", "v1", "ValidatingAdmissionPolicy"},
-	{"admissionregistration.k8s.io", "v1", "ValidatingAdmissionPolicyBinding"},
-	{"apiextensions.k8s.io", "v1 v1beta1", "CustomResourceDefinition"},
-	{"apiregistration.k8s.io", "v1 v1beta1", "APIService"},
-	{"authentication.k8s.io", "v1 v1beta1", "TokenReview"},
-	{"authorization.k8s.io", "v1 v1beta1", "SelfSubjectAccessReview"},
-	{"authorization.k8s.io", "v1 v1beta1", "SelfSubjectRulesReview"},
-	{"authorization.k8s.io", "v1 v1beta1", "SubjectAccessReview"},
-	{"certificates.k8s.io", "v1 v1beta1", "CertificateSigningRequest"},
-	{"flowcontrol.apiserver.k8s.io", "v1beta1", "FlowSchema"},
-	{"flowcontrol.apiserver.k8s.io", "v1beta1", "PriorityLevelConfiguration"},
-	{"internal.apiserver.k8s.io", "v1alpha1", "StorageVersion"},
-	{"networking.k8s.io", "v1 v1beta1", "IngressClass"},
-	{"node.k8s.io", "v1 v1beta1 v1alpha1", "RuntimeClass"},
-	{"policy", "v1beta1", "PodSecurityPolicy"},
-	{"rbac.authorization.k8s.io", "v1 v1beta1 v1alpha1", "ClusterRole"},
-	{"rbac.authorization.k8s.io", "v1 v1beta1 v1alpha1", "ClusterRoleBinding"},
-	{"scheduling.k8s.io", "v1 v1beta1 v1alpha1", "PriorityClass"},
-	{"storage.k8s.io", "v1 v1beta1", "CSIDriver"},
-	{"storage.k8s.io", "v1 v1beta1", "CSINode"},
-	{"storage.k8s.io", "v1 v1beta1", "StorageClass"},
-	{"storage.k8s.io", "v1 v1beta1 v1alpha1", "VolumeAttachment"},
-};
-
-static bool has_word(const char *words, const char *word)
-{
-	struct cox_str rest = cox_str(words), part;
-
-	while (cox_str_split(&rest, ' ', &part))
-		if (cox_str_is(part, word))
-			return true;
-	return false;
-}
-
-bool kz_is_cluster_scoped(const struct kz_gvk *gvk)
-{
-	for (size_t i = 0; i < COX_ARRAY_LEN(cluster_scoped); i++)
-		if (strcmp(cluster_scoped[i].kind, gvk->kind) == 0 &&
-		    strcmp(cluster_scoped[i].group, gvk->group) == 0 &&
-		    has_word(cluster_scoped[i].versions, gvk->version))
-			return true;
-	return false;
+	return fits(gvk->kind, by->kind) && fits(gvk->group, by->group) &&
+	       fits(gvk->version, by->version);
 }
 
 const char *kz_effective_namespace(const struct kz_id *id)
 {
-	if (kz_is_cluster_scoped(&id->gvk))
+	if (id->gvk.cluster)
 		return NOWHERE;
 	return *id->namespace ? id->namespace : "default";
 }
@@ -133,10 +76,21 @@ const char *kz_place(struct kz *kz, const struct kz_res *r)
 
 /* ---- resources ---- */
 
+/* An identity and the values that it was read from. Who is asked for it is asked again and again, and
+ * mostly nothing has changed: a value is never changed, another one takes its place. */
+struct kz_known {
+	const struct cox_node *from[4];
+	struct kz_id id;
+};
+
+static const struct kz_known nothing_known = {.id = {{"", "", ""}, "", ""}};
+
 struct kz_res *kz_res_new(struct kz *kz, struct cox_doc *doc)
 {
 	struct kz_res *r = cox_arena_calloc(&kz->arena, sizeof(*r));
 
+	r->known = cox_arena_calloc(&kz->arena, sizeof(*r->known));
+	*r->known = nothing_known;
 	r->doc = cox_doc_edit(doc);
 	cox_doc_unref(doc);
 	cox_vec_push(&kz->all, r);
@@ -150,23 +104,48 @@ const struct cox_node *kz_root(const struct kz_res *r)
 
 struct kz_gvk kz_res_gvk(struct kz *kz, const struct kz_res *r)
 {
-	const struct cox_node *root = kz_root(r);
-
-	return (struct kz_gvk){kz_str(kz, cox_meta_group(root)), kz_str(kz, cox_meta_version(root)),
-			       kz_str(kz, cox_meta_kind(root))};
+	return kz_res_id(kz, r).gvk;
 }
 
 struct kz_id kz_res_id(struct kz *kz, const struct kz_res *r)
 {
-	const struct cox_node *meta = COX_GET(kz_root(r), "metadata");
+	const struct cox_node *root = kz_root(r), *meta = COX_GET(root, "metadata");
+	struct kz_known now = {.from = {COX_GET(root, "apiVersion"), COX_GET(root, "kind"),
+					COX_GET(meta, "name"), COX_GET(meta, "namespace")}};
 
-	return (struct kz_id){kz_res_gvk(kz, r), kz_str(kz, cox_node_text(COX_GET(meta, "name"))),
-			      kz_str(kz, cox_node_str(COX_GET(meta, "namespace")))};
+	if (now.from[1] && memcmp(now.from, r->known->from, sizeof(now.from)) == 0)
+		return r->known->id;
+	now.id = (struct kz_id){{kz_str(kz, cox_meta_group(root)),
+				 kz_str(kz, cox_meta_version(root)),
+				 kz_str(kz, cox_meta_kind(root))},
+				kz_str(kz, cox_node_written(now.from[2])),
+				kz_str(kz, cox_node_str(now.from[3]))};
+	now.id.gvk.cluster = kz_is_cluster_scoped(kz, &now.id.gvk);
+	*r->known = now;
+	return now.id;
 }
 
 struct kz_id kz_res_original(struct kz *kz, const struct kz_res *r)
 {
 	return r->previous.n ? r->previous.items[0] : kz_res_id(kz, r);
+}
+
+void kz_forget_ids(struct kz *kz)
+{
+	COX_VEC_EACH (&kz->all, r)
+		*(*r)->known = nothing_known;
+}
+
+struct kz_id kz_id_then(struct kz *kz, const struct kz_id *old, const struct kz_id *now)
+{
+	struct kz_id then = *old;
+
+	then.gvk.group = now->gvk.group;
+	then.gvk.version = now->gvk.version;
+	then.gvk.cluster = strcmp(then.gvk.kind, now->gvk.kind) == 0
+				   ? now->gvk.cluster
+				   : kz_is_cluster_scoped(kz, &then.gvk);
+	return then;
 }
 
 /* Earlier identities keep kind, name and effective namespace; group and version are always the
@@ -193,16 +172,17 @@ void kz_share(struct kz_res *r, const struct cox_node *value)
 	cox_vec_push(&r->shared, value);
 }
 
-static bool holds(const struct cox_node *node, const struct cox_node *value)
+static bool holds(struct kz *kz, const struct cox_node *node, const struct cox_node *value)
 {
+	kz->n_steps++;
 	for (size_t i = 0; i < cox_node_len(node); i++)
-		if (cox_node_at(node, i) == value || holds(cox_node_at(node, i), value))
+		if (cox_node_at(node, i) == value || holds(kz, cox_node_at(node, i), value))
 			return true;
 	return false;
 }
 
-static void put_everywhere(struct cox_doc *doc, struct cox_node *node, const struct cox_node *old,
-			   const struct cox_node *now)
+static void put_everywhere(struct kz *kz, struct cox_doc *doc, struct cox_node *node,
+			   const struct cox_node *old, const struct cox_node *now)
 {
 	for (size_t i = 0; i < cox_node_len(node); i++) {
 		struct kz_slot slot = {doc, node, {NULL, 0}, i};
@@ -211,25 +191,42 @@ static void put_everywhere(struct cox_doc *doc, struct cox_node *node, const str
 			slot.key = cox_node_key(node, i);
 		if (cox_node_at(node, i) == old)
 			kz_slot_put(&slot, now);
-		else if (holds(cox_node_at(node, i), old))
-			put_everywhere(doc, kz_slot_edit(&slot), old, now);
+		else if (holds(kz, cox_node_at(node, i), old))
+			put_everywhere(kz, doc, kz_slot_edit(&slot), old, now);
 	}
 }
 
-void kz_overwrite(struct kz_res *r, const struct cox_node *old, const struct cox_node *now)
+void kz_overwrite(struct kz *kz, struct kz_res *r, const struct cox_node *old,
+		  const struct cox_node *now)
 {
+	kz->n_steps += r->shared.n;
 	COX_VEC_EACH (&r->shared, value)
 		if (old && *value == old) {
 			*value = now;
-			put_everywhere(r->doc, cox_doc_root_edit(r->doc), old, now);
+			put_everywhere(kz, r->doc, cox_doc_root_edit(r->doc), old, now);
 			return;
 		}
+}
+
+struct cox_node *kz_as_read(struct cox_doc *doc, const struct cox_node *scalar)
+{
+	switch (cox_node_kind(scalar)) {
+	case COX_NULL:
+		return cox_doc_null(doc);
+	case COX_BOOL:
+		return cox_doc_bool(doc, cox_node_bool(scalar, false));
+	case COX_STRING:
+		return cox_doc_string(doc, cox_node_str(scalar));
+	default:
+		return cox_doc_number(doc, cox_node_text(scalar));
+	}
 }
 
 void kz_res_replace(struct kz_res *r, struct cox_doc *doc)
 {
 	cox_doc_unref(r->doc);
 	r->doc = doc;
+	*r->known = nothing_known; /* the values' memory may be used again */
 }
 
 void kz_res_put_meta(struct kz_res *r, const char *key, const char *value)
@@ -258,10 +255,8 @@ bool kz_res_has_any_id(struct kz *kz, const struct kz_res *r, const struct kz_id
 		return false;
 	now = kz_res_id(kz, r);
 	COX_VEC_EACH (&r->previous, old) {
-		struct kz_id then = *old;
+		struct kz_id then = kz_id_then(kz, old, &now);
 
-		then.gvk.group = now.gvk.group;
-		then.gvk.version = now.gvk.version;
 		if (strcmp(then.namespace, NOWHERE) == 0)
 			then.namespace = "";
 		if (equal(&then, id))
@@ -317,7 +312,10 @@ int kz_acc_append(struct kz *kz, struct kz_acc *acc, struct kz_res *r, struct co
 	size_t max = kz->in->max_objects;
 	const struct kz_res *other;
 	const char *key = id_key(kz, &id);
+	int e = kz_check(kz, err);
 
+	if (e < 0)
+		return e;
 	if (!acc->indexed)
 		index_again(kz, acc);
 	other = cox_map_get(&acc->index, key);
@@ -327,13 +325,17 @@ int kz_acc_append(struct kz *kz, struct kz_acc *acc, struct kz_res *r, struct co
 				 "(first in %s, again in %s)",
 				 kz_id_text(kz, &id), kz_place(kz, other), kz_place(kz, r));
 	if (acc->res.n >= max)
-		return cox_error(err, COX_RESOURCE_EXHAUSTED, "more than %zu objects", max);
+		return cox_error(
+			err, COX_RESOURCE_EXHAUSTED,
+			"with %s, there are more than %zu objects; divide them into several "
+			"applications",
+			kz_id_text(kz, &id), max);
 	cox_vec_push(&acc->res, r);
 	cox_map_set(&acc->index, key, r);
 	return 0;
 }
 
-/* What the new one says wins over what the old one said. */
+/* What the new one says wins over what the old one said; that becomes texts. */
 static void merge_maps(struct kz_res *into, const struct cox_node *old, const char *parent,
 		       const char *key)
 {
@@ -345,9 +347,16 @@ static void merge_maps(struct kz_res *into, const struct cox_node *old, const ch
 	if (parent)
 		at = cox_map_edit_map(into->doc, at, parent);
 	at = cox_map_edit_map(into->doc, at, key);
-	for (size_t i = 0; i < cox_node_len(from); i++)
+	for (size_t i = 0; i < cox_node_len(from); i++) {
+		const struct cox_node *value = cox_node_at(from, i);
+
 		if (!cox_node_get_str(at, cox_node_key(from, i)))
-			cox_map_put_str(into->doc, at, cox_node_key(from, i), cox_node_at(from, i));
+			cox_map_put_str(
+				into->doc, at, cox_node_key(from, i),
+				cox_doc_string(into->doc, cox_node_is(value, COX_NULL)
+								  ? COX_STR("")
+								  : cox_node_written(value)));
+	}
 }
 
 static void take_over(struct kz *kz, struct kz_res *old, struct kz_res *new, bool data)
@@ -376,6 +385,7 @@ int kz_acc_absorb(struct kz *kz, struct kz_acc *acc, struct kz_res *r, struct co
 	struct kz_id id = kz_res_id(kz, r);
 	struct kz_res *found = NULL;
 
+	kz->n_steps += acc->res.n;
 	COX_VEC_EACH (&acc->res, it) {
 		if (!kz_res_has_any_id(kz, *it, &id, kz_id_equal))
 			continue;
@@ -428,95 +438,4 @@ void kz_acc_drop_deleted(struct kz_acc *acc)
 		if ((*r)->doc && cox_node_len(kz_root(*r)))
 			acc->res.items[n++] = *r;
 	acc->res.n = n;
-}
-
-/* ---- selectors ---- */
-
-/* 1, 0 or a failure; no text selects everything. */
-static int matches(const struct cox_doc *doc, const struct cox_node *target, const char *field,
-		   const char *value, struct cox_error *err)
-{
-	const struct cox_node *pattern = COX_GET(target, field);
-	int e;
-
-	if (!cox_node_str(pattern).len)
-		return 1;
-	e = cox_regex_matches(cox_node_str(pattern), COX_REGEX_ANCHORED, cox_str(value), err);
-	if (e < 0)
-		return cox_error_wrap(err, "%s:%u:%u: target.%s", cox_doc_name(doc),
-				      cox_node_line(pattern), cox_node_column(pattern), field);
-	return e;
-}
-
-static int matches_gvk(const struct cox_doc *doc, const struct cox_node *target,
-		       const struct kz_gvk *gvk, struct cox_error *err)
-{
-	int e = matches(doc, target, "group", gvk->group, err);
-
-	if (e > 0)
-		e = matches(doc, target, "version", gvk->version, err);
-	return e > 0 ? matches(doc, target, "kind", gvk->kind, err) : e;
-}
-
-int kz_selects(const struct cox_doc *doc, const struct cox_node *target, const struct kz_id *id,
-	       struct cox_error *err)
-{
-	int e = matches_gvk(doc, target, &id->gvk, err);
-
-	if (e > 0)
-		e = matches(doc, target, "name", id->name, err);
-	return e > 0 ? matches(doc, target, "namespace", kz_effective_namespace(id), err) : e;
-}
-
-int kz_matches_labels(const struct cox_doc *doc, const struct cox_node *target,
-		      const struct kz_res *r, struct cox_error *err)
-{
-	static const char *const fields[][2] = {{"labelSelector", "labels"},
-						{"annotationSelector", "annotations"}};
-
-	for (size_t i = 0; i < 2; i++) {
-		_cleanup_selector_ struct cox_selector *selector = NULL;
-		const struct cox_node *text = COX_GET(target, fields[i][0]);
-
-		if (!cox_node_str(text).len)
-			continue;
-		if (cox_selector_parse(cox_node_str(text), &selector, err) < 0)
-			return cox_error_wrap(err, "%s:%u:%u: target.%s", cox_doc_name(doc),
-					      cox_node_line(text), cox_node_column(text),
-					      fields[i][0]);
-		if (!cox_selector_matches(selector, COX_GET(kz_root(r), "metadata", fields[i][1])))
-			return 0;
-	}
-	return 1;
-}
-
-static int matches_either(const struct cox_doc *doc, const struct cox_node *target,
-			  const char *field, const char *old, const char *now,
-			  struct cox_error *err)
-{
-	int e = matches(doc, target, field, old, err);
-
-	return e == 0 ? matches(doc, target, field, now, err) : e;
-}
-
-int kz_select(struct kz *kz, const kz_list *list, const struct cox_doc *doc,
-	      const struct cox_node *target, kz_list *ret, struct cox_error *err)
-{
-	COX_VEC_EACH (list, r) {
-		struct kz_id now = kz_res_id(kz, *r), old = kz_res_original(kz, *r);
-		int e = matches_either(doc, target, "namespace", kz_effective_namespace(&old),
-				       kz_effective_namespace(&now), err);
-
-		if (e > 0)
-			e = matches_either(doc, target, "name", old.name, now.name, err);
-		if (e > 0)
-			e = matches_gvk(doc, target, &now.gvk, err);
-		if (e > 0)
-			e = kz_matches_labels(doc, target, *r, err);
-		if (e < 0)
-			return e;
-		if (e > 0)
-			cox_vec_push(ret, *r);
-	}
-	return 0;
 }

@@ -43,14 +43,6 @@ static int run_suffix(const struct kz_dir *dir, struct kz_acc *acc, const struct
 			 &acc->config.lists[KZ_NAME_SUFFIX], err);
 }
 
-static int add_specs(kz_specs *to, const kz_specs *from, struct cox_error *err)
-{
-	COX_VEC_EACH (from, spec)
-		if (kz_specs_merge(to, spec, err) < 0)
-			return -COX_INVALID_ARGUMENT;
-	return 0;
-}
-
 static int run_label(const struct kz_dir *dir, struct kz_acc *acc, const struct cox_node *label,
 		     struct cox_error *err)
 {
@@ -62,14 +54,14 @@ static int run_label(const struct kz_dir *dir, struct kz_acc *acc, const struct 
 	int e = kz_specs_read(dir->kz, COX_GET(label, "fields"), &specs, err);
 
 	if (e == 0)
-		e = add_specs(&specs, &lists[KZ_LABELS], err);
+		e = kz_specs_add(&specs, &lists[KZ_LABELS], err);
 	if (cox_node_bool(COX_GET(label, "includeSelectors"), false)) {
-		e = e < 0 ? e : add_specs(&specs, &lists[KZ_COMMON_LABELS], err);
+		e = e < 0 ? e : kz_specs_add(&specs, &lists[KZ_COMMON_LABELS], err);
 	} else {
 		if (e == 0 && templates)
-			e = add_specs(&specs, &lists[KZ_TEMPLATE_LABELS], err);
+			e = kz_specs_add(&specs, &lists[KZ_TEMPLATE_LABELS], err);
 		if (e == 0 && claims)
-			e = add_specs(&specs, &lists[KZ_CLAIM_LABELS], err);
+			e = kz_specs_add(&specs, &lists[KZ_CLAIM_LABELS], err);
 		if (e == 0)
 			e = kz_specs_merge(&specs, &meta, err);
 	}

@@ -18,7 +18,7 @@ static int set_text(void *ctx, const struct kz_slot *slot, struct cox_error *err
 
 	if (!is_scalar(kz_slot_get(slot)))
 		return cox_node_error(err, slot->doc, kz_slot_get(slot),
-				      "expected a text to replace, got a %s",
+				      "expected a text to replace, got %s",
 				      cox_kind_name(cox_node_kind(kz_slot_get(slot))));
 	kz_slot_put(slot, cox_doc_cstring(slot->doc, text));
 	return 0;
@@ -38,8 +38,8 @@ static bool is_binding(const char *kind)
 	return !strcmp(kind, "RoleBinding") || !strcmp(kind, "ClusterRoleBinding");
 }
 
-static int set_subjects(struct kz_res *r, const char *namespace, const char *mode, kz_set set,
-			struct cox_error *err)
+static int set_subjects(struct kz *kz, struct kz_res *r, const char *namespace, const char *mode,
+			kz_set set, struct cox_error *err)
 {
 	bool all = strcmp(mode, "allServiceAccounts") == 0;
 	struct cox_node *list;
@@ -57,7 +57,9 @@ static int set_subjects(struct kz_res *r, const char *namespace, const char *mod
 			continue;
 		slot = (struct kz_slot){r->doc, cox_list_edit(r->doc, list, i),
 					COX_STR("namespace"), 0};
-		e = set((void *)namespace, &slot, err);
+		e = kz_check(kz, err);
+		if (e == 0)
+			e = set((void *)namespace, &slot, err);
 	}
 	return e;
 }
@@ -71,10 +73,10 @@ static int put_namespace(struct kz *kz, struct kz_res *r, const char *namespace,
 	bool core = *gvk.group == 0 && strcmp(gvk.version, "v1") == 0;
 	int e = 0;
 
-	if (!kz_is_cluster_scoped(&gvk))
+	if (!gvk.cluster)
 		e = kz_field(kz, r, &meta, COX_STRING, set, (void *)namespace, err);
 	if (e == 0 && is_binding(gvk.kind))
-		e = set_subjects(r, namespace, subjects, set, err);
+		e = set_subjects(kz, r, namespace, subjects, set, err);
 	COX_VEC_EACH (specs, spec) {
 		if (e < 0)
 			return e;
@@ -86,6 +88,11 @@ static int put_namespace(struct kz *kz, struct kz_res *r, const char *namespace,
 		e = kz_field(kz, r, spec, COX_STRING, set, (void *)namespace, err);
 	}
 	return e;
+}
+
+int kz_set_namespace(struct kz *kz, struct kz_res *r, const char *namespace, struct cox_error *err)
+{
+	return put_namespace(kz, r, namespace, &(kz_specs){0}, "", set_text, err);
 }
 
 static int check_unique(struct kz *kz, const struct kz_acc *acc, struct cox_error *err)
@@ -107,8 +114,10 @@ int kz_namespace(struct kz *kz, struct kz_acc *acc, const char *namespace, const
 	kz_set set = unset_only ? set_if_unset : set_text;
 
 	COX_VEC_EACH (&acc->res, r) {
-		int e;
+		int e = kz_check(kz, err);
 
+		if (e < 0)
+			return e;
 		kz_res_remember(kz, *r);
 		e = put_namespace(kz, *r, namespace, specs, subjects, set, err);
 		if (e < 0)
@@ -127,7 +136,7 @@ struct affix {
 static int set_affix(void *ctx, const struct kz_slot *slot, struct cox_error *err)
 {
 	const struct affix *a = ctx;
-	struct cox_str now = cox_node_text(kz_slot_get(slot));
+	struct cox_str now = cox_node_written(kz_slot_get(slot));
 	const char *prefix = a->suffix ? "" : a->text, *suffix = a->suffix ? a->text : "";
 
 	if (!is_scalar(kz_slot_get(slot)))
@@ -173,16 +182,18 @@ int kz_prefix(struct kz *kz, struct kz_acc *acc, const char *text, bool suffix,
 	      const kz_specs *specs, struct cox_error *err)
 {
 	struct affix a = {text, suffix};
+	int e = 0;
 
 	COX_VEC_EACH (&acc->res, r)
-		if (affix_one(kz, *r, &a, specs, err) < 0)
-			return -COX_INVALID_ARGUMENT;
-	return 0;
+		if (e == 0)
+			e = affix_one(kz, *r, &a, specs, err);
+	return e;
 }
 
 /* ---- labels and annotations ---- */
 
 struct pairs {
+	struct kz *kz;
 	struct kz_res *r;
 	const struct cox_node *of;
 	struct cox_node **values; /* one a pair: what is new at a place is this one */
@@ -199,7 +210,7 @@ static void set_pair(struct pairs *p, size_t i, struct cox_doc *doc, struct cox_
 	if (cox_node_kind(old) > COX_NULL) {
 		now = cox_doc_string(doc, cox_node_text(p->values[i]));
 		cox_map_put_str(doc, map, key, now);
-		kz_overwrite(p->r, old, now);
+		kz_overwrite(p->kz, p->r, old, now);
 		return;
 	}
 	cox_map_put_str(doc, map, key, p->values[i]);
@@ -228,7 +239,7 @@ static int put_labels_of(struct kz *kz, struct kz_res *r, const struct cox_node 
 			 const kz_specs *specs, struct cox_error *err)
 {
 	size_t n = cox_node_len(pairs);
-	struct pairs p = {.r = r, .of = pairs};
+	struct pairs p = {.kz = kz, .r = r, .of = pairs};
 
 	p.values = cox_arena_calloc(&kz->arena, n * sizeof(struct cox_node *));
 	p.n_places = cox_arena_calloc(&kz->arena, n * sizeof(*p.n_places));
@@ -263,6 +274,7 @@ int kz_put_labels(struct kz *kz, struct kz_acc *acc, const struct cox_node *pair
 /* ---- images ---- */
 
 struct image {
+	struct kz *kz;
 	struct cox_regex *name;
 	const char *new_name, *new_tag, *digest, *tag_suffix;
 };
@@ -368,7 +380,9 @@ static int set_containers(struct cox_doc *doc, struct cox_node *list, struct ima
 		if (!COX_GET(cox_node_at(list, i), "image"))
 			continue;
 		slot = (struct kz_slot){doc, cox_list_edit(doc, list, i), COX_STR("image"), 0};
-		e = set_image(im, &slot, err);
+		e = kz_check(im->kz, err);
+		if (e == 0)
+			e = set_image(im, &slot, err);
 		if (e < 0)
 			return e;
 	}
@@ -385,7 +399,7 @@ static int walk_images(struct cox_doc *doc, struct cox_node *node, struct image 
 		       struct cox_error *err)
 {
 	bool is_map = cox_node_is(node, COX_MAP);
-	int e = 0;
+	int e = kz_check(im->kz, err);
 
 	for (size_t i = 0; e == 0 && i < cox_node_len(node); i++) {
 		const struct cox_node *child = cox_node_at(node, i);
@@ -406,7 +420,9 @@ static int walk_images(struct cox_doc *doc, struct cox_node *node, struct image 
 int kz_images(struct kz *kz, struct kz_acc *acc, const struct cox_doc *doc,
 	      const struct cox_node *image, const kz_specs *specs, struct cox_error *err)
 {
-	struct image im = {NULL, cox_node_cstr(COX_GET(image, "newName"), ""),
+	struct image im = {kz,
+			   NULL,
+			   cox_node_cstr(COX_GET(image, "newName"), ""),
 			   kz_str(kz, cox_node_text(COX_GET(image, "newTag"))),
 			   cox_node_cstr(COX_GET(image, "digest"), ""),
 			   cox_node_cstr(COX_GET(image, "tagSuffix"), "")};
@@ -465,8 +481,10 @@ int kz_replicas(struct kz *kz, struct kz_acc *acc, const struct cox_doc *doc,
 				      name);
 	COX_VEC_EACH (specs, spec)
 		COX_VEC_EACH (&acc->res, r) {
-			int e;
+			int e = kz_check(kz, err);
 
+			if (e < 0)
+				return e;
 			if (!is_or_was(kz, *r, name, &spec->gvk))
 				continue;
 			found = true;

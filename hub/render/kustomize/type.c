@@ -96,7 +96,7 @@ static bool is_newer(const struct kz_gvk *gvk)
 	return !beta && is_in(newer_kinds, COX_ARRAY_LEN(newer_kinds), gvk->kind);
 }
 
-static bool is_known(struct kz *kz, const struct kz_gvk *gvk)
+bool kz_is_known(struct kz *kz, const struct kz_gvk *gvk)
 {
 	const char *text = kz_printf(kz, "%s/%s", gvk->group, gvk->version);
 
@@ -122,7 +122,18 @@ static const struct cox_node *find_definition(const struct cox_node *definitions
 	return NULL;
 }
 
-static struct kz_type resolve(const struct cox_node *definitions, const struct cox_node *schema)
+/* Of the built-in schema, by the name that references have for it. */
+static const struct cox_schema_type *find_built_in(const char *ref)
+{
+	static const char *const prefixes[] = {"io.k8s.api.", "io.k8s.apimachinery.pkg.apis."};
+
+	for (size_t i = 0; i < COX_ARRAY_LEN(prefixes); i++)
+		if (strncmp(ref, prefixes[i], strlen(prefixes[i])) == 0)
+			return cox_schema_named(ref + strlen(prefixes[i]));
+	return NULL;
+}
+
+static struct kz_type resolve(const struct kz_schema *schemas, const struct cox_node *schema)
 {
 	struct kz_type type = {NULL, schema, false};
 
@@ -132,15 +143,14 @@ static struct kz_type resolve(const struct cox_node *definitions, const struct c
 		if (!ref)
 			break;
 		ref = strncmp(ref, "#/definitions/", 14) == 0 ? ref + 14 : ref;
-		type.openapi = cox_node_get(definitions, ref);
-		/* what the file leaves to Kubernetes */
-		if (!type.openapi && strncmp(ref, "io.k8s.api.", 11) == 0)
-			type.known = cox_schema_named(ref + 11);
+		type.openapi = cox_node_get(schemas->definitions, ref);
+		if (!type.openapi && schemas->adds)
+			type.known = find_built_in(ref);
 	}
 	return type;
 }
 
-struct kz_type kz_type_child(const struct cox_node *definitions, const struct kz_type *type,
+struct kz_type kz_type_child(const struct kz_schema *schemas, const struct kz_type *type,
 			     struct cox_str key)
 {
 	const struct cox_schema_type *known;
@@ -148,23 +158,23 @@ struct kz_type kz_type_child(const struct cox_node *definitions, const struct kz
 
 	if (type->object && cox_str_is(key, "metadata"))
 		return (struct kz_type){cox_schema_named("meta.v1.ObjectMeta"), NULL, false};
-	if (!definitions || type->known) {
+	if (!schemas->definitions || type->known) {
 		if (!type->known)
 			return (struct kz_type){0};
 		known = cox_schema_child(type->known, key);
 		return (struct kz_type){.known = known->kind == COX_SCHEMA_ANY ? NULL : known};
 	}
 	extra = cox_node_get_str(COX_GET(type->openapi, "properties"), key);
-	return resolve(definitions, extra ? extra : COX_GET(type->openapi, "additionalProperties"));
+	return resolve(schemas, extra ? extra : COX_GET(type->openapi, "additionalProperties"));
 }
 
-struct kz_type kz_type_item(const struct cox_node *definitions, const struct kz_type *type)
+struct kz_type kz_type_item(const struct kz_schema *schemas, const struct kz_type *type)
 {
-	if (!definitions || type->known)
+	if (!schemas->definitions || type->known)
 		return (struct kz_type){.known = type->known && type->known->kind == COX_SCHEMA_LIST
 							 ? type->known->item
 							 : NULL};
-	return resolve(definitions, COX_GET(type->openapi, "items"));
+	return resolve(schemas, COX_GET(type->openapi, "items"));
 }
 
 static bool known_keys(const struct cox_schema_type *t, struct kz_keys *ret)
@@ -180,7 +190,7 @@ static bool known_keys(const struct cox_schema_type *t, struct kz_keys *ret)
 }
 
 /* Whether items of such a list are matched, and by what. */
-bool kz_type_merges(const struct cox_node *definitions, const struct kz_type *type,
+bool kz_type_merges(const struct kz_schema *schemas, const struct kz_type *type,
 		    struct kz_keys *ret)
 {
 	const struct cox_node *list = COX_GET(type->openapi, "x-kubernetes-list-map-keys");
@@ -190,7 +200,7 @@ bool kz_type_merges(const struct cox_node *definitions, const struct kz_type *ty
 		cox_node_cstr(COX_GET(type->openapi, "x-kubernetes-patch-merge-key"), NULL);
 
 	ret->n = 0;
-	if (!definitions || type->known)
+	if (!schemas->definitions || type->known)
 		return known_keys(type->known, ret);
 	if (strncmp(strategy, "merge", 5) != 0)
 		return false;
@@ -201,21 +211,16 @@ bool kz_type_merges(const struct cox_node *definitions, const struct kz_type *ty
 	return true;
 }
 
-struct kz_type kz_type_of(struct kz *kz, const struct kz_gvk *gvk,
-			  const struct cox_node **ret_definitions)
+struct kz_type kz_type_of(struct kz *kz, const struct kz_gvk *gvk, struct kz_schema *ret_schema)
 {
 	struct kz_type type = {0};
 
-	*ret_definitions = NULL;
-	if (kz->schema.n)
-		*ret_definitions =
-			COX_GET(cox_doc_root(kz->schema.items[kz->schema.n - 1]), "definitions");
-	if (*ret_definitions) {
-		type.openapi = find_definition(*ret_definitions, gvk);
-	} else if (is_known(kz, gvk)) {
-		type.known = cox_schema_find(gvk->group, gvk->version, gvk->kind);
-		type.object =
-			!type.known && is_in(plain_kinds, COX_ARRAY_LEN(plain_kinds), gvk->kind);
-	}
+	*ret_schema = (struct kz_schema){COX_GET(cox_doc_root(kz->schema), "definitions"),
+					 !kz->schema || kz->schema_adds};
+	type.openapi = find_definition(ret_schema->definitions, gvk);
+	if (type.openapi || !ret_schema->adds || !kz_is_known(kz, gvk))
+		return type;
+	type.known = cox_schema_find(gvk->group, gvk->version, gvk->kind);
+	type.object = !type.known && is_in(plain_kinds, COX_ARRAY_LEN(plain_kinds), gvk->kind);
 	return type;
 }

@@ -94,6 +94,11 @@ static struct cox_str random_text(struct cox_rng *rng, struct cox_buf *room)
 	cox_buf_clear(room);
 	for (size_t i = 0; i < n; i++)
 		cox_buf_puts(room, pieces[cox_rng_below(rng, COX_ARRAY_LEN(pieces))]);
+	if (cox_rng_below(rng, 20) == 0)
+		for (int i = 0; i < 40; i++) { /* longer than a line */
+			cox_buf_puts(room, cox_rng_below(rng, 3) ? " " : "");
+			cox_buf_puts(room, pieces[cox_rng_below(rng, COX_ARRAY_LEN(pieces))]);
+		}
 	if (cox_rng_below(rng, 50) == 0)
 		cox_buf_add(room, "\0", 1);
 	if (cox_rng_below(rng, 200) == 0)

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Random kustomizations (random_trees.py), built by `cox kustomize build` and by `kubectl kustomize`:
-equal documents in equal order, or an error from both.
+equal bytes, or an error from both.
 
 usage: differential.py COX READER [--count N] [--seed S] [--only I] [--keep DIR] [--jobs N]
 exit 77: there is no kubectl with Kustomize 5 on PATH
@@ -82,6 +82,12 @@ def describe(ours, theirs):
                      for name, a, b in zip(names[0], ours, theirs) for path, x, y in places(a, b))
 
 
+def describe_text(ours, theirs):
+    """Of equal documents: the first line that is written in another way."""
+    lines = zip(ours.decode().split("\n"), theirs.decode().split("\n"))
+    return next((f"written as {a!r}, theirs {b!r}" for a, b in lines if a != b), "")
+
+
 def compare(cox, reader, seed, i, keep):
     """None: both refuse; "": equal; "allowed"; else the difference."""
     files = random_trees.tree(random.Random(f"{seed}-{i}"))
@@ -97,6 +103,7 @@ def compare(cox, reader, seed, i, keep):
             difference = f"ours: {ours[2] or 'builds'}\ntheirs: {theirs[2] if theirs[0] else 'builds'}"
         else:
             difference = describe(documents(reader, ours[1]), documents(reader, theirs[1]))
+            difference = difference or describe_text(ours[1], theirs[1])
         if difference and any(re.search(pattern, difference) for pattern, _ in ALLOWED):
             difference = "allowed"
         elif difference and keep:

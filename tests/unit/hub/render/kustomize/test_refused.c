@@ -107,9 +107,49 @@ static void test_refused(void **state)
 	assert_int_equal(n_wrong, 0);
 }
 
+/* Where links are followed, they do not lead a kustomization out of its directory. */
+static void test_links(void **state)
+{
+	static const char object[] = "{apiVersion: v1, kind: Pod, metadata: {name: %c}}\n";
+	static const struct {
+		const char *target, *message; /* NULL: it is read */
+	} cases[] = {
+		{"sub/x.yaml", NULL},
+		{"../app/sub/x.yaml", NULL},
+		{"../y.yaml",
+		 "app/kustomization.yaml:1:13: file 'y.yaml' is not in or below 'app': a "
+		 "kustomization reads files of its own directory only; make a base of the "
+		 "other one"},
+		{"../../y.yaml", "app/kustomization.yaml:1:13: symbolic link 'app/l.yaml': path "
+				 "'../../y.yaml' leads out of the repository"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COX_ARRAY_LEN(cases); i++) {
+		_cleanup_tree_ struct hub_tree *tree = hub_tree_new_memory();
+		_cleanup_free_ char *x = cox_asprintf(object, 'x'), *y = cox_asprintf(object, 'y');
+		_cleanup_docs_ cox_docs docs = {0};
+		struct cox_error err = COX_ERROR_INIT;
+		int e;
+
+		tree->follow_links = true;
+		hub_tree_memory_add(tree, "app/kustomization.yaml",
+				    COX_STR("resources: [l.yaml]\n"), NULL);
+		hub_tree_memory_add(tree, "app/sub/x.yaml", cox_str(x), NULL);
+		hub_tree_memory_add(tree, "y.yaml", cox_str(y), NULL);
+		hub_tree_memory_add_link(tree, "app/l.yaml", cases[i].target, NULL);
+		e = hub_kustomize_build(tree, &(struct hub_kustomize_input){.path = "app"}, &docs,
+					&err);
+		assert_string_equal(e < 0 ? err.message : "",
+				    cases[i].message ? cases[i].message : "");
+		assert_int_equal(docs.n, cases[i].message ? 0 : 1);
+	}
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(test_refused)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(test_refused),
+					   cmocka_unit_test(test_links)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
