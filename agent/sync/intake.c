@@ -203,6 +203,8 @@ static void set_tombstone(struct agent_app *app, agent_tombstone *t)
 	if (app->tombstone)
 		coxswain__assignment__v1__tombstone__free_unpacked(app->tombstone, NULL);
 	app->tombstone = t;
+	/* That it is deleted is to be said anew: what was said of an older tombstone is no answer to this. */
+	app->deleted_sequence = 0;
 	app->epoch = t->epoch;
 	app->generation = t->generation;
 	if (app->operation)

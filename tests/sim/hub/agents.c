@@ -454,10 +454,10 @@ static void take(struct sim_agent *a, sim_change *c)
 		d->working = false;
 		set_phase(d, SIM_FAILED);
 	}
+	d->deleted_sequence = 0;
 	if (as && tombstone(d)) { /* it is wanted again */
 		cox_timer_stop(&d->work);
 		d->working = d->deleted = false;
-		d->deleted_sequence = 0;
 	}
 	if (d->change)
 		coxswain__assignment__v1__change__free_unpacked(d->change, NULL);

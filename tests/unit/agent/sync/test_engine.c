@@ -52,6 +52,25 @@ static void test_syncs_heals_prunes_deletes(void **state)
 	assert_int_equal(call("GET", "/api/v1/namespaces/shop", NULL, ""), 200);
 }
 
+/* The acknowledgement of what was said of a tombstone comes when a newer one is there already. */
+static void test_a_newer_tombstone_is_answered(void **state)
+{
+	uint64_t first;
+
+	(void)state;
+	assign((struct assign){.uid = "u1", .name = "shop", .yaml = two_maps});
+	WAIT("the first sync", is_settled("u1"));
+	w.no_acks = true;
+	bury("u1", "shop", true);
+	WAIT("the application to be deleted", picture("u1")->deleted);
+	first = picture("u1")->sequence;
+	bury("u1", "shop", true);
+	agent_engine_reported(w.engine, "u1", first);
+	WAIT("the newer tombstone to be answered",
+	     picture("u1")->deleted && picture("u1")->generation == w.generation);
+	w.no_acks = false;
+}
+
 static void test_goes_on_after_a_restart(void **state)
 {
 	(void)state;
@@ -570,6 +589,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 		TEST(test_syncs_heals_prunes_deletes),
+		TEST(test_a_newer_tombstone_is_answered),
 		TEST(test_goes_on_after_a_restart),
 		TEST(test_manual_operations_run_once),
 		TEST(test_old_news_change_nothing),

@@ -94,7 +94,8 @@ static void read_reports(void)
 		struct picture *p = picture(uid);
 
 		/* The acknowledgement of the report before comes as late as it can. */
-		agent_engine_reported(w.engine, uid, p->sequence);
+		if (!w.no_acks)
+			agent_engine_reported(w.engine, uid, p->sequence);
 		if (agent_engine_report(w.engine, uid, true, &arena, &r) > 0) {
 			COX_CLEANUP(cox_buf_fini) struct cox_buf text = COX_BUF_INIT;
 
@@ -120,7 +121,7 @@ static void read_reports(void)
 					       r.conditions[i]->message);
 			write_results(p, r.operation);
 			snprintf(p->conditions, sizeof(p->conditions), "%s", cox_buf_cstr(&text));
-			if (r.deleted)
+			if (r.deleted && !w.no_acks)
 				agent_engine_reported(w.engine, uid, r.sequence);
 		}
 		cox_arena_fini(&arena);

@@ -44,6 +44,7 @@ extern struct world {
 	uint64_t generation;
 	unsigned script_threads;
 	int64_t wave_delay_ms, hook_grace_ms;
+	bool no_acks;	   /* reports are not acknowledged */
 	int wanted_health; /* of what is Synced at the last generation; 0: any */
 } w;
 
