@@ -454,7 +454,7 @@ static void take(struct sim_agent *a, sim_change *c)
 		d->working = false;
 		set_phase(d, SIM_FAILED);
 	}
-	d->deleted_sequence = 0;
+	d->deleted_sequence = 0;  /* what was said of the one before is not said of this one */
 	if (as && tombstone(d)) { /* it is wanted again */
 		cox_timer_stop(&d->work);
 		d->working = d->deleted = false;

@@ -413,7 +413,7 @@ static int size_draw(void)
 {
 	int percent = pick(0, 99);
 
-	if (w.o.all_sizes && percent < 2)
+	if (w.o.all_sizes && pick(0, 999) < 12)
 		return pick(101, 500);
 	if (percent < (w.o.all_sizes ? 10 : 2))
 		return pick(21, w.o.all_sizes ? 100 : 60);
