@@ -3,12 +3,14 @@
 #include "tests/sim/hub/check.h"
 
 #include "common/base/mem.h"
+#include "common/doc/json.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
 struct sim_app {
 	int set; /* -1: none */
+	char uid[COX_UUID_TEXT];
 	bool deleting;
 };
 
@@ -253,6 +255,8 @@ static void app_row(const struct hub_row *row)
 {
 	static const char prefix[] = "Application/" SIM_NAMESPACE "/";
 	const char *name = row->key + strlen(prefix);
+	_cleanup_doc_ struct cox_doc *doc = NULL;
+	const struct cox_node *metadata;
 	struct sim_app *app;
 
 	if (strncmp(row->key, prefix, strlen(prefix)) != 0)
@@ -267,7 +271,23 @@ static void app_row(const struct hub_row *row)
 		app->set = set_of(name);
 		cox_map_set(&apps, name, app);
 	}
-	app->deleting = strstr(cox_buf_cstr((struct cox_buf *)&row->body), "\"deletionTimestamp\"");
+	if (cox_json_read(cox_buf_str(&row->body), name, &doc, NULL) < 0)
+		sim_fail("the row of '%s' cannot be read", name);
+	metadata = cox_node_get(cox_doc_root(doc), "metadata");
+	snprintf(app->uid, sizeof(app->uid), "%s",
+		 cox_node_cstr(cox_node_get(metadata, "uid"), ""));
+	app->deleting = cox_node_get(metadata, "deletionTimestamp") != NULL;
+}
+
+bool sim_app_is_gone(const char *uid)
+{
+	COX_MAP_EACH (&apps, e) {
+		const struct sim_app *app = e->value;
+
+		if (strcmp(app->uid, uid) == 0)
+			return app->deleting;
+	}
+	return true;
 }
 
 static void count_apps(int set, size_t *ret_all, size_t *ret_deleting, size_t *ret_free)
@@ -385,11 +405,6 @@ void sim_check_commit(const struct hub_batch *b)
 	cox_vec_fini(&moves);
 	if (objects)
 		check_deletions(b);
-}
-
-void sim_check_durable(const struct hub_batch *b)
-{
-	(void)b;
 }
 
 /* ---- beginning anew ---- */
@@ -524,11 +539,6 @@ void sim_check_job(const struct sim_agent *a, const char *app_name, const char *
 }
 
 /* ---- life ---- */
-
-void sim_check_open(void)
-{
-	sim_check_rolls_open();
-}
 
 void sim_check_close(void)
 {

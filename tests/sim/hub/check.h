@@ -40,12 +40,13 @@ static inline bool sim_is_of_rollout(const char *by)
 }
 
 struct sim_entry *sim_entry_find(const char *cluster, const char *uid);
+/* No Application has this uid, or its deletion was asked for. */
+bool sim_app_is_gone(const char *uid);
 bool sim_was_healthy(struct sim_entry *e);
 bool sim_was_failed(struct sim_entry *e);
 
 /* check_roll.c: the rollout's row is in a batch with these moves, before they are in the entries. */
 void sim_check_rollout(const struct cox_rollout *r, sim_moves *moves);
-void sim_check_rolls_open(void);
 void sim_check_rolls_close(void);
 void sim_check_rolls_restart(bool restored);
 bool sim_is_by_hand(const char *operation, bool *ret_past_gates);

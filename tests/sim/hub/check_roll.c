@@ -12,7 +12,7 @@
 
 /* One target, as it was first seen. */
 struct pin {
-	bool has_digest, was_away, joined, retried, started;
+	bool has_digest, was_away, joined, retried;
 	int wave;
 	uint8_t digest[COX_ROLLOUT_DIGEST];
 	int64_t started_ms;
@@ -23,9 +23,9 @@ struct roll {
 	char id[COX_UUID_TEXT];
 	const struct sim_plan *plan; /* NULL: none of ours */
 	struct cox_map pins;	     /* uid -> struct pin */
-	bool fresh;	     /* the hub began anew: what it says now is where we go on from */
-	bool paused, failed; /* by a person; over, and not well */
-	int n_resumes, n_retries, n_aborts;
+	bool fresh;  /* the hub began anew: what it says now is where we go on from */
+	bool paused; /* by a person */
+	int n_resumes;
 	bool was_under_way, restarted, paused_by_failure, was_paused;
 	bool older; /* it went back to an older copy, which knows other answers */
 	size_t best[COX_ROLLOUT_MAX_WAVES];	    /* so many were healthy at most */
@@ -36,7 +36,6 @@ struct roll {
 	struct cox_map good;			    /* "WAVE/AFTER/GATE" -> good answers in a row */
 	struct cox_map passed; /* waves that were said to have passed: "WAVE" */
 	struct cox_map over;   /* gates that were said to be over: "WAVE/AFTER/GATE" */
-	int64_t begun_ms;
 };
 
 static struct cox_map rolls;  /* id -> struct roll */
@@ -48,16 +47,11 @@ static struct cox_map barred;	    /* "UID/HEX": failed there, and everything wen
 
 /* ---- life ---- */
 
-static void pin_free(void *p)
-{
-	free(p);
-}
-
 static void roll_free(void *p)
 {
 	struct roll *r = p;
 
-	cox_map_fini_values(&r->pins, pin_free);
+	cox_map_fini_values(&r->pins, free);
 	cox_map_fini(&r->approvals);
 	cox_map_fini(&r->promoted);
 	cox_map_fini(&r->good);
@@ -71,10 +65,6 @@ static void looked_free(void *p)
 {
 	cox_map_fini(p);
 	free(p);
-}
-
-void sim_check_rolls_open(void)
-{
 }
 
 void sim_check_rolls_close(void)
@@ -228,13 +218,10 @@ void sim_check_verb(const struct cox_rollout *r, const struct hub_rollout_order 
 		roll->n_resumes++;
 	}
 	if (strcmp(o->verb, "retry") == 0) {
-		roll->n_retries++;
 		COX_MAP_EACH (&roll->pins, e)
 			((struct pin *)e->value)->retried = true;
 		cox_map_clear(&barred); /* of others too: what they forgot is not looked for */
 	}
-	if (strcmp(o->verb, "abort") == 0)
-		roll->n_aborts++;
 	if (strcmp(o->verb, "promote") == 0)
 		each_gate(roll, r, promote_gate);
 	if (strcmp(o->verb, "approve") == 0)
@@ -373,8 +360,7 @@ static struct pin *pin_make(const struct look *l, const struct cox_rollout_targe
 
 /* ---- claims about targets ---- */
 
-static void check_pinned(const struct look *l, const struct cox_rollout_target *t,
-			 const struct pin *p)
+static void check_pinned(const struct cox_rollout_target *t, const struct pin *p)
 {
 	if (p->wave != t->wave)
 		sim_fail("B: '%s' goes from wave %d to %d within a rollout", t->name, p->wave,
@@ -383,7 +369,6 @@ static void check_pinned(const struct look *l, const struct cox_rollout_target *
 	    (t->has_digest && memcmp(p->digest, t->digest, sizeof(p->digest)) != 0))
 		sim_fail("B: '%s' is pinned to %s, then to %s", t->name, sim_brief(p->digest),
 			 sim_brief(t->digest));
-	(void)l;
 }
 
 static int64_t deadline_of(const struct look *l, const struct cox_rollout_target *t)
@@ -436,12 +421,11 @@ static void check_targets(const struct look *l, bool first)
 		p->here = true;
 		if (is_away(t))
 			p->was_away = true;
-		check_pinned(l, t, p);
+		check_pinned(t, p);
 		/* Who is on his way already has no longer for being told again by a person. */
 		if (m && is_to(m, t) && t->state == COX_TARGET_MOVING &&
 		    (m->sync_changed || (m->operation_changed &&
 					 strcmp(m->a->operation->initiated_by, "rollout") == 0))) {
-			p->started = true;
 			p->started_ms = virtual_now_ms();
 		}
 		w.stats.claims++;
@@ -998,7 +982,6 @@ static struct roll *roll_make(const struct cox_rollout *r)
 
 	memcpy(roll->id, r->id, sizeof(roll->id));
 	roll->plan = sim_plan_of(r);
-	roll->begun_ms = virtual_now_ms();
 	cox_map_set(&rolls, r->id, roll);
 	w.stats.rollouts++;
 	w.stats.rollbacks += is_back(r);

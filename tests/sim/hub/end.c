@@ -3,13 +3,6 @@
 
 #include <stdio.h>
 
-static int set_of_owner(const char *owner)
-{
-	int set = -1;
-
-	return sscanf(owner, "ApplicationSet/" SIM_NAMESPACE "/s%d", &set) == 1 ? set : -1;
-}
-
 static void each_why(void *ctx, const struct cox_rollout *r)
 {
 	struct cox_rollout_why why;
@@ -177,11 +170,4 @@ bool sim_app_wants_hand(const char *name)
 		return false;
 	return cox_str_is(cox_node_str(COX_GET(cox_doc_root(doc), "status", "sync", "status")),
 			  "OutOfSync");
-}
-
-bool sim_app_is_gone(const char *uid)
-{
-	(void)set_of_owner;
-	(void)uid;
-	return true;
 }

@@ -338,7 +338,6 @@ static void open_world(const struct sim_options *options)
 	cox_timer_init(&w.faults, w.loop, on_fault, NULL);
 	cox_timer_init(&w.pulse, w.loop, pulse, NULL);
 	cox_timer_start(&w.pulse, HELP_MS);
-	sim_check_open();
 	sim_scene_draw();
 	open_hub(NULL);
 	sim_scene_apply();

@@ -185,7 +185,6 @@ struct sim_plan {
 #define SIM_MAX_SETS 3
 struct sim_set {
 	bool by_list, automated, cascade, project, by_selector;
-	int64_t soak_ms;
 	COX_VEC(struct sim_plan *) plans; /* the last one was applied last */
 };
 
@@ -201,7 +200,6 @@ struct world {
 	int64_t hub_base_ms; /* its steady wall clock, less the monotonic one */
 	bool dead, starting;
 	struct cox_timer hub_restart, hub_kill;
-	uint64_t epoch;	       /* the highest of any hub */
 	struct cox_map backup; /* of the store; empty: none was made */
 	bool has_backup, restore_next;
 	/* Git */
@@ -216,7 +214,6 @@ struct world {
 	int n_sets, n_lone, n_clusters;
 	struct sim_set sets[SIM_MAX_SETS];
 	int lone_on[SIM_MAX_PATHS]; /* cluster */
-	int64_t git_mended_ms;
 	struct cox_timer people, faults, pulse;
 	int actions_left;
 	/* phases of a run */
@@ -236,11 +233,10 @@ void sim_trace(const char *format, ...) __attribute__((format(printf, 1, 2)));
 bool sim_chance(struct cox_rng *rng, int percent);
 bool sim_strikes(int per_thousand);
 int64_t sim_between(struct cox_rng *rng, int64_t low, int64_t high);
-/* Where sim_chance decides. */
+/* For people; good for four calls. */
 const char *sim_brief(const uint8_t *digest);
 /* The hub is killed when the loop comes round; what it does until then is lost. */
 void sim_hub_kill(const char *why);
-bool sim_is_up(const struct sim_agent *a);
 
 /* ---- repos.c ---- */
 void sim_repos_open(void);
@@ -303,9 +299,6 @@ bool sim_deploy_is_well(const struct sim_deploy *d);
 /* Somebody changed its objects behind our back. */
 void sim_deploy_drift(struct sim_deploy *d);
 
-/* ---- probes.c ---- */
-/* probe.h's place; nothing else is called. */
-
 /* ---- scene.c ---- */
 void sim_scene_draw(void);
 /* Everything that exists from the beginning, applied to the hub that runs. */
@@ -332,12 +325,9 @@ void sim_people_calm(void);
 void sim_people_help(void);
 
 /* ---- check.c: what must always hold ---- */
-void sim_check_open(void);
 void sim_check_close(void);
 /* The hub asked for this to be kept, and acts on it from now on. */
 void sim_check_commit(const struct hub_batch *b);
-/* ... and now it is durable. */
-void sim_check_durable(const struct hub_batch *b);
 /* The hub begins anew, with what is durable. */
 void sim_check_starting(bool restored);
 void sim_check_sent(const char *cluster, const sim_change *change);
@@ -364,8 +354,6 @@ void sim_check_answer(const char *rollout, const struct cox_rollout_probe *at,
 /* false: ret_why says what is still to come. */
 bool sim_is_settled(char *ret_why, size_t size);
 /* Its policy does not sync it, and it is not where Git is. */
-/* No Application has this uid, or its deletion was asked for. */
-bool sim_app_is_gone(const char *uid);
 bool sim_app_wants_hand(const char *name);
 
 /* ---- bugs.c ---- */
