@@ -736,11 +736,13 @@ enum cox_queue_result control_look_at_rollout(void *ctx, const char *owner)
 		control_rollout_keep(l.batch, l.line->current);
 	if (l.changed)
 		control_notify(c, l.batch, owner);
-	/* It has just ended, and something waits for that. (As long as somebody is not settled, the look at
-	 * him leads here again.) */
+	/* It has just ended, or got to another place, and something waits for that. (As long as somebody is
+	 * not settled, the look at him leads here again.) */
 	if (l.line->next && under_way && l.line->current &&
 	    l.line->current->phase != COX_ROLLOUT_PROGRESSING)
 		control_rollout_dirty(c, owner);
+	else if (l.line->next && l.changed)
+		cox_queue_add(c->rollouts, owner);
 	hub_store_commit(c->store, l.batch);
 	cox_rollout_plan_fini(&l.plan);
 	return COX_QUEUE_OK;

@@ -10,7 +10,8 @@
 
 static bool stale_health, impatient, one_more, one_failure_more, no_gates, no_windows, any_approval,
 	no_failures, first_wave, mixed, no_epoch, no_guard, no_pause, short_soak, always_there,
-	job_again, blind_resume, unsynced, old_operation, no_bars, any_time, no_rate, no_holds;
+	job_again, blind_resume, unsynced, old_operation, no_bars, any_time, no_rate, no_holds,
+	forgotten;
 
 const struct sim_bug sim_bugs[] = {
 	{"stale-health", "the newest report counts, whatever it is about", &stale_health},
@@ -33,6 +34,7 @@ const struct sim_bug sim_bugs[] = {
 	{"rate", "starts have no rate", &no_rate},
 	{"holds", "a project's windows hold nobody", &no_holds},
 	{"away", "a cluster that is away counts as there", &always_there},
+	{"forgotten", "who is away when his turn has not come is a target no more", &forgotten},
 	{"deletions", "deletions have no budget", &no_guard},
 	{"epoch", "an older copy of the state goes on in its old epoch", &no_epoch},
 	{"resume", "an agent that comes back is believed to have everything", &blind_resume},
@@ -167,6 +169,10 @@ WRAP(enum cox_rollout_difference, cox_rollout_compare, const struct cox_rollout 
 WRAP(int, cox_rollout_reach, struct cox_rollout *r, const char *uid, bool online,
      const char *message, int64_t now_ms)
 {
+	const struct cox_rollout_target *t = cox_rollout_find(r, uid);
+
+	if (forgotten && !online && t && t->state == COX_TARGET_WAITING)
+		return cox_rollout_remove(r, uid, now_ms);
 	return __real_cox_rollout_reach(r, uid, online || always_there, message, now_ms);
 }
 

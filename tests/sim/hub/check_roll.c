@@ -990,10 +990,21 @@ static struct roll *roll_make(const struct cox_rollout *r)
 	return roll;
 }
 
+/* An answer that was not durable is not remembered. */
+static void adopt_gate(struct roll *roll, const struct cox_rollout *r, size_t wave, bool after,
+		       size_t i, const struct cox_rollout_gate_run *run)
+{
+	_cleanup_free_ char *key = gate_key(wave, after, i);
+
+	(void)r;
+	cox_map_set(&roll->good, key, (void *)(size_t)run->good);
+}
+
 static void sync_with(struct roll *roll, const struct cox_rollout *r)
 {
 	if (!roll->fresh)
 		return;
+	each_gate(roll, r, adopt_gate);
 	roll->paused = r->paused && !r->paused_by_failure;
 	roll->was_under_way = r->phase == COX_ROLLOUT_PROGRESSING;
 	roll->restarted = true;
