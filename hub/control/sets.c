@@ -131,8 +131,9 @@ static void drop_others(struct pass *p, size_t n_before)
 	struct hub_control *c = p->c;
 
 	control_set_owned(c, p->set.uid, &keys);
+	/* Who is on his way counts until he is gone, also when he is wanted again. */
 	COX_VEC_EACH (&keys, key)
-		if (!cox_map_has(&p->wanted, *key))
+		if (!cox_map_has(&p->wanted, *key) || control_app_is_deleting(control_app(c, *key)))
 			cox_vec_push(&dropped, cox_strdup(*key));
 	if (!control_guard_deletions(c, p->batch, p->object, &dropped, n_before))
 		return;

@@ -544,6 +544,9 @@ static void check_budget(const struct look *l, int wave)
 		if (u->wave != wave || u->state == COX_TARGET_WAITING ||
 		    u->state == COX_TARGET_BLOCKED)
 			continue;
+		/* Only said again in this very look: what he was before it is not to be seen any more. */
+		if (m && !now)
+			continue;
 		if (!now && (!is_assigned(u, entry_of(u)) || is_healthy(u) ||
 			     (is_failed(u) && !steps) || (l->plan->skip && !steps && is_away(u))))
 			continue;
