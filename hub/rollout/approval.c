@@ -146,24 +146,6 @@ static void add_approval(struct cox_rollout_wave_run *run, const char *by,
 	cox_vec_push(&run->approvals, new);
 }
 
-/* Who looks before the next step shall not read that nobody has. */
-static void tell_gates(struct cox_rollout *r, size_t wave, const char *by, int64_t now_ms)
-{
-	const struct cox_rollout_wave *w = &r->plan.waves.items[wave];
-	struct cox_rollout_wave_run *run = &r->waves.items[wave];
-
-	for (size_t i = 0; i < w->before.n; i++)
-		if (w->before.items[i].kind == COX_GATE_APPROVAL &&
-		    run->before.items[i].state == COX_GATE_RUNNING)
-			rollout_gate_set(&run->before.items[i], COX_GATE_RUNNING,
-					 cox_asprintf("approved by %s", by), now_ms);
-	for (size_t i = 0; i < w->after.n; i++)
-		if (w->after.items[i].kind == COX_GATE_APPROVAL &&
-		    run->after.items[i].state == COX_GATE_RUNNING)
-			rollout_gate_set(&run->after.items[i], COX_GATE_RUNNING,
-					 cox_asprintf("approved by %s", by), now_ms);
-}
-
 static void wanted(const struct cox_rollout *r, struct cox_buf *out)
 {
 	uint8_t digest[COX_ROLLOUT_DIGEST];
@@ -269,7 +251,6 @@ int cox_rollout_approve(struct cox_rollout *r, const char *by,
 			       r->plan.waves.items[i].name, hex);
 		tell_gate(r, i, digest, now_ms);
 		approve_stragglers(r, i);
-		tell_gates(r, i, by, now_ms);
 		return 0;
 	}
 	wanted(r, &said);
