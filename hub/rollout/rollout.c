@@ -452,7 +452,10 @@ void cox_rollout_assigned(struct cox_rollout *r, const char *uid, uint64_t epoch
 		return;
 	rollout_set(r, t, COX_TARGET_MOVING, NULL, now_ms);
 	t->clock_ms = now_ms;
-	t->overdue = t->excused = t->barred = false;
+	t->overdue = t->barred = false;
+	/* Said again with another stamp it is no other try: whom a person goes on without stays so. */
+	if (operation)
+		t->excused = false;
 }
 
 static bool digest_is(const struct cox_rollout_target *t, const uint8_t *digest)

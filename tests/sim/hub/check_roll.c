@@ -300,6 +300,15 @@ static bool is_to(const struct sim_move *m, const struct cox_rollout_target *t)
 	       memcmp(m->a->sync_digest.data, t->digest, sizeof(t->digest)) == 0;
 }
 
+/* Only said again in this very look, behind the starts: what he was before it (failed and excused,
+ * overdue) is not to be seen any more. */
+static bool is_said_again(const struct look *l, const struct cox_rollout_target *t)
+{
+	const struct sim_move *m = move_of(l, t->uid);
+
+	return m && !m->sync_changed && !m->operation_changed;
+}
+
 static bool matches(const struct sim_wave *v, const struct sim_agent *a, int env)
 {
 	if (v->select == SIM_BY_LABEL)
@@ -515,7 +524,8 @@ static void check_order(const struct look *l, const struct cox_rollout_target *t
 	size_t failed = 0;
 
 	COX_VEC_EACH (&l->r->targets, u) {
-		if (u->wave != wave || u->late || u->excused || is_healthy(u))
+		if (u->wave != wave || u->late || u->excused || is_healthy(u) ||
+		    is_said_again(l, u))
 			continue;
 		if (is_failed(u) && l->plan->strategy == SIM_POLICY && u->moved) {
 			failed++;
@@ -544,8 +554,7 @@ static void check_budget(const struct look *l, int wave)
 		if (u->wave != wave || u->state == COX_TARGET_WAITING ||
 		    u->state == COX_TARGET_BLOCKED)
 			continue;
-		/* Only said again in this very look: what he was before it is not to be seen any more. */
-		if (m && !now)
+		if (is_said_again(l, u))
 			continue;
 		if (!now && (!is_assigned(u, entry_of(u)) || is_healthy(u) ||
 			     (is_failed(u) && !steps) || (l->plan->skip && !steps && is_away(u))))
@@ -565,7 +574,7 @@ static void check_failures(const struct look *l, const struct cox_rollout_target
 
 		COX_VEC_EACH (&l->r->targets, u)
 			failed += u->wave == v && u->moved && !u->excused && is_failed(u) &&
-				  !move_of(l, u->uid); /* retried */
+				  !move_of(l, u->uid); /* retried, or said again */
 		if (failed > tolerance(l->plan, v, size_of(l, v)) &&
 		    l->r->waves.items[v].phase >= COX_WAVE_OPEN)
 			sim_fail("D: '%s' starts while %zu of wave %d have failed", t->name, failed,
