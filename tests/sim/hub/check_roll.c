@@ -713,7 +713,8 @@ static bool is_start(const struct look *l, const struct sim_move *m)
 	return op && m->operation_changed && sim_is_of_rollout(op->initiated_by);
 }
 
-/* A way back that ends with this start, because nobody waits for it, has not noted its stamp. */
+/* One that ends in the very step in which it starts somebody (a way back that waits for nobody, a gate
+ * that fails behind it) has not noted the stamp. */
 static bool is_of(const struct look *l, const struct cox_rollout_target *t,
 		  const struct sim_move *m)
 {
@@ -721,8 +722,8 @@ static bool is_of(const struct look *l, const struct cox_rollout_target *t,
 		return false;
 	if (t->epoch == m->a->epoch && t->generation == m->a->generation)
 		return true;
-	return l->r->phase != COX_ROLLOUT_PROGRESSING && is_back(l->r) &&
-	       t->state == COX_TARGET_MOVING && t->generation == 0 && is_to(m, t);
+	return l->r->phase != COX_ROLLOUT_PROGRESSING && t->state == COX_TARGET_MOVING &&
+	       t->generation == 0 && is_to(m, t);
 }
 
 static void check_starts(const struct look *l)
