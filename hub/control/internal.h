@@ -381,7 +381,7 @@ struct cox_node *control_held_status(const struct control_held *h, struct cox_do
 void control_held_fini(struct control_held *h);
 void control_gones_fini(control_gones *v);
 
-/* ---- rollouts.c, rollout_shell.c ---- */
+/* ---- rollouts.c, lines.c, rollout_shell.c ---- */
 
 /* Wall-clock time that does not jump while the process lives: rollouts count with it. */
 int64_t control_now_ms(const struct hub_control *c);
@@ -423,6 +423,11 @@ void control_line_leave(struct control_app *a);
 const struct cox_rollout_target *control_target(struct hub_control *c, const struct control_app *a,
 						struct cox_rollout **ret_rollout);
 /* Puts what has changed of it since it was kept last into the batch, which must be committed. */
+/* The owner and its Applications are gone: the line's rollouts go too. */
+bool control_line_is_over(struct hub_control *c, const struct control_line *line);
+void control_line_drop(struct hub_control *c, struct control_line *line);
+/* Deletes its rows. */
+void control_rollout_forget(struct hub_batch *batch, const struct cox_rollout *r);
 void control_rollout_keep(struct hub_batch *batch, struct cox_rollout *r);
 /* What the worst object of a report says; the caller's, NULL when none says anything. */
 char *control_worst(const hub_report *r);
