@@ -445,7 +445,7 @@ static void load_app(void *ctx, const char *key, struct cox_str body)
 	cox_buf_fini(&row.body);
 }
 
-void sim_check_starting(bool restored)
+void sim_check_starting(void)
 {
 	cox_map_fini_values(&entries, free);
 	cox_map_fini_values(&apps, free);
@@ -453,7 +453,7 @@ void sim_check_starting(bool restored)
 	sim_rows_each(HUB_TABLE_ASSIGNMENT, load_entry, NULL);
 	sim_rows_each(HUB_TABLE_REPORT, load_report, NULL);
 	sim_rows_each(HUB_TABLE_OBJECT, load_app, NULL);
-	sim_check_rolls_restart(restored);
+	sim_check_rolls_restart();
 }
 
 /* ---- the wire ---- */

@@ -48,7 +48,7 @@ bool sim_was_failed(struct sim_entry *e);
 /* check_roll.c: the rollout's row is in a batch with these moves, before they are in the entries. */
 void sim_check_rollout(const struct cox_rollout *r, sim_moves *moves);
 void sim_check_rolls_close(void);
-void sim_check_rolls_restart(bool restored);
+void sim_check_rolls_restart(void);
 bool sim_is_by_hand(const char *operation, bool *ret_past_gates);
 
 #endif

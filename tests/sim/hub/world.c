@@ -127,7 +127,7 @@ static void open_hub(void *arg)
 		sim_store_restore();
 	}
 	w.hub_base_ms = cox_clock_wall_ms() - virtual_now_ms();
-	sim_check_starting(restored);
+	sim_check_starting();
 	if (hub_store_open(w.loop,
 			   &(struct hub_store_options){
 				   .dir = "", .restored = restored, .on_broken = on_broken},

@@ -329,7 +329,7 @@ void sim_check_close(void);
 /* The hub asked for this to be kept, and acts on it from now on. */
 void sim_check_commit(const struct hub_batch *b);
 /* The hub begins anew, with what is durable. */
-void sim_check_starting(bool restored);
+void sim_check_starting(void);
 void sim_check_sent(const char *cluster, const sim_change *change);
 void sim_check_report(const struct cox_rpc_conn *c, const sim_report *r);
 void sim_check_response(const char *cluster, const char *boot,
