@@ -383,11 +383,9 @@ static _Thread_local struct {
 	int n_packs;
 } measured;
 
-static int measure_one(const char *path, const struct stat *st, int flag, struct FTW *ftw)
+static int survey_one(const char *path, const struct stat *st, int flag, struct FTW *ftw)
 {
 	(void)ftw;
-	/* Nobody else writes here, and we hold the mirror's lock: whoever had this one was killed,
-	 * and as long as it is there nothing more can be stored. */
 	if (flag == FTW_F && cox_str_ends(cox_str(path), ".lock")) {
 		(void)unlink(path);
 	} else if (flag == FTW_F) {
@@ -397,11 +395,13 @@ static int measure_one(const char *path, const struct stat *st, int flag, struct
 	return 0;
 }
 
-static void measure(const char *dir)
+/* How large the mirror is. Locks in it are nobody's: nobody else writes here, and we hold the mirror's own,
+ * so whoever had them was killed. They go, as nothing can be stored while they are there. */
+static void survey(const char *dir)
 {
 	measured.n_bytes = 0;
 	measured.n_packs = 0;
-	nftw(dir, measure_one, 16, FTW_PHYS);
+	nftw(dir, survey_one, 16, FTW_PHYS);
 }
 
 static int remove_dir(const char *dir, struct cox_error *err)
@@ -436,7 +436,7 @@ static bool open_sound(struct hub_source *s, const struct mirror *m, git_reposit
 {
 	if (access(m->dir, F_OK) < 0)
 		return false;
-	measure(m->dir);
+	survey(m->dir);
 	return measured.n_bytes <= s->options.max_repo_bytes &&
 	       measured.n_packs <= MIRROR_PACKS_MAX &&
 	       git_repository_open_bare(ret_repo, m->dir) == 0;
