@@ -157,6 +157,10 @@ static void test_what_is_there_already(void **state)
 	call("POST", "/api/v1/namespaces/shop/configmaps", "application/json",
 	     "{\"apiVersion\":\"v1\",\"kind\":\"ConfigMap\",\"metadata\":{\"name\":\"a\"},"
 	     "\"data\":{\"k\":\"by hand\"}}");
+	/* the cluster's own controllers write too, when there is a new namespace */
+	WAIT("the namespace to be furnished",
+	     call("GET", "/api/v1/namespaces/shop/serviceaccounts/default", NULL, "") == 200 &&
+		     call("GET", CM("kube-root-ca.crt"), NULL, "") == 200);
 	before = n_writes();
 	ask((struct question){.uid = "new", .objects = MAPS("1", "2"), .framed = true});
 	assert_non_null(strstr(found.text, "Different ConfigMap a\n"));
