@@ -55,7 +55,7 @@ struct kz_res {
 	bool hash;		 /* the name gets the hash of the content */
 	bool allow_name, allow_kind;
 	kz_shared shared;  /* see kz_share */
-	kz_shared untyped; /* values that were made of a text: to vars they are one still */
+	kz_shared untyped; /* see kz_untyped */
 };
 
 typedef COX_VEC(struct kz_res *) kz_list;
@@ -250,6 +250,12 @@ void kz_share(struct kz_res *r, const struct cox_node *value);
 /* old, which was at some place of r, gave way to `now` there. */
 void kz_overwrite(struct kz *kz, struct kz_res *r, const struct cox_node *old,
 		  const struct cox_node *now);
+
+/* A value that was made of a text, without quotes: it is whatever the text says, and so is what
+ * takes its place later. To vars, and to what generators merge, it is a text. Where it stands among
+ * those of r; NULL: it is none. A JSON patch makes values of all. */
+const struct cox_node **kz_untyped(struct kz *kz, const struct kz_res *r,
+				   const struct cox_node *value);
 
 const struct kz_res *kz_find_double(struct kz *kz, const kz_list *list);
 int kz_acc_append(struct kz *kz, struct kz_acc *acc, struct kz_res *r, struct cox_error *err);

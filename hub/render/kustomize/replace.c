@@ -22,6 +22,12 @@ static struct options read_options(const struct cox_node *node)
 				cox_node_bool(COX_GET(node, "create"), false)};
 }
 
+/* What is null because a text that was put there reads so is something. */
+static bool is_nothing(struct kz *kz, const struct kz_res *r, const struct cox_node *node)
+{
+	return cox_node_kind(node) <= COX_NULL && !(node && kz_untyped(kz, r, node));
+}
+
 static bool is_scalar(const struct cox_node *node)
 {
 	return !cox_node_is(node, COX_MAP) && !cox_node_is(node, COX_LIST);
@@ -81,10 +87,10 @@ struct write {
 	size_t depth; /* that the value would reach to: of the path and itself */
 	struct kz_res *r;
 	const struct cox_node *value; /* a node of a document that `doc` uses */
+	bool untyped;		      /* the value; see kz_untyped */
 	struct options options;
 	size_t n;		     /* places written */
 	const struct cox_node *made; /* the field that was made for the value last; NULL: none */
-	bool annotation;	     /* which is a text, whatever it looks like */
 	int level;		     /* of texts inside texts */
 };
 
@@ -162,6 +168,7 @@ static int put_typed(const struct kz_slot *slot, struct cox_str text, struct cox
 static int put_value(struct write *w, const struct kz_slot *slot, struct cox_error *err)
 {
 	const struct cox_node *now = kz_slot_get(slot);
+	const struct cox_node **untyped = kz_untyped(w->kz, w->r, now);
 	_cleanup_buf_ struct cox_buf b = COX_BUF_INIT;
 	/* of a map or a list nothing is left where a text was */
 	struct cox_str text = cox_node_written(w->value);
@@ -178,15 +185,18 @@ static int put_value(struct write *w, const struct kz_slot *slot, struct cox_err
 	}
 	if (!is_scalar(now)) {
 		kz_slot_put(slot, cox_doc_clone(slot->doc, w->value));
-		return 0;
-	}
-	if (now == w->made && !w->annotation) {
-		kz_slot_put(slot, kz_plain(slot->doc, text));
-		if (slot->doc == w->r->doc)
+		if (w->untyped && slot->doc == w->r->doc)
 			cox_vec_push(&w->r->untyped, kz_slot_get(slot));
 		return 0;
 	}
-	return put_typed(slot, text, err);
+	if (now != w->made && !untyped)
+		return put_typed(slot, text, err);
+	kz_slot_put(slot, kz_plain(slot->doc, text));
+	if (untyped)
+		*untyped = kz_slot_get(slot);
+	else if (slot->doc == w->r->doc)
+		cox_vec_push(&w->r->untyped, kz_slot_get(slot));
+	return 0;
 }
 
 static int set_value(struct write *w, const struct kz_slot *slot, struct cox_error *err)
@@ -284,7 +294,7 @@ static int write_map(struct write *w, const char **parts, struct cox_doc *doc, s
 			err, doc, map,
 			"replacements: '*' stands for the items of a list, and this is "
 			"a map; name a key");
-	if (cox_node_kind(kz_slot_get(&slot)) <= COX_NULL) {
+	if (is_nothing(w->kz, w->r, kz_slot_get(&slot))) {
 		if (!w->options.create)
 			return 0;
 		kz_slot_put(&slot, make_part(w, doc, parts[1]));
@@ -432,10 +442,13 @@ static int find_source(struct kz *kz, const struct kz_acc *acc, const struct cox
 	return 0;
 }
 
-/* The value, in a document that the build keeps. */
+struct value {
+	const struct cox_node *node; /* in a document that the build keeps */
+	bool untyped;		     /* see kz_untyped */
+};
+
 static int find_value(struct kz *kz, const struct kz_acc *acc, const struct cox_doc *doc,
-		      const struct cox_node *item, const struct cox_node **ret,
-		      struct cox_error *err)
+		      const struct cox_node *item, struct value *ret, struct cox_error *err)
 {
 	const struct cox_node *source = COX_GET(item, "source"), *node = NULL;
 	struct options options = read_options(COX_GET(source, "options"));
@@ -450,7 +463,7 @@ static int find_value(struct kz *kz, const struct kz_acc *acc, const struct cox_
 		return cox_node_error(err, doc, item,
 				      "replacements: source and sourceValue exclude each other");
 	if (COX_GET(item, "sourceValue")) {
-		*ret = cox_doc_string(keep, cox_node_text(COX_GET(item, "sourceValue")));
+		ret->node = cox_doc_string(keep, cox_node_text(COX_GET(item, "sourceValue")));
 		return 0;
 	}
 	e = find_source(kz, acc, doc, source, &r, err);
@@ -458,11 +471,12 @@ static int find_value(struct kz *kz, const struct kz_acc *acc, const struct cox_
 		e = look_up(kz, kz_root(r), *path ? path : "metadata.name", &node, err);
 	if (e < 0)
 		return e;
-	if (cox_node_kind(node) <= COX_NULL || (!is_scalar(node) && !cox_node_len(node)))
+	if (is_nothing(kz, r, node) || (!is_scalar(node) && !cox_node_len(node)))
 		return cox_node_error(err, doc, source,
 				      "replacements: the source has nothing at '%s'", path);
 	if (!options.delimiter.len) {
-		*ret = cox_doc_clone(keep, node);
+		ret->node = cox_doc_clone(keep, node);
+		ret->untyped = kz_untyped(kz, r, node) != NULL;
 		return 0;
 	}
 	if (!is_scalar(node) || options.index < 0 ||
@@ -470,7 +484,7 @@ static int find_value(struct kz *kz, const struct kz_acc *acc, const struct cox_
 		return cox_node_error(err, doc, source,
 				      "replacements: options.index is past the parts of '%s'",
 				      path);
-	*ret = cox_doc_string(keep, part);
+	ret->node = cox_doc_string(keep, part);
 	return 0;
 }
 
@@ -536,7 +550,7 @@ static int is_target(struct kz *kz, const selectors *all, const struct kz_res *r
 }
 
 static int write_paths(struct kz *kz, struct kz_res *r, const struct cox_doc *doc,
-		       const struct cox_node *target, const struct cox_node *value,
+		       const struct cox_node *target, const struct value *value,
 		       struct cox_error *err)
 {
 	const struct cox_node *paths = COX_GET(target, "fieldPaths");
@@ -546,9 +560,9 @@ static int write_paths(struct kz *kz, struct kz_res *r, const struct cox_doc *do
 		const char *path = n ? cox_node_cstr(cox_node_at(paths, i), "") : "metadata.name";
 		struct write w = {.kz = kz,
 				  .r = r,
-				  .annotation = strncmp(path, "metadata.annotations.", 21) == 0,
-				  .value = value,
-				  .depth = cox_node_height(value, COX_LIMIT_JSON_DEPTH),
+				  .value = value->node,
+				  .untyped = value->untyped,
+				  .depth = cox_node_height(value->node, COX_LIMIT_JSON_DEPTH),
 				  .options = read_options(COX_GET(target, "options"))};
 		struct kz_id id = kz_res_id(kz, r);
 		const char **parts = NULL;
@@ -570,7 +584,7 @@ static int write_paths(struct kz *kz, struct kz_res *r, const struct cox_doc *do
 }
 
 static int replace_target(struct kz *kz, struct kz_acc *acc, const struct cox_doc *doc,
-			  const struct cox_node *target, const struct cox_node *value,
+			  const struct cox_node *target, const struct value *value,
 			  struct cox_error *err)
 {
 	COX_CLEANUP(selectors_fini) selectors all = {0};
@@ -592,7 +606,8 @@ static int replace_target(struct kz *kz, struct kz_acc *acc, const struct cox_do
 static int replace_one(struct kz *kz, struct kz_acc *acc, const struct cox_doc *doc,
 		       const struct cox_node *item, struct cox_error *err)
 {
-	const struct cox_node *targets = COX_GET(item, "targets"), *value = NULL;
+	const struct cox_node *targets = COX_GET(item, "targets");
+	struct value value = {0};
 	int e;
 
 	if ((!COX_GET(item, "source") && !COX_GET(item, "sourceValue")) || !targets)
@@ -600,7 +615,7 @@ static int replace_one(struct kz *kz, struct kz_acc *acc, const struct cox_doc *
 				      "replacements: needs a source and at least one target");
 	e = find_value(kz, acc, doc, item, &value, err);
 	for (size_t i = 0; e == 0 && i < cox_node_len(targets); i++)
-		e = replace_target(kz, acc, doc, cox_node_at(targets, i), value, err);
+		e = replace_target(kz, acc, doc, cox_node_at(targets, i), &value, err);
 	return e;
 }
 

@@ -208,6 +208,16 @@ void kz_overwrite(struct kz *kz, struct kz_res *r, const struct cox_node *old,
 		}
 }
 
+const struct cox_node **kz_untyped(struct kz *kz, const struct kz_res *r,
+				   const struct cox_node *value)
+{
+	kz->n_steps += r->untyped.n;
+	COX_VEC_EACH (&r->untyped, it)
+		if (*it == value)
+			return it;
+	return NULL;
+}
+
 struct cox_node *kz_as_read(struct cox_doc *doc, const struct cox_node *scalar)
 {
 	switch (cox_node_kind(scalar)) {
@@ -335,10 +345,12 @@ int kz_acc_append(struct kz *kz, struct kz_acc *acc, struct kz_res *r, struct co
 	return 0;
 }
 
-/* What the new one says wins over what the old one said; that becomes texts. */
-static void merge_maps(struct kz_res *into, const struct cox_node *old, const char *parent,
-		       const char *key)
+/* What the new one says wins over what the old one said; that becomes texts. A null is an empty one in
+ * data, and in labels and annotations as it was written. */
+static void merge_maps(struct kz *kz, struct kz_res *into, const struct kz_res *r,
+		       const char *parent, const char *key)
 {
+	const struct cox_node *old = kz_root(r);
 	const struct cox_node *from = parent ? COX_GET(old, parent, key) : COX_GET(old, key);
 	struct cox_node *at = cox_doc_root_edit(into->doc);
 
@@ -349,30 +361,28 @@ static void merge_maps(struct kz_res *into, const struct cox_node *old, const ch
 	at = cox_map_edit_map(into->doc, at, key);
 	for (size_t i = 0; i < cox_node_len(from); i++) {
 		const struct cox_node *value = cox_node_at(from, i);
+		bool empty = !parent && cox_node_is(value, COX_NULL) && !kz_untyped(kz, r, value);
 
 		if (!cox_node_get_str(at, cox_node_key(from, i)))
-			cox_map_put_str(
-				into->doc, at, cox_node_key(from, i),
-				cox_doc_string(into->doc, cox_node_is(value, COX_NULL)
-								  ? COX_STR("")
-								  : cox_node_written(value)));
+			cox_map_put_str(into->doc, at, cox_node_key(from, i),
+					cox_doc_string(into->doc, empty ? COX_STR("")
+									: cox_node_written(value)));
 	}
 }
 
 static void take_over(struct kz *kz, struct kz_res *old, struct kz_res *new, bool data)
 {
 	struct cox_doc *sealed = kz_res_sealed(old);
-	const struct cox_node *root = cox_doc_root(sealed);
 	struct kz_id id = kz_res_id(kz, old);
 
 	cox_doc_use(new->doc, sealed);
-	merge_maps(new, root, "metadata", "labels");
-	merge_maps(new, root, "metadata", "annotations");
+	merge_maps(kz, new, old, "metadata", "labels");
+	merge_maps(kz, new, old, "metadata", "annotations");
 	kz_res_put_meta(new, "name", id.name);
 	kz_res_put_meta(new, "namespace", id.namespace);
 	if (data) {
-		merge_maps(new, root, NULL, "data");
-		merge_maps(new, root, NULL, "binaryData");
+		merge_maps(kz, new, old, NULL, "data");
+		merge_maps(kz, new, old, NULL, "binaryData");
 	}
 	kz_res_replace(old, cox_doc_edit(cox_doc_seal(new->doc)));
 	if (!data || !old->origin)

@@ -128,15 +128,19 @@ static void put(struct add *a, const struct kz_slot *slot)
 {
 	const struct cox_node *now = kz_slot_get(slot);
 	struct cox_str old = cox_node_is(now, COX_NULL) ? COX_STR("") : cox_node_written(now), text;
+	bool quoted;
 
 	text = cox_str(a->position ? insert_part(a->kz, old, a->position, a->value) : a->value);
 	/* what is in quotes is a text */
-	if (cox_node_is(now, COX_STRING) && ((cox_node_quoted(now) && !a->r->json) ||
-					     !cox_node_is(kz_plain(slot->doc, old), COX_STRING)))
+	quoted = cox_node_is(now, COX_STRING) &&
+		 ((cox_node_quoted(now) && !a->r->json) ||
+		  !cox_node_is(kz_plain(slot->doc, old), COX_STRING));
+	if (quoted)
 		kz_slot_put(slot, cox_doc_string(slot->doc, text));
 	else
 		kz_slot_put(slot, kz_plain(slot->doc, text));
-	cox_vec_push(&a->r->untyped, kz_slot_get(slot));
+	if (!quoted)
+		cox_vec_push(&a->r->untyped, kz_slot_get(slot));
 	kz_overwrite(a->kz, a->r, now, kz_slot_get(slot));
 }
 
