@@ -241,11 +241,16 @@ static int write_matching(struct write *w, const char **parts, struct cox_doc *d
 	}
 	if (e == 0 && !found && w->options.create) {
 		struct kz_slot item = {doc, list, {NULL, 0}, cox_node_len(list)};
-		struct cox_node *made = key.len ? cox_doc_map(doc) : cox_doc_string(doc, pattern);
+		const struct cox_node *plain = kz_plain(doc, pattern);
+		struct cox_node *map = key.len ? cox_doc_map(doc) : NULL;
 
-		if (key.len)
-			cox_map_put_str(doc, made, key, cox_doc_string(doc, pattern));
-		cox_list_push(doc, list, made);
+		if (map)
+			cox_map_put_str(doc, map, key, plain);
+		else
+			w->made = plain;
+		if (doc == w->r->doc)
+			cox_vec_push(&w->r->untyped, plain);
+		cox_list_push(doc, list, map ? map : plain);
 		e = write_at(w, parts + 1, &item, err);
 	}
 	return e;
