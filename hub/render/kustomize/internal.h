@@ -230,6 +230,8 @@ void kz_forget_ids(struct kz *kz);
 void kz_res_remember(struct kz *kz, struct kz_res *r);
 /* Seals what r has been so far; it goes on as an edit of `doc` (taken). */
 void kz_res_replace(struct kz_res *r, struct cox_doc *doc);
+/* r becomes what JSON makes of it: how it was written is gone. */
+void kz_res_as_json(struct kz_res *r);
 struct cox_doc *kz_res_sealed(struct kz_res *r); /* borrowed */
 /* A copy of a scalar that knows no more how it was written. */
 struct cox_node *kz_as_read(struct cox_doc *doc, const struct cox_node *scalar);

@@ -149,41 +149,67 @@ static int add_object(struct kz *kz, struct cox_doc *doc, const struct cox_node 
 		return cox_node_error(err, doc, node, "metadata.name: is required");
 	cox_vec_push(ret, kz_res_new(kz, node == cox_doc_root(doc) ? cox_doc_ref(doc)
 								   : cox_doc_view(doc, node)));
+	/* the reference program takes lists apart as JSON */
+	if (node != cox_doc_root(doc))
+		kz_res_as_json(ret->items[ret->n - 1]);
 	return 0;
 }
 
-static int add_document(struct kz *kz, struct cox_doc *doc, const struct cox_node *node, int depth,
-			kz_list *ret, struct cox_error *err)
+/* What is to be added yet: documents, and behind them what is in the lists among them. */
+struct pending {
+	struct cox_doc *doc;
+	const struct cox_node *node;
+	int depth; /* of lists around it */
+};
+typedef COX_VEC(struct pending) pending_queue;
+
+static int add_items(const struct pending *list, const struct cox_node *items, pending_queue *queue,
+		     struct cox_error *err)
 {
-	const struct cox_node *items = COX_GET(node, "items");
+	struct pending item = {list->doc, NULL, list->depth + 1};
 
-	if (cox_node_kind(node) <= COX_NULL || (cox_node_is(node, COX_MAP) && !cox_node_len(node)))
-		return 0;
-	if (!cox_str_ends(cox_meta_kind(node), "List") ||
-	    (items && cox_node_kind(items) > COX_NULL && !cox_node_is(items, COX_LIST)))
-		return add_object(kz, doc, node, ret, err);
-	if (!items && !cox_str_is(cox_meta_kind(node), "List"))
-		return add_object(kz, doc, node, ret, err);
+	if (cox_node_kind(items) > COX_NULL && !cox_node_is(items, COX_LIST))
+		return cox_node_error(err, list->doc, items,
+				      "items: of a kind that ends in List, must be a list of "
+				      "objects, got %s",
+				      cox_kind_name(cox_node_kind(items)));
+	if (cox_node_len(items) && item.depth > HUB_LIMIT_KUSTOMIZE_LISTS)
+		return cox_node_error(err, list->doc, list->node,
+				      "lists of objects more than %d deep inside one another",
+				      HUB_LIMIT_KUSTOMIZE_LISTS);
 	for (size_t i = 0; i < cox_node_len(items); i++) {
-		int e = depth >= HUB_LIMIT_KUSTOMIZE_LISTS
-				? cox_node_error(err, doc, node,
-						 "lists of objects more than %d deep inside one "
-						 "another",
-						 HUB_LIMIT_KUSTOMIZE_LISTS)
-				: add_document(kz, doc, cox_node_at(items, i), depth + 1, ret, err);
-
-		if (e < 0)
-			return e;
+		item.node = cox_node_at(items, i);
+		cox_vec_push(queue, item);
 	}
 	return 0;
 }
 
+static int add_document(struct kz *kz, const struct pending *it, pending_queue *queue, kz_list *ret,
+			struct cox_error *err)
+{
+	const struct cox_node *node = it->node, *items = COX_GET(node, "items");
+
+	if (cox_node_kind(node) <= COX_NULL || (cox_node_is(node, COX_MAP) && !cox_node_len(node)))
+		return 0;
+	if (!cox_str_ends(cox_meta_kind(node), "List") ||
+	    (!items && !cox_str_is(cox_meta_kind(node), "List")))
+		return add_object(kz, it->doc, node, ret, err);
+	return add_items(it, items, queue, err);
+}
+
 int kz_objects(struct kz *kz, const cox_docs *docs, kz_list *ret, struct cox_error *err)
 {
+	pending_queue queue = {0};
 	int e = 0;
 
-	for (size_t i = 0; e == 0 && i < docs->n; i++)
-		e = add_document(kz, docs->items[i], cox_doc_root(docs->items[i]), 0, ret, err);
+	COX_VEC_EACH (docs, doc)
+		cox_vec_push(&queue, ((struct pending){*doc, cox_doc_root(*doc), 0}));
+	for (size_t i = 0; e == 0 && i < queue.n; i++) {
+		struct pending it = queue.items[i];
+
+		e = add_document(kz, &it, &queue, ret, err);
+	}
+	cox_vec_fini(&queue);
 	return e;
 }
 

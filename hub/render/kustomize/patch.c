@@ -213,32 +213,6 @@ static int patch_selected(struct kz *kz, const struct kz_acc *acc, const kz_list
 
 /* ---- JSON 6902 ---- */
 
-static bool has_written(const struct cox_node *node)
-{
-	for (size_t i = 0; i < cox_node_len(node); i++)
-		if (has_written(cox_node_at(node, i)))
-			return true;
-	return cox_node_written(node).ptr != cox_node_text(node).ptr;
-}
-
-/* What goes through a JSON patch is what JSON makes of it: how it was written is gone. */
-static void forget_written(struct cox_doc *doc, struct cox_node *own)
-{
-	for (size_t i = 0; i < cox_node_len(own); i++) {
-		const struct cox_node *value = cox_node_at(own, i);
-		struct kz_slot slot = {doc, own, {NULL, 0}, i};
-
-		if (cox_node_is(own, COX_MAP))
-			slot.key = cox_node_key(own, i);
-		if (!has_written(value))
-			continue;
-		if (cox_node_len(value))
-			forget_written(doc, kz_slot_edit(&slot));
-		else
-			kz_slot_put(&slot, kz_as_read(doc, value));
-	}
-}
-
 static int apply_json(struct kz *kz, struct kz_res *r, struct cox_doc *patch, struct cox_error *err)
 {
 	struct kz_id id = kz_res_id(kz, r);
@@ -252,11 +226,7 @@ static int apply_json(struct kz *kz, struct kz_res *r, struct cox_doc *patch, st
 	if (e < 0)
 		return cox_error_wrap(err, "cannot patch %s", kz_id_text(kz, &id));
 	kz_res_replace(r, cox_doc_edit(result));
-	if (has_written(cox_doc_root(result)))
-		forget_written(r->doc, cox_doc_root_edit(r->doc));
-	cox_vec_clear(&r->shared);
-	cox_vec_clear(&r->untyped);
-	r->json = true;
+	kz_res_as_json(r);
 	cox_doc_unref(result);
 	return 0;
 }

@@ -232,6 +232,40 @@ struct cox_node *kz_as_read(struct cox_doc *doc, const struct cox_node *scalar)
 	}
 }
 
+static bool has_written(const struct cox_node *node)
+{
+	for (size_t i = 0; i < cox_node_len(node); i++)
+		if (has_written(cox_node_at(node, i)))
+			return true;
+	return cox_node_written(node).ptr != cox_node_text(node).ptr;
+}
+
+static void forget_written(struct cox_doc *doc, struct cox_node *own)
+{
+	for (size_t i = 0; i < cox_node_len(own); i++) {
+		const struct cox_node *value = cox_node_at(own, i);
+		struct kz_slot slot = {doc, own, {NULL, 0}, i};
+
+		if (cox_node_is(own, COX_MAP))
+			slot.key = cox_node_key(own, i);
+		if (!has_written(value))
+			continue;
+		if (cox_node_len(value))
+			forget_written(doc, kz_slot_edit(&slot));
+		else
+			kz_slot_put(&slot, kz_as_read(doc, value));
+	}
+}
+
+void kz_res_as_json(struct kz_res *r)
+{
+	if (has_written(kz_root(r)))
+		forget_written(r->doc, cox_doc_root_edit(r->doc));
+	cox_vec_clear(&r->shared);
+	cox_vec_clear(&r->untyped);
+	r->json = true;
+}
+
 void kz_res_replace(struct kz_res *r, struct cox_doc *doc)
 {
 	cox_doc_unref(r->doc);
