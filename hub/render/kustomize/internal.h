@@ -259,6 +259,9 @@ void kz_overwrite(struct kz *kz, struct kz_res *r, const struct cox_node *old,
 const struct cox_node **kz_untyped(struct kz *kz, const struct kz_res *r,
 				   const struct cox_node *value);
 
+/* A strategic merge puts quotes around what would be no text without them. */
+void kz_quote_untyped(struct kz *kz, struct kz_res *r);
+
 const struct kz_res *kz_find_double(struct kz *kz, const kz_list *list);
 int kz_acc_append(struct kz *kz, struct kz_acc *acc, struct kz_res *r, struct cox_error *err);
 /* What a generator made: adds, replaces or merges. */

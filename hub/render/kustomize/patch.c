@@ -106,6 +106,7 @@ static int apply_strategic(struct kz *kz, struct kz_res *r, struct kz_res *patch
 
 	if (e < 0)
 		return e;
+	kz_quote_untyped(kz, r);
 	base = cox_doc_ref(kz_res_sealed(r));
 	own = patch_for(base, patch, texts);
 	if (patch->allow_name || patch->allow_kind)

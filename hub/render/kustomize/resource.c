@@ -218,6 +218,22 @@ const struct cox_node **kz_untyped(struct kz *kz, const struct kz_res *r,
 	return NULL;
 }
 
+void kz_quote_untyped(struct kz *kz, struct kz_res *r)
+{
+	size_t n = 0;
+
+	COX_VEC_EACH (&r->untyped, it) {
+		const struct cox_node *old = *it;
+
+		if (cox_node_is(old, COX_STRING))
+			r->untyped.items[n++] = old;
+		else
+			put_everywhere(kz, r->doc, cox_doc_root_edit(r->doc), old,
+				       cox_doc_string(r->doc, cox_node_written(old)));
+	}
+	r->untyped.n = n;
+}
+
 struct cox_node *kz_as_read(struct cox_doc *doc, const struct cox_node *scalar)
 {
 	switch (cox_node_kind(scalar)) {
