@@ -373,7 +373,7 @@ static void step(struct look *l)
 }
 
 /* The rollout counts reports at the assignment that is in force, whoever wrote it. */
-static void follow_assignment(struct look *l, const struct control_app *a)
+static void follow_assignment(struct look *l, struct control_app *a)
 {
 	const hub_assignment *have = hub_fleet_assignment(l->c->fleet, a->cluster, a->uid);
 	struct cox_rollout *r = l->line->current;
@@ -384,6 +384,8 @@ static void follow_assignment(struct look *l, const struct control_app *a)
 	    (t->epoch == have->epoch && t->generation == have->generation))
 		return;
 	cox_rollout_assigned(r, a->uid, have->epoch, have->generation, NULL, l->now_ms);
+	/* What was reported at that may be there already, and nothing more may come. */
+	control_rollout_news(a);
 	l->keep = true;
 }
 
