@@ -259,6 +259,7 @@ static struct pin *pin_make(const struct look *l, const struct cox_rollout_targe
 	p->has_digest = t->has_digest;
 	memcpy(p->digest, t->digest, sizeof(p->digest));
 	p->joined = !first;
+	p->homeless = !t->cluster;
 	cox_map_set(&l->roll->pins, t->uid, p);
 	w.stats.targets++;
 	check_wave(l, t);
@@ -269,7 +270,7 @@ static struct pin *pin_make(const struct look *l, const struct cox_rollout_targe
 
 static void check_pinned(const struct cox_rollout_target *t, const struct pin *p)
 {
-	if (p->wave != t->wave)
+	if (p->wave != t->wave && !p->homeless)
 		sim_fail("B: '%s' goes from wave %d to %d within a rollout", t->name, p->wave,
 			 t->wave);
 	if (p->has_digest != t->has_digest ||
@@ -351,7 +352,7 @@ static void check_nobody_lost(const struct look *l)
 	COX_MAP_EACH (&l->roll->pins, slot) {
 		const struct pin *p = slot->value;
 
-		if (p->here || sim_app_is_gone(slot->key))
+		if (p->here || p->homeless || sim_app_is_gone(slot->key))
 			continue;
 		sim_fail("F: target %s is lost", slot->key);
 	}

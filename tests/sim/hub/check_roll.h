@@ -17,7 +17,8 @@ struct pin {
 	int wave;
 	uint8_t digest[COX_ROLLOUT_DIGEST];
 	int64_t started_ms;
-	bool here; /* in this look */
+	bool homeless; /* nobody knew its cluster: it joins anew when somebody does */
+	bool here;     /* in this look */
 };
 
 struct roll {

@@ -98,6 +98,7 @@ static void check_failures(const struct look *l, const struct cox_rollout_target
 
 		COX_VEC_EACH (&l->r->targets, u)
 			failed += u->wave == v && u->moved && !u->excused && is_failed(u) &&
+				  u->state != COX_TARGET_WAITING &&
 				  !move_of(l, u->uid); /* retried, or said again */
 		if (failed > sim_tolerance(l->plan, v, sim_size_of(l, v)) &&
 		    l->r->waves.items[v].phase >= COX_WAVE_OPEN)
